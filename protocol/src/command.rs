@@ -1,0 +1,150 @@
+//! What is asked of an entity, in the imperative, after a profile or the native codec has parsed a
+//! client's frame. Commands are serialisable: between nodes they travel as bytes.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CompanyId, ConversationNo, PersonId, RoomId, Seq};
+
+/// What a person may do, at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// An end customer.
+    #[default]
+    Visitor,
+    /// A support person.
+    Agent,
+    /// Runs a company.
+    Admin,
+    /// Runs the installation.
+    Superadmin,
+    /// A program that answers.
+    Bot,
+}
+
+impl Role {
+    /// The name on the wire and in tokens.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::Visitor => "visitor",
+            Role::Agent => "agent",
+            Role::Admin => "admin",
+            Role::Superadmin => "superadmin",
+            Role::Bot => "bot",
+        }
+    }
+
+    /// Reads a role in any case; existing hosts write `AGENT`.
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Role::Visitor,
+            Role::Agent,
+            Role::Admin,
+            Role::Superadmin,
+            Role::Bot,
+        ]
+        .into_iter()
+        .find(|role| role.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+/// What is known of a person; absent fields are unknown, not empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Card {
+    /// Full name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Arc<str>>,
+    /// E-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Arc<str>>,
+    /// The host's own kind of user, passed through (`talker`, `organization`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_type: Option<Arc<str>>,
+    /// Link to a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture_url: Option<Arc<str>>,
+}
+
+impl Card {
+    /// This card with gaps filled from an older one.
+    #[must_use]
+    pub fn or(&self, older: &Card) -> Card {
+        Card {
+            name: self.name.clone().or_else(|| older.name.clone()),
+            email: self.email.clone().or_else(|| older.email.clone()),
+            user_type: self.user_type.clone().or_else(|| older.user_type.clone()),
+            picture_url: self
+                .picture_url
+                .clone()
+                .or_else(|| older.picture_url.clone()),
+        }
+    }
+}
+
+/// Who asks: proven by a token, fixed for the life of a connection. Cheap to share behind an `Arc`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    /// The company the token speaks for.
+    pub company: CompanyId,
+    /// The person.
+    pub person: PersonId,
+    /// What the person may do.
+    pub role: Role,
+    /// What the token or the company knows of the person.
+    pub card: Card,
+}
+
+/// What may be asked of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RoomCommand {
+    /// Makes the room. Only its company's entity sends this; a repeat changes nothing.
+    CreateRoom {
+        /// Its number within the company.
+        conversation: ConversationNo,
+        /// Whether it is the one room of a pair.
+        direct: bool,
+        /// Everyone in it.
+        participants: Vec<PersonId>,
+        /// Random bits that name the room's log.
+        history_base: u64,
+    },
+    /// Adds a message.
+    PostMessage {
+        /// What is said; at most [`crate::limits::TEXT_CHARS_MAX`] characters.
+        text: String,
+        /// Structured part as JSON text; at most [`crate::limits::RICH_BYTES_MAX`] bytes.
+        rich: Option<String>,
+        /// The event it answers.
+        reply_to: Option<Seq>,
+    },
+    /// Moves the caller's read mark forward; never back.
+    MarkRead {
+        /// Everything up to here is read; clamped to the head.
+        seq: Seq,
+    },
+}
+
+/// What may be asked of a company.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CompanyCommand {
+    /// Opens a room for the caller and others, or finds the pair's existing one.
+    OpenRoom {
+        /// The id the room gets if it is new, made by the caller's node.
+        room: RoomId,
+        /// Random bits for the room's history id.
+        history_base: u64,
+        /// Others beside the caller; unknown ids become known people.
+        participants: Vec<PersonId>,
+        /// Whether the pair has one room only.
+        direct: bool,
+    },
+    /// Remembers what a token said of its bearer.
+    KnowPerson {
+        /// Who.
+        person: PersonId,
+        /// What is known now.
+        card: Card,
+    },
+}

@@ -1,0 +1,324 @@
+//! Identifiers and positions as newtypes, so that a seq is never passed for a pos nor a person for
+//! a company. Each knows its own syntax: what does not parse here is never looked up.
+//!
+//! Never: makes an id by itself. Randomness and time come in as parameters.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::limits;
+
+/// Why a text is not the id it claims to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {what}: {why}")]
+pub struct BadId {
+    /// The kind of id that was expected.
+    pub what: &'static str,
+    /// The rule that the text breaks.
+    pub why: &'static str,
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks the syntax and makes the id.
+            pub fn new(text: &str) -> Result<Self, BadId> {
+                let check: fn(&str) -> Result<(), &'static str> = $check;
+                check(text).map_err(|why| BadId { what: $what, why })?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The id as it is written.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadId;
+            fn from_str(text: &str) -> Result<Self, BadId> {
+                Self::new(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                Self::new(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// A customer organisation, for example `TES001`: 1 to 64 of `A-Z a-z 0-9 _`.
+    CompanyId,
+    "company id",
+    |text| {
+        if text.is_empty() || text.len() > limits::COMPANY_ID_BYTES_MAX {
+            return Err("1 to 64 characters");
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Err("only letters, digits and underscores");
+        }
+        Ok(())
+    }
+);
+
+text_id!(
+    /// Someone a company knows. Hosts write it as number or text; both become this text, so `5` and
+    /// `"5"` are one person. 1 to 128 bytes without control characters.
+    PersonId,
+    "person id",
+    |text| {
+        if text.is_empty() || text.len() > limits::PERSON_ID_BYTES_MAX {
+            return Err("1 to 128 bytes");
+        }
+        if text.chars().any(char::is_control) {
+            return Err("no control characters");
+        }
+        Ok(())
+    }
+);
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The one after this.
+            #[must_use]
+            pub fn next(self) -> Self {
+                Self(self.0 + 1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number!(
+    /// Position of an event shown in a room: gapless, the first is 1. `Seq(0)` is "before all".
+    Seq
+);
+number!(
+    /// Position of a record in an entity's journal; the compare-and-swap value. Never on the wire.
+    Pos
+);
+number!(
+    /// Ownership term of an entity. On one machine `boot_count * 2^32 + activation`.
+    Epoch
+);
+number!(
+    /// Number of a conversation within its company, counted from 1.
+    ConversationNo
+);
+number!(
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    Timestamp
+);
+
+/// Integer name of a message for clients that want one: `conversation_no * 2^20 + seq`, 53 bits, so
+/// that a JavaScript number holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageNo(pub u64);
+
+impl MessageNo {
+    /// Joins conversation and seq; `None` when either is out of its bits.
+    pub fn new(conversation: ConversationNo, seq: Seq) -> Option<Self> {
+        (conversation.0 < 1 << 33 && seq.0 <= limits::ROOM_SEQ_MAX)
+            .then_some(Self(conversation.0 << 20 | seq.0))
+    }
+
+    /// The conversation and the seq that make this number.
+    pub fn parts(self) -> (ConversationNo, Seq) {
+        (
+            ConversationNo(self.0 >> 20),
+            Seq(self.0 & limits::ROOM_SEQ_MAX),
+        )
+    }
+}
+
+macro_rules! bits_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// From its 128 bits.
+            pub const fn from_bits(bits: [u8; 16]) -> Self {
+                Self(bits)
+            }
+
+            /// Its 128 bits, big-endian.
+            pub const fn bits(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+bits_id!(
+    /// A room, made by the server: `r_` and 32 hexadecimal digits. Never all digits, so that it is
+    /// never taken for a conversation number.
+    RoomId
+);
+bits_id!(
+    /// A client's own name for a command, so that sending it twice does it once. A UUIDv7 carries its
+    /// time; a UUIDv8 is made from an `Idempotency-Key` and carries none.
+    Cid
+);
+
+impl fmt::Display for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "r_{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl FromStr for RoomId {
+    type Err = BadId;
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let bad = BadId {
+            what: "room id",
+            why: "r_ and 32 lower-case hexadecimal digits",
+        };
+        let digits = text.strip_prefix("r_").ok_or_else(|| bad.clone())?;
+        let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if digits.len() != 32 || !digits.bytes().all(lower) {
+            return Err(bad);
+        }
+        let bits = u128::from_str_radix(digits, 16).map_err(|_| bad)?;
+        Ok(Self(bits.to_be_bytes()))
+    }
+}
+
+impl Cid {
+    /// The time a UUIDv7 carries; `None` for a UUIDv8.
+    pub fn time(&self) -> Option<Timestamp> {
+        let mut millis = [0; 8];
+        millis[2..].copy_from_slice(&self.0[..6]);
+        (self.0[6] >> 4 == 7).then(|| Timestamp(u64::from_be_bytes(millis)))
+    }
+
+    /// A UUIDv8 of 122 bits of a digest, for clients whose key is a text of their own.
+    pub fn from_digest(digest: [u8; 16]) -> Self {
+        Self(
+            uuid::Builder::from_custom_bytes(digest)
+                .into_uuid()
+                .into_bytes(),
+        )
+    }
+}
+
+impl fmt::Display for Cid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        uuid::Uuid::from_bytes(self.0).hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for Cid {
+    type Err = BadId;
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let bad = BadId {
+            what: "cid",
+            why: "a UUID of version 7",
+        };
+        let uuid = uuid::Uuid::try_parse(text).map_err(|_| bad.clone())?;
+        match uuid.get_version_num() {
+            7 | 8 => Ok(Self(uuid.into_bytes())),
+            _ => Err(bad),
+        }
+    }
+}
+
+/// Names a room's log; a client that resumes with another one starts over. 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HistoryId(pub u64);
+
+impl fmt::Display for HistoryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for HistoryId {
+    type Err = BadId;
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let bad = BadId {
+            what: "history id",
+            why: "16 hexadecimal digits",
+        };
+        if text.len() != 16 {
+            return Err(bad);
+        }
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| bad)
+    }
+}
+
+impl Serialize for HistoryId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for HistoryId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}

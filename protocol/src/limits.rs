@@ -1,0 +1,40 @@
+//! Every limit of the wire: name, unit, and why it is what it is. Limits that an operator may set
+//! live in the server's configuration; these are the ceilings of the protocol itself.
+
+/// Company id, bytes: what the existing systems allow.
+pub const COMPANY_ID_BYTES_MAX: usize = 64;
+/// Person id, bytes: holds a UUID, an e-mail address or a host's own key.
+pub const PERSON_ID_BYTES_MAX: usize = 128;
+/// Last seq of a room: 20 bits of a message number (see [`crate::MessageNo`]).
+pub const ROOM_SEQ_MAX: u64 = (1 << 20) - 1;
+/// Text of one message, characters: a page of prose; longer things are files.
+pub const TEXT_CHARS_MAX: usize = 10_000;
+/// Structured part of one message, bytes of JSON: cards and buttons, not documents.
+pub const RICH_BYTES_MAX: usize = 16 * 1024;
+/// Nesting of a frame, levels: deeper is never a chat message and recursion costs stack.
+pub const NESTING_DEPTH_MAX: usize = 32;
+/// One data message from a client, bytes, fragments joined: four times the longest text in UTF-8,
+/// with room for escapes. More is skipped without being kept.
+pub const CLIENT_MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Fragments of one message: a client has no reason to split 256 KiB further.
+pub const CLIENT_FRAGMENT_COUNT_MAX: u32 = 1_024;
+/// Payload of a control frame, bytes: RFC 6455 section 5.5.
+pub const CONTROL_PAYLOAD_BYTES_MAX: usize = 125;
+/// Close reason, bytes: a control frame less its code.
+pub const CLOSE_REASON_BYTES_MAX: usize = 123;
+/// `id` of a native frame when it is a text, bytes.
+pub const FRAME_REF_BYTES_MAX: usize = 64;
+/// Events in one page of history: a screen or three.
+pub const PAGE_EVENT_COUNT_MAX: u32 = 100;
+/// Events in a page when the client names no limit.
+pub const PAGE_EVENT_COUNT_DEFAULT: u32 = 50;
+/// Rooms one connection may have joined: an agent's busiest day with a margin.
+pub const CONNECTION_ROOM_COUNT_MAX: usize = 256;
+/// Participants named when a room is opened: bounds one journal record.
+pub const OPEN_PARTICIPANT_COUNT_MAX: usize = 256;
+/// Name, e-mail and the like on a person's card, bytes each.
+pub const CARD_FIELD_BYTES_MAX: usize = 512;
+/// Idempotency: how long a repeated cid is answered with its first outcome, milliseconds (24 h).
+pub const CID_KEPT_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Token in a first frame, subprotocol or query, bytes: RSA-signed tokens with claims fit.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;

@@ -1,0 +1,413 @@
+//! Native v1: the frames of `/v1/ws`, one schema of named fields for JSON and MessagePack.
+//!
+//! Owns: [`ClientFrame`] and [`ServerFrame`], typed. Their bytes are made in [`crate::codec`].
+//! Invariants: a frame with an `id` that came from a client is a reply to it, one without is a push;
+//! new commands are new `type`s and new fields are optional, so old peers go on.
+//! Never: decides whether a command is allowed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Role;
+use crate::error::{ErrorCode, Retry};
+use crate::ids::{Cid, ConversationNo, HistoryId, PersonId, RoomId, Seq, Timestamp};
+
+/// Subprotocol of MessagePack sockets.
+pub const SUBPROTOCOL_MSGPACK: &str = "frontdesk.v1.msgpack";
+/// Subprotocol of JSON sockets.
+pub const SUBPROTOCOL_JSON: &str = "frontdesk.v1.json";
+/// Prefix of the subprotocol entry that carries a browser's token.
+pub const SUBPROTOCOL_TOKEN_PREFIX: &str = "frontdesk.token.";
+
+/// The client's own name for a frame, repeated in its reply: a number or a text of at most
+/// [`crate::limits::FRAME_REF_BYTES_MAX`] bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FrameRef {
+    /// A number.
+    Number(u64),
+    /// A text.
+    Text(String),
+}
+
+/// A room as clients may name it: its id, or its conversation number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RoomName {
+    /// `r_…`
+    Id(RoomId),
+    /// All digits, as text or number.
+    Conversation(ConversationNo),
+}
+
+/// Where a client stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// The log it knew.
+    pub history_id: HistoryId,
+    /// The last event it has.
+    pub seq: Seq,
+}
+
+/// Which page of history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageFrom {
+    /// The newest events with a smaller seq, oldest first.
+    Before(Seq),
+    /// The oldest events with a greater seq.
+    After(Seq),
+    /// The newest events, oldest first.
+    Latest,
+}
+
+/// One frame from a client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientFrame {
+    /// Wants a reply under this name; without it only errors are answered.
+    pub id: Option<FrameRef>,
+    /// What is asked.
+    pub request: ClientRequest,
+}
+
+/// What a client may ask. The variant's name in snake_case is the `type`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientRequest {
+    /// First frame: proves who speaks unless the handshake did, and resumes rooms.
+    Connect {
+        /// The token, unless the handshake carried one.
+        token: Option<String>,
+        /// Rooms to join again, each with where the client stopped; keys are room names.
+        resume: BTreeMap<RoomName, Since>,
+    },
+    /// Receive a room's events from now on, or from where the client stopped.
+    Join {
+        /// Which room.
+        room: RoomName,
+        /// Where the client stopped; without it the socket is live at the head.
+        since: Option<Since>,
+    },
+    /// Stop receiving a room's events.
+    Leave {
+        /// Which room.
+        room: RoomName,
+    },
+    /// Add a message.
+    PostMessage {
+        /// Which room.
+        room: RoomName,
+        /// The client's name for this command; the server makes one where it is missing.
+        cid: Option<Cid>,
+        /// What is said.
+        text: String,
+        /// Structured part: any JSON value.
+        rich: Option<serde_json::Value>,
+        /// The event it answers.
+        reply_to: Option<Seq>,
+    },
+    /// Move the read mark forward.
+    MarkRead {
+        /// Which room.
+        room: RoomName,
+        /// Everything up to here is read.
+        seq: Seq,
+    },
+    /// Say that one writes, or stopped.
+    Typing {
+        /// Which room.
+        room: RoomName,
+        /// Whether one writes now.
+        active: bool,
+    },
+    /// Read a page of history.
+    History {
+        /// Which room.
+        room: RoomName,
+        /// Which page.
+        from: PageFrom,
+        /// Events at most.
+        limit: Option<u32>,
+    },
+    /// Ask who is there now.
+    Presence {
+        /// Which room.
+        room: RoomName,
+    },
+    /// Put a newer token in the place of the current one.
+    Refresh {
+        /// The token.
+        token: String,
+    },
+}
+
+impl ClientRequest {
+    /// The `type` on the wire; the same word labels metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            ClientRequest::Connect { .. } => "connect",
+            ClientRequest::Join { .. } => "join",
+            ClientRequest::Leave { .. } => "leave",
+            ClientRequest::PostMessage { .. } => "post_message",
+            ClientRequest::MarkRead { .. } => "mark_read",
+            ClientRequest::Typing { .. } => "typing",
+            ClientRequest::History { .. } => "history",
+            ClientRequest::Presence { .. } => "presence",
+            ClientRequest::Refresh { .. } => "refresh",
+        }
+    }
+}
+
+/// One frame to a client. The three kinds differ by their fields, as documented in PROTOCOL.md:
+/// `{id, ok}`, `{id, error}` and `{type, …}`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ServerFrame {
+    /// The command was done.
+    Ok {
+        /// Which frame.
+        id: FrameRef,
+        /// What came of it.
+        ok: Answer,
+    },
+    /// The command was refused. `id` is absent when the frame had none or could not be read.
+    Error {
+        /// Which frame.
+        id: Option<FrameRef>,
+        /// Why.
+        error: WireError,
+    },
+    /// Something happened.
+    Push(Push),
+}
+
+/// An error as clients see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireError {
+    /// What went wrong.
+    pub code: ErrorCode,
+    /// For people.
+    pub message: String,
+    /// What to do.
+    pub retry: Retry,
+    /// Finds the log line.
+    pub request_id: String,
+}
+
+/// The body of `ok`; untagged, since the client knows what it asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To `post_message`.
+    Posted(Posted),
+    /// To `connect`.
+    Connected(Connected),
+    /// To `join`.
+    Joined(Joined),
+    /// To `history`.
+    Page(Page),
+    /// To `presence`.
+    Occupants(Occupants),
+    /// To `mark_read`: the mark as it stands.
+    Marked(Marked),
+    /// To everything else: an empty object.
+    Done(Done),
+}
+
+/// To `post_message`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Posted {
+    /// The message's place.
+    pub seq: Seq,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// Whether it had been accepted before.
+    pub dup: bool,
+}
+
+/// To `connect`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connected {
+    /// Who the token says one is.
+    pub person: PersonId,
+    /// Their role.
+    pub role: Role,
+    /// The server pings after this much silence; an empty frame answers.
+    pub ping_ms: u64,
+    /// When the token expires; refresh before.
+    pub expires_at: Option<Timestamp>,
+    /// What became of each room in `resume`, under the name the client used.
+    pub rooms: BTreeMap<String, Joined>,
+}
+
+/// What became of a join or resume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Joined {
+    /// The room's id, whatever name was used.
+    pub room: RoomId,
+    /// Its number.
+    pub conversation_id: ConversationNo,
+    /// How the client goes on.
+    pub resume: Resume,
+    /// Names the log.
+    pub history_id: HistoryId,
+    /// The last event.
+    pub head: Seq,
+    /// Read marks of everyone.
+    pub marks: BTreeMap<PersonId, Seq>,
+    /// Why not, when the room could not be joined (in `connect` only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<WireError>,
+}
+
+/// How a client goes on after joining.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resume {
+    /// Whatever is missing follows by itself.
+    Ok,
+    /// More is missing than is pushed: ask for history; live events are pushed from the head on.
+    Page,
+    /// The client's position is not of this log: drop the cache and read history.
+    Reset,
+}
+
+/// To `history`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// Names the log.
+    pub history_id: HistoryId,
+    /// The last event of the room.
+    pub head: Seq,
+    /// Events in seq order.
+    pub events: Vec<EventBody>,
+    /// Whether more lies beyond this page, in its direction.
+    pub more: bool,
+}
+
+/// To `presence`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Occupants {
+    /// Everyone with a connection in the room.
+    pub present: Vec<PersonId>,
+}
+
+/// To `mark_read`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Marked {
+    /// The mark as it stands.
+    pub read: Seq,
+}
+
+/// Nothing to say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Done {}
+
+/// Something happened; `type` is the variant in snake_case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Push {
+    /// A durable event of a room.
+    Event(RoomPush),
+    /// Something to show now, never stored.
+    Ephemeral(EphemeralPush),
+    /// These rooms fall behind because the client reads too slowly; what is missing follows.
+    Lag {
+        /// Which.
+        rooms: Vec<RoomId>,
+    },
+    /// Reconnect within this time.
+    Drain {
+        /// Milliseconds.
+        after_ms: u64,
+    },
+    /// The token has expired; refresh or be closed.
+    Expired {},
+}
+
+/// A durable event and its room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoomPush {
+    /// Which room.
+    pub room: RoomId,
+    /// What.
+    #[serde(flatten)]
+    pub event: EventBody,
+}
+
+/// A durable event as clients see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventBody {
+    /// Its place in the room.
+    pub seq: Seq,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened; `kind` is the variant in snake_case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EventKind {
+    /// A message.
+    Message {
+        /// When it was accepted.
+        at: Timestamp,
+        /// The command that made it, so that its sender recognises it.
+        cid: Cid,
+        /// Who wrote it.
+        author: crate::event::Author,
+        /// What is said.
+        text: Arc<str>,
+        /// Structured part.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rich: Option<serde_json::Value>,
+        /// The event it answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply_to: Option<Seq>,
+    },
+    /// Something the client may not see, or does not know: the number is counted, nothing is shown.
+    Hidden {},
+}
+
+/// An ephemeral and its room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EphemeralPush {
+    /// Which room.
+    pub room: RoomId,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EphemeralKind,
+}
+
+/// Something to show now; `kind` is the variant in snake_case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EphemeralKind {
+    /// Someone writes, or stopped.
+    Typing {
+        /// Who.
+        person: PersonId,
+        /// Whether they write now.
+        active: bool,
+    },
+    /// People came and went.
+    Presence {
+        /// Who came.
+        joined: Vec<PersonId>,
+        /// Who went.
+        left: Vec<PersonId>,
+    },
+    /// A read mark moved.
+    Read {
+        /// Whose.
+        person: PersonId,
+        /// Everything up to here is read.
+        seq: Seq,
+    },
+}

@@ -1,0 +1,21 @@
+//! Durability: the only crate that touches a disk, a bucket or an engine.
+//!
+//! Owns: the traits [`Journal`], [`Directory`] and [`Blobs`], two embedded engines behind them, the
+//! writer thread that commits in groups, and the layout of keys.
+//!
+//! Invariants:
+//! 1. An append that was answered `Ok` is on disk as far as [`Durability`] says.
+//! 2. Nothing is readable before it is durable: every read stops at `durable_pos`.
+//! 3. At most one epoch of an entity can append.
+//! 4. Every key starts with its company, so no scan crosses companies.
+//!
+//! Never: knows what a record means, decides a command, or runs an actor.
+
+pub mod directory;
+pub mod journal;
+
+pub use directory::Directory;
+pub use journal::{
+    Append, AppendOutcome, CidRow, Durability, EntityId, EntityKind, Error, Journal, Record,
+    Result, Row, Snapshot, Tail,
+};
