@@ -1,1 +1,36 @@
-//! placeholder
+//! Behaviour: the entities of frontdesk as supervised actors, the edges that bring their events to
+//! connections, and the bus between them.
+//!
+//! Where to look: [`node`] composes everything and is the door for the server; [`entity`] is the one
+//! engine of everything that lasts (decide, append, apply, effects); [`room`] and [`company`] are the
+//! rules; [`registry`] finds, wakes and retires actors; [`edge`] fans out and replays.
+//!
+//! Invariants:
+//! 1. Nothing is published or answered before the journal says that it is durable.
+//! 2. At most one actor of an entity appends; the journal's fence decides, not this crate's maps.
+//! 3. A command that was admitted is answered exactly once, whatever restarts in between.
+//! 4. Every queue is bounded in bytes.
+//!
+//! Never: knows HTTP, tokens, WebSocket frames, or an engine by name.
+
+pub mod bus;
+pub mod clock;
+pub mod company;
+pub mod door;
+pub mod edge;
+pub mod entity;
+pub mod limits;
+mod metrics;
+pub mod node;
+mod reads;
+pub mod registry;
+pub mod room;
+mod supervisor;
+mod task;
+
+pub use door::{Door, DoorId};
+pub use edge::{Dialect, DialectId, Edge, Joining, Listener, RoomContext};
+pub use entity::{Answer, Caller, Command, Envelope, Outcome, ReplyTo};
+pub use limits::Limits;
+pub use node::{Node, NodeOptions};
+pub use reads::HistoryPage;

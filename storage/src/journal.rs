@@ -270,6 +270,9 @@ pub trait Journal: Send + Sync + 'static {
     /// Entities with undelivered effects and the first such pos, in key order.
     fn pending(&self) -> Result<Vec<(EntityId, Pos)>>;
 
+    /// The first record of this entity whose effects may not have been delivered.
+    fn pending_of(&self, entity: &EntityId) -> Result<Option<Pos>>;
+
     /// Bits that every history id is mixed with; they change when logs may have lost their end.
     fn history_salt(&self) -> u64;
 

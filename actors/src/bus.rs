@@ -1,0 +1,79 @@
+//! What entities, edges and connections say to one another. In process the messages are handed over
+//! as they are; with `serialize` each is encoded and decoded on its way, as between nodes, so that
+//! nothing of one side can be reached from the other.
+//!
+//! Invariants: messages hold no channel, lock or actor reference; order between one sender and one
+//! receiver is kept.
+//! Never: waits for an answer. Answers are messages too.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use frontdesk_protocol::ephemeral::Ephemeral;
+use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::{Epoch, Seq};
+use frontdesk_storage::EntityId;
+use serde::{Deserialize, Serialize};
+
+use crate::entity::{Envelope, Outcome, ReplyTo};
+
+/// Durable events of a room on their way to its edges; without events it only says where the head is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Publish {
+    /// The room's ownership term.
+    pub epoch: Epoch,
+    /// Seq of the first shown event; the head itself when there are no events.
+    pub first_seq: Seq,
+    /// What happened, in order.
+    pub events: Arc<[RoomEvent]>,
+}
+
+/// Everything that travels.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum BusMessage {
+    /// A command to an entity.
+    Request(EntityId, Arc<Envelope>),
+    /// An outcome to whoever asked.
+    Reply(ReplyTo, Outcome),
+    /// Durable events to a room's edges.
+    Publish(EntityId, Publish),
+    /// Something to show now, to a room's edges.
+    Ephemeral(EntityId, Ephemeral),
+}
+
+/// How messages travel on this node.
+#[derive(Debug)]
+pub(crate) struct Bus {
+    serialize: bool,
+    message_count: AtomicU64,
+    message_bytes: AtomicU64,
+}
+
+impl Bus {
+    /// A bus; with `serialize` nothing crosses that is not bytes.
+    pub(crate) fn new(serialize: bool) -> Self {
+        Self {
+            serialize,
+            message_count: AtomicU64::new(0),
+            message_bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes a message across.
+    pub(crate) fn carry(&self, message: BusMessage) -> BusMessage {
+        if !self.serialize {
+            return message;
+        }
+        let bytes = rmp_serde::to_vec_named(&message).expect("a bus message always encodes");
+        self.message_count.fetch_add(1, Ordering::Relaxed);
+        self.message_bytes
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        rmp_serde::from_slice(&bytes).expect("what this build encodes it decodes")
+    }
+
+    /// Messages and bytes that crossed encoded.
+    pub(crate) fn carried(&self) -> (u64, u64) {
+        let count = self.message_count.load(Ordering::Relaxed);
+        (count, self.message_bytes.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,33 @@
+//! A company: the people it knows, the numbers of its conversations, which pair has which room. Pure
+//! rules; the engine around them is in [`crate::entity`].
+//!
+//! What grows with the company (people, numbers, pairs) is in ordered index rows written with the
+//! records, not in the state: waking a company of a million conversations reads a few numbers.
+//!
+//! Invariants:
+//! 1. Conversation numbers are 1, 2, 3, … each given once.
+//! 2. A pair has at most one direct room.
+//! 3. A room that was opened is made, whatever crashes in between: the company owes it as an effect.
+//!
+//! Never: speaks to a client, or holds what a room said.
+
+mod rules;
+pub(crate) mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use frontdesk_protocol::{ConversationNo, PersonId, RoomId};
+use serde::{Deserialize, Serialize};
+
+/// A company's state; serialised it is the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CompanyState {
+    pub(crate) last_conversation: ConversationNo,
+    /// What this batch changed and the index rows do not show yet.
+    #[serde(skip)]
+    pub(crate) pairs: BTreeMap<(PersonId, PersonId), (RoomId, ConversationNo)>,
+    #[serde(skip)]
+    pub(crate) cards: BTreeMap<PersonId, frontdesk_protocol::command::Card>,
+}

@@ -1,0 +1,311 @@
+//! The rules of a company: what each command does and what each event changes.
+//!
+//! Never: looks at a clock, a disk or an actor; rows it needs are read for it before it decides.
+
+use std::collections::BTreeSet;
+
+use frontdesk_protocol::command::{Card, CompanyCommand, RoomCommand};
+use frontdesk_protocol::event::CompanyEvent;
+use frontdesk_protocol::limits::OPEN_PARTICIPANT_COUNT_MAX;
+use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq, Timestamp};
+use frontdesk_storage::{EntityId, Row};
+
+use super::CompanyState;
+use super::tables::{self, RoomRow};
+use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, person_of};
+
+/// Conversation numbers are 33 bits of a message number.
+const CONVERSATION_NO_MAX: u64 = (1 << 33) - 1;
+
+impl Rules for CompanyState {
+    type Event = CompanyEvent;
+
+    const STATE_VERSION: u32 = 1;
+
+    fn new(_entity: &EntityId) -> Self {
+        Self {
+            last_conversation: ConversationNo(0),
+            pairs: std::collections::BTreeMap::new(),
+            cards: std::collections::BTreeMap::new(),
+        }
+    }
+
+    fn seq(&self) -> Seq {
+        Seq(0)
+    }
+
+    fn begin_batch(&mut self) {
+        self.pairs.clear();
+        self.cards.clear();
+    }
+
+    fn lookups(&self, asked: &Asked<'_>) -> Vec<Vec<u8>> {
+        let Command::Company(command) = asked.command else {
+            return Vec::new();
+        };
+        match command {
+            CompanyCommand::OpenRoom {
+                participants,
+                direct,
+                ..
+            } => {
+                let Some(opener) = person_of(asked.caller) else {
+                    return Vec::new();
+                };
+                let pair = direct.then(|| participants.first()).flatten();
+                let pair = pair.map(|other| tables::pair_key(&tables::pair(opener, other)));
+                let named = participants.iter().take(OPEN_PARTICIPANT_COUNT_MAX);
+                pair.into_iter()
+                    .chain(named.map(tables::person_key))
+                    .collect()
+            }
+            CompanyCommand::KnowPerson { person, .. } => vec![tables::person_key(person)],
+        }
+    }
+
+    fn decide(
+        &self,
+        asked: &Asked<'_>,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<CompanyEvent>, Rejection> {
+        match asked.command {
+            Command::Company(CompanyCommand::OpenRoom { .. }) => self.open_room(asked, known, now),
+            Command::Company(CompanyCommand::KnowPerson { person, card }) => {
+                Ok(self.know_person(asked, known, person, card))
+            }
+            Command::Wake => Ok(Decided::nothing(Answer::Done)),
+            Command::Room(_) => Err(Rejection::new(ErrorCode::NotSupported)),
+        }
+    }
+
+    fn repeat(&self, asked: &Asked<'_>, number: u64, _at: Timestamp) -> Answer {
+        let Command::Company(CompanyCommand::OpenRoom { room, .. }) = asked.command else {
+            return Answer::Done;
+        };
+        // The same command carries the same room id: it is part of what is compared.
+        Answer::Opened {
+            room: *room,
+            conversation: ConversationNo(number),
+            created: false,
+        }
+    }
+
+    fn apply(&mut self, event: &CompanyEvent) {
+        match event {
+            CompanyEvent::RoomOpened {
+                room,
+                conversation,
+                direct,
+                participants,
+                ..
+            } => {
+                debug_assert_eq!(*conversation, self.last_conversation.next(), "invariant 1");
+                self.last_conversation = *conversation;
+                if let (true, [one, two]) = (*direct, participants.as_slice()) {
+                    self.pairs
+                        .insert(tables::pair(one, two), (*room, *conversation));
+                }
+            }
+            CompanyEvent::PersonKnown { person, card } => {
+                self.cards.insert(person.clone(), card.clone());
+            }
+        }
+    }
+
+    fn rows(&self, event: &CompanyEvent) -> Vec<Row> {
+        match event {
+            CompanyEvent::RoomOpened {
+                room,
+                conversation,
+                direct,
+                participants,
+                ..
+            } => {
+                let row = RoomRow {
+                    room: *room,
+                    conversation: *conversation,
+                };
+                let mut rows = vec![
+                    tables::set(tables::number_key(*conversation), &row),
+                    tables::set(tables::room_key(room), &row),
+                ];
+                if let (true, [one, two]) = (*direct, participants.as_slice()) {
+                    rows.push(tables::set(tables::pair_key(&tables::pair(one, two)), &row));
+                }
+                rows
+            }
+            CompanyEvent::PersonKnown { person, card } => {
+                vec![tables::set(tables::person_key(person), card)]
+            }
+        }
+    }
+
+    fn effect(&self, entity: &EntityId, event: &CompanyEvent) -> Option<Effect> {
+        let CompanyEvent::RoomOpened {
+            room,
+            conversation,
+            direct,
+            participants,
+            history_base,
+            ..
+        } = event
+        else {
+            return None;
+        };
+        let create = RoomCommand::CreateRoom {
+            conversation: *conversation,
+            direct: *direct,
+            participants: participants.clone(),
+            history_base: *history_base,
+        };
+        let to = EntityId::room(entity.company.clone(), *room);
+        Some(Effect {
+            to,
+            command: Command::Room(create),
+        })
+    }
+}
+
+impl CompanyState {
+    fn open_room(
+        &self,
+        asked: &Asked<'_>,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<CompanyEvent>, Rejection> {
+        let Command::Company(CompanyCommand::OpenRoom {
+            room,
+            history_base,
+            participants,
+            direct,
+        }) = asked.command
+        else {
+            return Err(Rejection::new(ErrorCode::Internal));
+        };
+        let opener = opener(asked.caller)?;
+        let everyone = everyone(opener, participants, *direct)?;
+        if let (true, [one, two]) = (*direct, everyone.as_slice())
+            && let Some((room, conversation)) = self.pair_room(one, two, known)
+        {
+            let answer = Answer::Opened {
+                room,
+                conversation,
+                created: false,
+            };
+            return Ok(Decided::nothing(answer));
+        }
+        if self.last_conversation.0 >= CONVERSATION_NO_MAX {
+            return Err(Rejection::new(ErrorCode::Unavailable));
+        }
+        let conversation = self.last_conversation.next();
+        let mut events = self.newly_known(&everyone[1..], known);
+        events.push(CompanyEvent::RoomOpened {
+            at: now,
+            cid: asked.cid,
+            by: opener.clone(),
+            room: *room,
+            conversation,
+            direct: *direct,
+            participants: everyone,
+            history_base: *history_base,
+        });
+        Ok(Decided {
+            events,
+            answer: Answer::Opened {
+                room: *room,
+                conversation,
+                created: true,
+            },
+            remember: Some(conversation.0),
+            after_effects: true,
+        })
+    }
+
+    fn pair_room(
+        &self,
+        one: &PersonId,
+        two: &PersonId,
+        known: &Known,
+    ) -> Option<(RoomId, ConversationNo)> {
+        let pair = tables::pair(one, two);
+        if let Some(found) = self.pairs.get(&pair) {
+            return Some(*found);
+        }
+        let value = known.rows.get(&tables::pair_key(&pair))?.as_ref()?;
+        tables::read::<RoomRow>(value).map(|row| (row.room, row.conversation))
+    }
+
+    fn card<'a>(&'a self, person: &PersonId, known: &Known) -> Option<std::borrow::Cow<'a, Card>> {
+        if let Some(card) = self.cards.get(person) {
+            return Some(std::borrow::Cow::Borrowed(card));
+        }
+        let value = known.rows.get(&tables::person_key(person))?.as_ref()?;
+        tables::read_card(value).map(std::borrow::Cow::Owned)
+    }
+
+    /// Named people nobody knew become known, with an empty card.
+    fn newly_known(&self, named: &[PersonId], known: &Known) -> Vec<CompanyEvent> {
+        let strangers = named
+            .iter()
+            .filter(|person| self.card(person, known).is_none());
+        strangers
+            .map(|person| CompanyEvent::PersonKnown {
+                person: person.clone(),
+                card: Card::default(),
+            })
+            .collect()
+    }
+
+    fn know_person(
+        &self,
+        asked: &Asked<'_>,
+        known: &Known,
+        person: &PersonId,
+        card: &Card,
+    ) -> Decided<CompanyEvent> {
+        debug_assert!(person_of(asked.caller).is_none_or(|caller| caller == person));
+        let older = self.card(person, known);
+        let newer = older
+            .as_deref()
+            .map_or_else(|| card.clone(), |older| card.or(older));
+        if older.as_deref() == Some(&newer) {
+            return Decided::nothing(Answer::Done);
+        }
+        let event = CompanyEvent::PersonKnown {
+            person: person.clone(),
+            card: newer,
+        };
+        Decided {
+            events: vec![event],
+            answer: Answer::Done,
+            remember: None,
+            after_effects: false,
+        }
+    }
+}
+
+fn opener(caller: &Caller) -> Result<&PersonId, Rejection> {
+    person_of(caller).ok_or_else(|| Rejection::new(ErrorCode::Forbidden))
+}
+
+/// The opener first, then the others in the order named, each once.
+fn everyone(
+    opener: &PersonId,
+    participants: &[PersonId],
+    direct: bool,
+) -> Result<Vec<PersonId>, Rejection> {
+    let mut seen: BTreeSet<&PersonId> = BTreeSet::from([opener]);
+    let others = participants.iter().filter(|person| seen.insert(person));
+    let everyone: Vec<PersonId> = std::iter::once(opener).chain(others).cloned().collect();
+    let count = everyone.len();
+    if count > OPEN_PARTICIPANT_COUNT_MAX {
+        let why = format!("too many participants: {count}, limit {OPEN_PARTICIPANT_COUNT_MAX}");
+        return Err(Rejection::because(ErrorCode::BadField, why));
+    }
+    if direct && count != 2 {
+        let why = "a direct room has exactly one participant beside the caller";
+        return Err(Rejection::because(ErrorCode::BadField, why));
+    }
+    Ok(everyone)
+}

@@ -1,0 +1,87 @@
+//! The company's index tables: keys and values of the rows that are written with its records.
+//!
+//! Invariants: the first byte names the table; numbers are big-endian, so key order is their order.
+//! Never: reads or writes; that is the store's.
+
+use bytes::Bytes;
+use frontdesk_protocol::command::Card;
+use frontdesk_protocol::{ConversationNo, PersonId, RoomId};
+use frontdesk_storage::Row;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Conversation number → room.
+const NUMBERS: u8 = b'n';
+/// Room → conversation number.
+const ROOMS: u8 = b'r';
+/// Two people → their direct room.
+const PAIRS: u8 = b'd';
+/// Person → card.
+const PEOPLE: u8 = b'p';
+
+/// What the tables by number and by pair point at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RoomRow {
+    /// The room.
+    pub(crate) room: RoomId,
+    /// Its number.
+    pub(crate) conversation: ConversationNo,
+}
+
+/// Key of a conversation number.
+pub(crate) fn number_key(conversation: ConversationNo) -> Vec<u8> {
+    let mut key = vec![NUMBERS];
+    key.extend_from_slice(&conversation.0.to_be_bytes());
+    key
+}
+
+/// Key of a room.
+pub(crate) fn room_key(room: &RoomId) -> Vec<u8> {
+    let mut key = vec![ROOMS];
+    key.extend_from_slice(room.bits());
+    key
+}
+
+/// Key of a pair, the same in either order.
+pub(crate) fn pair_key(pair: &(PersonId, PersonId)) -> Vec<u8> {
+    let mut key = vec![PAIRS];
+    key.extend_from_slice(pair.0.as_str().as_bytes());
+    key.push(0); // ends the first id: ids hold no control characters
+    key.extend_from_slice(pair.1.as_str().as_bytes());
+    key
+}
+
+/// Key of a person.
+pub(crate) fn person_key(person: &PersonId) -> Vec<u8> {
+    let mut key = vec![PEOPLE];
+    key.extend_from_slice(person.as_str().as_bytes());
+    key
+}
+
+/// Two people in the order of the pair table.
+pub(crate) fn pair(one: &PersonId, two: &PersonId) -> (PersonId, PersonId) {
+    if one <= two {
+        (one.clone(), two.clone())
+    } else {
+        (two.clone(), one.clone())
+    }
+}
+
+/// A row that is set.
+pub(crate) fn set(key: Vec<u8>, value: &impl Serialize) -> Row {
+    let bytes = rmp_serde::to_vec_named(value).expect("a row always encodes");
+    Row {
+        key,
+        value: Some(Bytes::from(bytes)),
+    }
+}
+
+/// Reads a row's value; a damaged one counts as absent and is written again.
+pub(crate) fn read<T: DeserializeOwned>(value: &Bytes) -> Option<T> {
+    rmp_serde::from_slice(value).ok()
+}
+
+/// Reads a person's row.
+pub(crate) fn read_card(value: &Bytes) -> Option<Card> {
+    read(value)
+}

@@ -1,0 +1,457 @@
+//! An edge: a room's presence on one node. It holds the attached connections with their cursors,
+//! what was said lately as ready-made frames, and what is shown now and stored never.
+//!
+//! A room publishes once an edge; the edge encodes once a dialect and hands the same bytes to every
+//! connection. Join with history, resume, gap and lag are one mechanism: a cursor that is behind,
+//! fed with pages from the ring or the journal until it is at the head (see [`replay`]).
+//!
+//! Invariants:
+//! 1. A connection gets a room's events in seq order, each once. While it is behind, live events are
+//!    not queued for it; it goes live in one step under the edge's lock, at `next` and nowhere else.
+//! 2. Only durable events come here, so everything that is queued is durable.
+//! 3. Nobody is waited for: a full outbox makes its own connection fall behind and no other.
+//!
+//! Never: decides a command, writes anything, or calls a listener that calls back.
+
+mod now;
+mod replay;
+mod ring;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use frontdesk_protocol::ephemeral::Ephemeral;
+use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::native::{Resume, Since};
+use frontdesk_protocol::{ConversationNo, ErrorCode, HistoryId, PersonId, Rejection, RoomId, Seq};
+use frontdesk_storage::EntityId;
+
+pub use replay::ReplayStep;
+pub(crate) use table::EdgeTable;
+
+use self::now::Now;
+use self::ring::Ring;
+use crate::bus::Publish;
+use crate::limits::RESUME_PUSH_COUNT_MAX;
+use crate::node::Node;
+use crate::task::lock;
+
+/// Dialects a node can speak at most: bounds the frames kept for each event.
+pub const DIALECT_COUNT_MAX: usize = 8;
+
+/// Index of a dialect in the list the node was started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DialectId(pub u8);
+
+/// What an encoder may know of the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomContext {
+    /// The room.
+    pub room: RoomId,
+    /// Its number within the company.
+    pub conversation: ConversationNo,
+}
+
+/// Encodes events for one kind of client, as complete frames with their WebSocket header.
+pub trait Dialect: Send + Sync + 'static {
+    /// A durable event; `None` when these clients are shown nothing.
+    fn event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes>;
+    /// Something to show now; `None` when these clients know no such thing.
+    fn ephemeral(&self, room: &RoomContext, ephemeral: &Ephemeral) -> Option<Bytes>;
+}
+
+/// A connection as edges see it. Every method queues and returns; none calls an edge.
+pub trait Listener: Send + Sync + 'static {
+    /// Its dialect.
+    fn dialect(&self) -> DialectId;
+    /// Whose connection it is.
+    fn person(&self) -> &PersonId;
+    /// Queues a durable frame; false when there is no room for it. Replayed frames leave some space
+    /// for others.
+    fn push_durable(&self, frame: &Bytes, is_replay: bool) -> bool;
+    /// Queues a frame that may be dropped; a newer one with the same key takes its place.
+    fn push_ephemeral(&self, key: EphemeralKey, frame: &Bytes);
+    /// The connection is behind in this room now: it asks for pages when it has space.
+    fn fell_behind(&self, room: RoomId);
+}
+
+/// What a newer ephemeral replaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EphemeralKey {
+    /// Where.
+    pub room: RoomId,
+    /// What it shows; presence carries differences and replaces nothing.
+    pub subject: EphemeralSubject,
+}
+
+/// What an ephemeral shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EphemeralSubject {
+    /// Whether someone writes.
+    Typing(PersonId),
+    /// How far someone read.
+    Read(PersonId),
+    /// Who came and went.
+    Presence,
+}
+
+/// What a connection asks for when it attaches.
+pub struct Joining {
+    /// The connection.
+    pub listener: Arc<dyn Listener>,
+    /// Where its client stopped; `None` is live at the head.
+    pub since: Option<Since>,
+}
+
+/// A connection's place in an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attachment {
+    index: usize,
+    number: u64,
+}
+
+/// What came of attaching.
+#[derive(Debug, Clone)]
+pub struct Joined {
+    /// Its place, for detaching and replay.
+    pub attachment: Attachment,
+    /// The room.
+    pub context: RoomContext,
+    /// How the client goes on.
+    pub resume: Resume,
+    /// Names the log.
+    pub history_id: HistoryId,
+    /// The last event.
+    pub head: Seq,
+    /// Everyone's read mark.
+    pub marks: BTreeMap<PersonId, Seq>,
+    /// Whether pages must be asked for now.
+    pub is_behind: bool,
+}
+
+/// What an edge knows of its room.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct View {
+    pub(crate) exists: bool,
+    pub(crate) conversation: ConversationNo,
+    pub(crate) history_id: Option<HistoryId>,
+    pub(crate) head: Seq,
+    pub(crate) marks: BTreeMap<PersonId, Seq>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cursor {
+    Live,
+    /// The next event this connection needs.
+    Behind(Seq),
+}
+
+struct Member {
+    number: u64,
+    listener: Arc<dyn Listener>,
+    cursor: Cursor,
+}
+
+struct EdgeState {
+    closed: bool,
+    loaded: bool,
+    /// Something was published while the view was being read.
+    stale: bool,
+    view: View,
+    members: Vec<Option<Member>>,
+    free: Vec<usize>,
+    next_number: u64,
+    ring: Ring,
+    now: Now,
+    enrolled: bool,
+}
+
+/// See the module's text.
+pub struct Edge {
+    entity: EntityId,
+    room: RoomId,
+    node: std::sync::Weak<Node>,
+    dialects: Arc<[Box<dyn Dialect>]>,
+    state: Mutex<EdgeState>,
+}
+
+impl std::fmt::Debug for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Edge({})", self.entity)
+    }
+}
+
+impl Edge {
+    fn new(node: &Arc<Node>, entity: EntityId, room: RoomId) -> Self {
+        let state = EdgeState {
+            closed: false,
+            loaded: false,
+            stale: false,
+            view: View::default(),
+            members: Vec::new(),
+            free: Vec::new(),
+            next_number: 0,
+            ring: Ring::default(),
+            now: Now::default(),
+            enrolled: false,
+        };
+        let dialects = Arc::clone(&node.dialects);
+        Self {
+            entity,
+            room,
+            node: Arc::downgrade(node),
+            dialects,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The room's entity.
+    pub fn entity(&self) -> &EntityId {
+        &self.entity
+    }
+
+    /// Attaches a connection of one of the room's people.
+    pub fn attach(self: &Arc<Self>, joining: Joining) -> Result<Joined, AttachError> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(AttachError::Gone);
+        }
+        let person = joining.listener.person().clone();
+        if !state.view.exists || !state.view.marks.contains_key(&person) {
+            return Err(AttachError::Refused(Rejection::new(ErrorCode::UnknownRoom)));
+        }
+        let history_id = state.view.history_id.unwrap_or(HistoryId(0));
+        let head = state.view.head;
+        let (resume, cursor) = resume_from(joining.since, history_id, head);
+        let attachment = state.add(joining.listener, cursor);
+        let joined = Joined {
+            attachment,
+            context: self.context(&state),
+            resume,
+            history_id,
+            head,
+            marks: state.view.marks.clone(),
+            is_behind: cursor != Cursor::Live,
+        };
+        self.person_came(&mut state, &person);
+        Ok(joined)
+    }
+
+    /// Detaches a connection; replay for it ends.
+    pub fn detach(self: &Arc<Self>, attachment: Attachment) {
+        let is_empty = {
+            let mut state = lock(&self.state);
+            let Some(member) = state.remove(attachment) else {
+                return;
+            };
+            self.person_went(&mut state, member.listener.person());
+            state.members.len() == state.free.len()
+        };
+        if is_empty && let Some(node) = self.node.upgrade() {
+            node.edges.drop_if_empty(self);
+        }
+    }
+
+    pub(crate) fn loaded_view(&self) -> Option<View> {
+        let state = lock(&self.state);
+        state.loaded.then(|| state.view.clone())
+    }
+
+    /// Everyone with a connection here, in order.
+    pub fn present(&self) -> Vec<PersonId> {
+        let state = lock(&self.state);
+        let people = state
+            .members
+            .iter()
+            .flatten()
+            .map(|member| member.listener.person());
+        let present: std::collections::BTreeSet<&PersonId> = people.collect();
+        present.into_iter().cloned().collect()
+    }
+
+    /// Durable events of the room, in order; or, without events, where its head is.
+    pub(crate) fn on_publish(self: &Arc<Self>, publish: &Publish) {
+        let mut state = lock(&self.state);
+        if !state.loaded {
+            // Nobody is attached yet. The load that is under way reads bookkeeping again; of shown
+            // events it only has to know how far they go, since they are in the journal.
+            state.stale |= publish.events.iter().any(|event| event.seq().is_none());
+            let last = publish.events.iter().rev().find_map(RoomEvent::seq);
+            state.view.head = state.view.head.max(last.unwrap_or_default());
+            return;
+        }
+        if publish.events.is_empty() && publish.first_seq > state.view.head {
+            state.gap_before(publish.first_seq.next(), self.room);
+        }
+        for event in publish.events.iter() {
+            match event.seq() {
+                Some(seq) if seq > state.view.head => self.fan_out(&mut state, seq, event),
+                Some(_) => {} // seen before: published again after a restart of the room
+                None => self.note(&mut state, event),
+            }
+        }
+    }
+
+    fn fan_out(self: &Arc<Self>, state: &mut EdgeState, seq: Seq, event: &RoomEvent) {
+        if seq > state.view.head.next() {
+            state.gap_before(seq, self.room);
+        }
+        state.view.head = seq;
+        if let RoomEvent::MessagePosted(message) = event
+            && let Some(mark) = state.view.marks.get_mut(&message.author.id)
+        {
+            *mark = seq;
+        }
+        let context = self.context(state);
+        let EdgeState { ring, members, .. } = state;
+        let entry = ring.push(seq, event);
+        let mut delivery_count = 0;
+        let mut lag_count = 0;
+        for member in members
+            .iter_mut()
+            .flatten()
+            .filter(|member| member.cursor == Cursor::Live)
+        {
+            let dialect = member.listener.dialect();
+            let encoder = &self.dialects[usize::from(dialect.0)];
+            let Some(frame) = entry.frame(dialect, || encoder.event(&context, event)) else {
+                continue;
+            };
+            if member.listener.push_durable(&frame, false) {
+                delivery_count += 1;
+            } else {
+                member.cursor = Cursor::Behind(seq);
+                member.listener.fell_behind(self.room);
+                lag_count += 1;
+            }
+        }
+        if let Some(node) = self.node.upgrade() {
+            let now_ms = node.clock.monotonic_ms();
+            state.ring.used(now_ms);
+            node.metrics.deliveries.increment(delivery_count);
+            node.metrics.lagged.increment(lag_count);
+            self.enroll(&node, state);
+        }
+    }
+
+    /// Bookkeeping that the edge shows or keeps.
+    fn note(self: &Arc<Self>, state: &mut EdgeState, event: &RoomEvent) {
+        match event {
+            RoomEvent::ReadMarked { person, seq, .. } => {
+                if let Some(mark) = state.view.marks.get_mut(person) {
+                    *mark = (*mark).max(*seq);
+                }
+                let read = Ephemeral::Read {
+                    person: person.clone(),
+                    seq: *seq,
+                };
+                self.show(state, &read);
+            }
+            RoomEvent::RoomCreated {
+                conversation,
+                participants,
+                history_base,
+                ..
+            } => {
+                let Some(node) = self.node.upgrade() else {
+                    return;
+                };
+                state.view.exists = true;
+                state.view.conversation = *conversation;
+                state.view.history_id = Some(node.history_id(*history_base));
+                for person in participants {
+                    state.view.marks.entry(person.clone()).or_default();
+                }
+            }
+            RoomEvent::MessagePosted(_) => {}
+        }
+    }
+
+    fn context(&self, state: &EdgeState) -> RoomContext {
+        RoomContext {
+            room: self.room,
+            conversation: state.view.conversation,
+        }
+    }
+
+    fn enroll(self: &Arc<Self>, node: &Node, state: &mut EdgeState) {
+        if !state.enrolled {
+            state.enrolled = true;
+            node.edges.enroll(self);
+        }
+    }
+}
+
+impl EdgeState {
+    fn add(&mut self, listener: Arc<dyn Listener>, cursor: Cursor) -> Attachment {
+        self.next_number += 1;
+        let number = self.next_number;
+        let member = Some(Member {
+            number,
+            listener,
+            cursor,
+        });
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.members[index] = member;
+                index
+            }
+            None => {
+                self.members.push(member);
+                self.members.len() - 1
+            }
+        };
+        Attachment { index, number }
+    }
+
+    fn member(&mut self, attachment: Attachment) -> Option<&mut Member> {
+        let member = self.members.get_mut(attachment.index)?.as_mut()?;
+        (member.number == attachment.number).then_some(member)
+    }
+
+    fn remove(&mut self, attachment: Attachment) -> Option<Member> {
+        self.member(attachment)?;
+        self.free.push(attachment.index);
+        self.members[attachment.index].take()
+    }
+
+    /// Events before `next` were not seen here: whoever is live reads them from the journal.
+    fn gap_before(&mut self, next: Seq, room: RoomId) {
+        let from = self.view.head.next();
+        for member in self.members.iter_mut().flatten() {
+            if member.cursor == Cursor::Live {
+                member.cursor = Cursor::Behind(from);
+                member.listener.fell_behind(room);
+            }
+        }
+        self.ring.clear();
+        self.view.head = Seq(next.0 - 1);
+    }
+}
+
+/// Why a connection was not attached.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AttachError {
+    /// The edge was just dropped: find it again.
+    Gone,
+    /// No.
+    Refused(Rejection),
+}
+
+fn resume_from(since: Option<Since>, history_id: HistoryId, head: Seq) -> (Resume, Cursor) {
+    let Some(since) = since else {
+        return (Resume::Ok, Cursor::Live);
+    };
+    if since.history_id != history_id || since.seq > head {
+        return (Resume::Reset, Cursor::Live);
+    }
+    match head.0 - since.seq.0 {
+        0 => (Resume::Ok, Cursor::Live),
+        missing if missing > RESUME_PUSH_COUNT_MAX => (Resume::Page, Cursor::Live),
+        _ => (Resume::Ok, Cursor::Behind(since.seq.next())),
+    }
+}

@@ -1,0 +1,465 @@
+//! The engine around an entity's rules: takes commands from its slot in batches, appends one record
+//! at a time, and only when that is durable answers, publishes and delivers effects.
+//!
+//! Supervisor: the company's. Children: none. Messages: work from the slot, outcomes from the
+//! journal's writer and from receivers of effects, and the registry's ask to sleep.
+//!
+//! Invariants:
+//! 1. One append is in flight at most; `handle` never awaits the journal.
+//! 2. The state is ahead of the journal only while an append is in flight; any outcome but `Ok` ends
+//!    the actor, and its successor reads the journal behind a new fence and decides again.
+//! 3. Replies and publications of a batch happen after its record is durable, in order.
+//!
+//! Never: returns an error for a refused command; flushes anything in `post_stop`.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use frontdesk_protocol::command::RoomCommand;
+use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::{Epoch, Pos, Seq};
+use frontdesk_storage::{Append, AppendOutcome, Tail};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+use tracing::{debug, error};
+
+use super::batch::{self, Batch, Needs, Prepared};
+use super::cids::CidWindows;
+use super::effects::{Delivery, Effects};
+use super::recover::{Recovered, encode_snapshot, recover};
+use super::slot::Slot;
+use super::{Caller, Command, Envelope, Outcome, ReplyTo, Rules};
+use crate::bus::{BusMessage, Publish};
+use crate::door::{Door, DoorId};
+use crate::limits::{
+    EFFECT_RETRY_MS, MARK_DELAY_MS, SNAPSHOT_ON_SLEEP_RECORD_COUNT, SNAPSHOT_RECORD_COUNT,
+};
+use crate::node::Node;
+use crate::task::{blocking, spawn};
+
+/// What an entity's actor is told. Small: every message is boxed.
+#[derive(Debug)]
+pub(crate) enum EntityMsg {
+    /// Commands wait in the slot.
+    Work,
+    /// Commands wait that may wait a little longer, for company.
+    WorkLater,
+    /// What the batch needs has been read.
+    Read(frontdesk_storage::Result<Prepared>),
+    /// The append's outcome.
+    Appended(AppendOutcome),
+    /// An effect's outcome.
+    EffectAnswered(u64, Outcome),
+    /// Effects that were put off may be tried again.
+    SendEffects,
+    /// Go to sleep if there is nothing to do.
+    Sleep,
+    /// Fail as a bug would: for tests of the restart path.
+    #[cfg(test)]
+    Crash,
+}
+
+/// Immutable parts of an entity's actor.
+pub(crate) struct EntityActor<R> {
+    node: Arc<Node>,
+    slot: Arc<Slot>,
+    rules: PhantomData<fn() -> R>,
+}
+
+enum Stage {
+    Idle,
+    Reading,
+    Appending,
+}
+
+/// Everything that changes.
+pub(crate) struct EntityState<R: Rules> {
+    rules: R,
+    cids: CidWindows,
+    tail: Tail,
+    epoch: Epoch,
+    stage: Stage,
+    taken: Vec<Arc<Envelope>>,
+    batch: Option<Batch<R::Event>>,
+    effects: Effects,
+    effect_door: DoorId,
+    snapshot_pos: Pos,
+    work_later: bool,
+}
+
+impl<R: Rules> EntityActor<R> {
+    pub(crate) fn new(node: Arc<Node>, slot: Arc<Slot>) -> Self {
+        Self {
+            node,
+            slot,
+            rules: PhantomData,
+        }
+    }
+}
+
+impl<R: Rules> Actor for EntityActor<R> {
+    type Msg = EntityMsg;
+    type State = EntityState<R>;
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<EntityMsg>,
+        (): (),
+    ) -> Result<EntityState<R>, ActorProcessingErr> {
+        self.node.registry.predecessor_ended(&self.slot).await;
+        self.node.registry.register(myself.get_id(), &self.slot);
+        let epoch = self.node.next_epoch();
+        let tail = self.fence(epoch).await?;
+        let (journal, entity) = (Arc::clone(&self.node.journal), self.slot.entity.clone());
+        let recovered = blocking(move || recover::<R>(&journal, &entity)).await?;
+        if recovered.tail != tail {
+            let text = format!(
+                "recovered to {:?}, journal ends at {tail:?}",
+                recovered.tail
+            );
+            return Err(text.into());
+        }
+        debug!(entity = %self.slot.entity, epoch = epoch.0, pos = tail.pos.0, "entity awake");
+        let state = self.awake(&myself, epoch, recovered);
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<EntityMsg>,
+        msg: EntityMsg,
+        state: &mut EntityState<R>,
+    ) -> Result<(), ActorProcessingErr> {
+        match msg {
+            EntityMsg::Work => self.on_work(&myself, state),
+            EntityMsg::WorkLater => self.on_work_later(&myself, state),
+            EntityMsg::Read(prepared) => self.on_read(&myself, state, prepared?),
+            EntityMsg::Appended(outcome) => self.on_appended(&myself, state, outcome)?,
+            EntityMsg::EffectAnswered(number, outcome) => {
+                self.on_effect_answered(&myself, state, number, outcome);
+            }
+            EntityMsg::SendEffects => self.send_effects(&myself, state),
+            EntityMsg::Sleep => self.on_sleep(&myself, state),
+            #[cfg(test)]
+            EntityMsg::Crash => panic!("a test asked this actor to crash"),
+        }
+        Ok(())
+    }
+
+    async fn post_start(
+        &self,
+        myself: ActorRef<EntityMsg>,
+        state: &mut EntityState<R>,
+    ) -> Result<(), ActorProcessingErr> {
+        // Edges may have missed what the predecessor made durable and did not live to publish.
+        self.publish(state.rules.seq(), state.epoch, Vec::new());
+        self.slot.started(myself.clone());
+        self.send_effects(&myself, state);
+        Ok(())
+    }
+}
+
+impl<R: Rules> EntityActor<R> {
+    async fn fence(&self, epoch: Epoch) -> Result<Tail, ActorProcessingErr> {
+        let (sender, receiver) = oneshot::channel();
+        let done = Box::new(move |tail| {
+            // The actor may have been killed meanwhile.
+            let _ = sender.send(tail);
+        });
+        self.node.journal.fence(&self.slot.entity, epoch, done);
+        Ok(receiver
+            .await
+            .map_err(|_| "the journal's writer is gone")??)
+    }
+
+    fn awake(
+        &self,
+        myself: &ActorRef<EntityMsg>,
+        epoch: Epoch,
+        recovered: Recovered<R>,
+    ) -> EntityState<R> {
+        let mut effects = Effects::default();
+        for (pos, effect) in recovered.effects {
+            effects.owe(pos, effect, None);
+        }
+        let mut state = EntityState {
+            rules: recovered.rules,
+            cids: recovered.cids,
+            tail: recovered.tail,
+            epoch,
+            stage: Stage::Idle,
+            taken: Vec::new(),
+            batch: None,
+            effects,
+            effect_door: DoorId::NOBODY,
+            snapshot_pos: recovered.snapshot_pos,
+            work_later: false,
+        };
+        if !state.effects.is_empty() {
+            self.open_effect_door(myself, &mut state);
+        }
+        state
+    }
+
+    fn on_work(&self, myself: &ActorRef<EntityMsg>, state: &mut EntityState<R>) {
+        state.work_later = false;
+        if !matches!(state.stage, Stage::Idle) {
+            return;
+        }
+        loop {
+            state.taken = self.slot.take_batch();
+            if state.taken.is_empty() {
+                return;
+            }
+            let needs = batch::needs(&self.slot.entity, &state.rules, &state.cids, &state.taken);
+            if !needs.is_empty() {
+                state.stage = Stage::Reading;
+                return self.read(myself, needs);
+            }
+            if self.decide(myself, state, &Prepared::default()) {
+                return;
+            }
+        }
+    }
+
+    fn on_work_later(&self, myself: &ActorRef<EntityMsg>, state: &mut EntityState<R>) {
+        if !state.work_later {
+            state.work_later = true;
+            let delay = Duration::from_millis(MARK_DELAY_MS);
+            myself.send_after(delay, || EntityMsg::Work);
+        }
+    }
+
+    fn on_read(
+        &self,
+        myself: &ActorRef<EntityMsg>,
+        state: &mut EntityState<R>,
+        prepared: Prepared,
+    ) {
+        state.stage = Stage::Idle;
+        if !self.decide(myself, state, &prepared) {
+            self.on_work(myself, state);
+        }
+    }
+
+    /// Decides what was taken. True when an append is in flight now.
+    fn decide(
+        &self,
+        myself: &ActorRef<EntityMsg>,
+        state: &mut EntityState<R>,
+        prepared: &Prepared,
+    ) -> bool {
+        let now = self.node.clock.now();
+        let (rules, cids) = (&mut state.rules, &mut state.cids);
+        let entity = &self.slot.entity;
+        let batch = batch::decide(entity, rules, cids, &state.taken, prepared, now);
+        self.node
+            .metrics
+            .batch_commands
+            .record(state.taken.len() as f64);
+        state.taken.clear();
+        if batch.events.is_empty() {
+            self.slot.finish();
+            self.answer_all(batch.replies);
+            return false;
+        }
+        let pending = state.effects.pending();
+        let new_effects = !batch.effects.is_empty();
+        let append = Append {
+            entity: entity.clone(),
+            epoch: state.epoch,
+            expected: state.tail.pos,
+            seq_after: state.rules.seq(),
+            payload: batch.record(),
+            cids: batch.cid_rows(),
+            rows: batch.rows.clone(),
+            pending: pending.or(new_effects.then(|| state.tail.pos.next())),
+        };
+        state.batch = Some(batch);
+        state.stage = Stage::Appending;
+        let writer_side = myself.clone();
+        let done = Box::new(move |outcome| {
+            // A dead actor's successor reads the outcome from the journal.
+            let _ = writer_side.cast(EntityMsg::Appended(outcome));
+        });
+        self.node.journal.append(append, done);
+        true
+    }
+
+    fn on_appended(
+        &self,
+        myself: &ActorRef<EntityMsg>,
+        state: &mut EntityState<R>,
+        outcome: AppendOutcome,
+    ) -> Result<(), ActorProcessingErr> {
+        let AppendOutcome::Ok { pos } = outcome else {
+            return Err(format!("append after pos {}: {outcome:?}", state.tail.pos).into());
+        };
+        let batch = state.batch.take().ok_or("an append nobody made")?;
+        let first_seq = state.tail.seq.next();
+        state.tail = Tail {
+            pos,
+            seq: state.rules.seq(),
+        };
+        state.stage = Stage::Idle;
+        self.slot.finish();
+        let published: Vec<RoomEvent> = batch.events.iter().filter_map(R::publish).collect();
+        if !published.is_empty() {
+            self.publish(first_seq, state.epoch, published);
+        }
+        self.answer_all(batch.replies);
+        for (effect, waiting) in batch.effects {
+            state.effects.owe(pos, effect, waiting);
+        }
+        self.send_effects(myself, state);
+        if pos.0 >= state.snapshot_pos.0 + SNAPSHOT_RECORD_COUNT {
+            self.put_snapshot(state);
+        }
+        self.on_work(myself, state);
+        Ok(())
+    }
+
+    fn on_effect_answered(
+        &self,
+        myself: &ActorRef<EntityMsg>,
+        state: &mut EntityState<R>,
+        number: u64,
+        outcome: Outcome,
+    ) {
+        let before = state.effects.pending();
+        match state.effects.answered(number, outcome) {
+            Delivery::Delivered(told) => self.answer_all(told),
+            Delivery::Refused(told, why) => {
+                error!(entity = %self.slot.entity, %why, "effect refused");
+                self.answer_all(told);
+            }
+            Delivery::Again => {
+                let pause = Duration::from_millis(EFFECT_RETRY_MS);
+                myself.send_after(pause, || EntityMsg::SendEffects);
+                return;
+            }
+            Delivery::Stranger => return,
+        }
+        let pending = state.effects.pending();
+        // While an append is in flight its own mark is the newer one; the next delivery settles.
+        if pending != before && matches!(state.stage, Stage::Idle | Stage::Reading) {
+            self.node
+                .journal
+                .settle(&self.slot.entity, state.epoch, pending);
+        }
+        if state.effects.is_empty() {
+            self.node.doors.close(state.effect_door);
+            state.effect_door = DoorId::NOBODY;
+        }
+        self.send_effects(myself, state);
+    }
+
+    fn on_sleep(&self, myself: &ActorRef<EntityMsg>, state: &mut EntityState<R>) {
+        let is_quiet = matches!(state.stage, Stage::Idle) && state.effects.is_empty();
+        if !is_quiet || !self.node.registry.retire(&self.slot) {
+            return self.on_work(myself, state); // read marks that wait are flushed before sleep
+        }
+        let new_records = state.tail.pos.0 - state.snapshot_pos.0;
+        if new_records >= SNAPSHOT_ON_SLEEP_RECORD_COUNT {
+            self.put_snapshot(state);
+        }
+        // A mark that could not be settled beside an append is settled now.
+        self.node
+            .journal
+            .settle(&self.slot.entity, state.epoch, None);
+        self.node.journal.release(&self.slot.entity, state.epoch);
+        myself.stop(None);
+    }
+
+    fn read(&self, myself: &ActorRef<EntityMsg>, needs: Needs) {
+        let node = Arc::clone(&self.node);
+        let entity = self.slot.entity.clone();
+        let actor = myself.clone();
+        spawn(async move {
+            let prepared = blocking(move || {
+                let mut prepared = Prepared::default();
+                for key in needs.rows {
+                    let value = node.directory.row(&entity.company, &key)?;
+                    prepared.known.rows.insert(key, value);
+                }
+                let mut cids = HashMap::new();
+                for (person, cid) in needs.cids {
+                    let row = node.journal.cid(&entity, &person, &cid)?;
+                    cids.insert((person, cid), row);
+                }
+                prepared.cids = cids;
+                Ok(prepared)
+            });
+            // A dead actor's successor reads for itself.
+            let _ = actor.cast(EntityMsg::Read(prepared.await));
+        });
+    }
+
+    fn send_effects(&self, myself: &ActorRef<EntityMsg>, state: &mut EntityState<R>) {
+        if state.effects.is_empty() {
+            return;
+        }
+        if state.effect_door == DoorId::NOBODY {
+            self.open_effect_door(myself, state);
+        }
+        for (number, effect) in state.effects.to_send() {
+            let reply_to = ReplyTo {
+                boot: self.node.boot(),
+                door: state.effect_door,
+                cseq: number,
+            };
+            let envelope = Envelope {
+                reply_to,
+                cid: crate::clock::fresh_cid(),
+                caller: Caller::Entity(self.slot.entity.clone()),
+                command: effect.command,
+            };
+            self.node
+                .send(BusMessage::Request(effect.to, Arc::new(envelope)));
+        }
+    }
+
+    fn open_effect_door(&self, myself: &ActorRef<EntityMsg>, state: &mut EntityState<R>) {
+        state.effect_door = self.node.doors.open(Arc::new(EffectDoor(myself.clone())));
+    }
+
+    fn put_snapshot(&self, state: &mut EntityState<R>) {
+        let snapshot = encode_snapshot(&state.rules, &state.cids, state.tail);
+        self.node.journal.put_snapshot(&self.slot.entity, snapshot);
+        state.snapshot_pos = state.tail.pos;
+    }
+
+    fn publish(&self, first_seq: Seq, epoch: Epoch, events: Vec<RoomEvent>) {
+        let publish = Publish {
+            epoch,
+            first_seq,
+            events: events.into(),
+        };
+        self.node
+            .send(BusMessage::Publish(self.slot.entity.clone(), publish));
+    }
+
+    fn answer_all(&self, replies: impl IntoIterator<Item = (ReplyTo, Outcome)>) {
+        for (to, outcome) in replies {
+            self.node.answer(to, outcome);
+        }
+    }
+}
+
+/// Brings outcomes of effects to the actor that owes them.
+struct EffectDoor(ActorRef<EntityMsg>);
+
+impl Door for EffectDoor {
+    fn answered(&self, cseq: u64, outcome: Outcome) {
+        // A dead actor's successor delivers again.
+        let _ = self.0.cast(EntityMsg::EffectAnswered(cseq, outcome));
+    }
+}
+
+/// Whether a command can be asked by a client at all; the rest is between entities.
+pub(crate) fn is_internal(command: &Command) -> bool {
+    matches!(command, Command::Room(RoomCommand::CreateRoom { .. }))
+}

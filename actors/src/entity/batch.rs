@@ -1,0 +1,228 @@
+//! Deciding a batch: commands one after another on the state, which runs ahead of the journal only
+//! until the outcome of this one append is known.
+//!
+//! No copy of the state is made. When the append is anything but `Ok`, the actor and its state are
+//! dropped and the journal is read again, so there is nothing an older copy would serve.
+//!
+//! Invariants: a refused command changes nothing; each command sees the earlier ones, their cids
+//! included; nothing of a batch is told to anyone here.
+//! Never: awaits or reads the store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use frontdesk_protocol::{Cid, ErrorCode, PersonId, Rejection, Timestamp};
+use frontdesk_storage::{CidRow, EntityId, Row};
+
+use super::cids::{self, CidWindows, Remembered};
+use super::recover::{RecordCid, encode_record};
+use super::{Answer, Asked, Command, Decided, Effect, Envelope, Known, Outcome, ReplyTo, Rules};
+use super::{digest, person_of};
+
+/// What was read for a batch before it is decided.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    /// Index rows for the rules.
+    pub(crate) known: Known,
+    /// Cids that were looked up; `None` is "never done".
+    pub(crate) cids: HashMap<(PersonId, Cid), Option<CidRow>>,
+}
+
+/// What must be read before a batch can be decided.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    pub(crate) rows: Vec<Vec<u8>>,
+    pub(crate) cids: Vec<(PersonId, Cid)>,
+}
+
+impl Needs {
+    /// Whether the batch can be decided at once.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.cids.is_empty()
+    }
+}
+
+/// A decided batch, not yet durable.
+#[derive(Debug)]
+pub(crate) struct Batch<E> {
+    /// What happened, in order.
+    pub(crate) events: Vec<E>,
+    /// What callers are told once it is durable.
+    pub(crate) replies: Vec<(ReplyTo, Outcome)>,
+    /// What others are owed once it is durable, each with who waits for it.
+    pub(crate) effects: Vec<(Effect, Option<(ReplyTo, Answer)>)>,
+    /// Index rows that go with it.
+    pub(crate) rows: Vec<Row>,
+    cids: Vec<RecordCid>,
+    at: Timestamp,
+}
+
+impl<E: serde::Serialize> Batch<E> {
+    /// The journal record.
+    pub(crate) fn record(&self) -> Bytes {
+        encode_record(self.at, &self.events, &self.cids)
+    }
+
+    /// The rows of the cid index.
+    pub(crate) fn cid_rows(&self) -> Vec<CidRow> {
+        let row = |cid: &RecordCid| CidRow {
+            person: cid.person.clone(),
+            cid: cid.cid,
+            seq: frontdesk_protocol::Seq(cid.number),
+            at: self.at,
+            digest: cid.digest,
+        };
+        self.cids.iter().map(row).collect()
+    }
+}
+
+/// What must be read before these can be decided.
+pub(crate) fn needs<R: Rules>(
+    entity: &EntityId,
+    rules: &R,
+    windows: &CidWindows,
+    envelopes: &[Arc<Envelope>],
+) -> Needs {
+    let mut needs = Needs::default();
+    for envelope in envelopes {
+        needs.rows.extend(rules.lookups(&asked(entity, envelope)));
+        if let Some(person) = remembers(envelope)
+            && windows.known(person, &envelope.cid) == cids::Known::LookUp
+        {
+            needs.cids.push((person.clone(), envelope.cid));
+        }
+    }
+    needs
+}
+
+/// Decides a batch; the state and the windows run ahead.
+pub(crate) fn decide<R: Rules>(
+    entity: &EntityId,
+    rules: &mut R,
+    windows: &mut CidWindows,
+    envelopes: &[Arc<Envelope>],
+    prepared: &Prepared,
+    now: Timestamp,
+) -> Batch<R::Event> {
+    let mut batch = Batch {
+        events: Vec::new(),
+        replies: Vec::with_capacity(envelopes.len()),
+        effects: Vec::new(),
+        rows: Vec::new(),
+        cids: Vec::new(),
+        at: now,
+    };
+    rules.begin_batch();
+    for envelope in envelopes {
+        let asked = asked(entity, envelope);
+        if let Some(outcome) = done_before(rules, windows, &asked, envelope, prepared, now) {
+            batch.replies.push((envelope.reply_to, outcome));
+            continue;
+        }
+        match rules.decide(&asked, &prepared.known, now) {
+            Ok(decided) => take(&mut batch, entity, rules, windows, envelope, decided),
+            Err(why) => batch
+                .replies
+                .push((envelope.reply_to, Outcome::Refused(why))),
+        }
+    }
+    batch
+}
+
+fn take<R: Rules>(
+    batch: &mut Batch<R::Event>,
+    entity: &EntityId,
+    rules: &mut R,
+    windows: &mut CidWindows,
+    envelope: &Envelope,
+    decided: Decided<R::Event>,
+) {
+    let mut owed: Vec<Effect> = Vec::new();
+    for event in decided.events {
+        rules.apply(&event);
+        batch.rows.extend(rules.rows(&event));
+        owed.extend(rules.effect(entity, &event));
+        batch.events.push(event);
+    }
+    if let (Some(number), Some(person)) = (decided.remember, person_of(&envelope.caller)) {
+        let digest = digest(&envelope.command);
+        let remembered = Remembered {
+            number,
+            at: batch.at,
+            digest,
+        };
+        windows.remember(person, envelope.cid, remembered);
+        let cid = envelope.cid;
+        batch.cids.push(RecordCid {
+            person: person.clone(),
+            cid,
+            number,
+            digest,
+        });
+    }
+    let last = owed.len().wrapping_sub(1);
+    let waits = decided.after_effects && !owed.is_empty();
+    for (i, effect) in owed.into_iter().enumerate() {
+        let waiting = (waits && i == last).then(|| (envelope.reply_to, decided.answer.clone()));
+        batch.effects.push((effect, waiting));
+    }
+    if !waits {
+        batch
+            .replies
+            .push((envelope.reply_to, Outcome::Done(decided.answer)));
+    }
+}
+
+fn asked<'a>(entity: &'a EntityId, envelope: &'a Envelope) -> Asked<'a> {
+    Asked {
+        entity,
+        caller: &envelope.caller,
+        cid: envelope.cid,
+        command: &envelope.command,
+    }
+}
+
+/// The person whose cid window a command belongs to; `None` for commands that are harmless twice.
+fn remembers(envelope: &Envelope) -> Option<&PersonId> {
+    use frontdesk_protocol::command::{CompanyCommand, RoomCommand};
+    match &envelope.command {
+        Command::Room(RoomCommand::PostMessage { .. })
+        | Command::Company(CompanyCommand::OpenRoom { .. }) => person_of(&envelope.caller),
+        _ => None,
+    }
+}
+
+fn done_before<R: Rules>(
+    rules: &R,
+    windows: &CidWindows,
+    asked: &Asked<'_>,
+    envelope: &Envelope,
+    prepared: &Prepared,
+    now: Timestamp,
+) -> Option<Outcome> {
+    let person = remembers(envelope)?;
+    let found = match windows.known(person, &envelope.cid) {
+        cids::Known::Done(found) => Some(found),
+        cids::Known::New => None,
+        cids::Known::LookUp => {
+            let key = (person.clone(), envelope.cid);
+            let row = prepared.cids.get(&key).and_then(Option::as_ref);
+            row.map(|row| Remembered {
+                number: row.seq.0,
+                at: row.at,
+                digest: row.digest,
+            })
+        }
+    };
+    match found {
+        Some(found) if found.digest == digest(&envelope.command) => {
+            Some(Outcome::Done(rules.repeat(asked, found.number, found.at)))
+        }
+        Some(_) => Some(Outcome::Refused(Rejection::new(ErrorCode::CidReused))),
+        None if cids::expired(&envelope.cid, now) => {
+            Some(Outcome::Refused(Rejection::new(ErrorCode::CidExpired)))
+        }
+        None => None,
+    }
+}

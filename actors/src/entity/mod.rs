@@ -1,0 +1,256 @@
+//! Entities: the one shape of everything that lasts. Pure rules decide and apply; one engine around
+//! them appends, recovers, answers, publishes and delivers effects.
+//!
+//! Owns: the vocabulary (envelopes, outcomes, [`Rules`]) and, in its files, the engine: [`actor`] the
+//! loop, [`slot`] what survives a crash of the actor, [`batch`] deciding, [`cids`] idempotency,
+//! [`effects`] what leaves the entity, [`recover`] reading it back.
+//!
+//! Never: knows what a room is; never lets rules see a clock, a disk or an actor.
+
+pub(crate) mod actor;
+pub(crate) mod batch;
+pub(crate) mod cids;
+pub(crate) mod effects;
+pub(crate) mod recover;
+pub(crate) mod slot;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use frontdesk_protocol::command::{CompanyCommand, Principal, RoomCommand};
+use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::{Cid, ConversationNo, PersonId, Rejection, RoomId, Seq, Timestamp};
+use frontdesk_storage::{EntityId, Row};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::door::DoorId;
+use crate::limits::ENVELOPE_OVERHEAD_BYTES;
+
+/// A command with everything its entity must know; travels as bytes between nodes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Where the outcome goes.
+    pub reply_to: ReplyTo,
+    /// The command's name: sending it twice does it once.
+    pub cid: Cid,
+    /// Who asks.
+    pub caller: Caller,
+    /// What is asked.
+    pub command: Command,
+}
+
+impl Envelope {
+    /// What it weighs in a queue, bytes.
+    pub fn weight_bytes(&self) -> usize {
+        let body_bytes = match &self.command {
+            Command::Room(RoomCommand::PostMessage { text, rich, .. }) => {
+                text.len() + rich.as_ref().map_or(0, String::len)
+            }
+            Command::Room(RoomCommand::CreateRoom { participants, .. })
+            | Command::Company(CompanyCommand::OpenRoom { participants, .. }) => {
+                participants.len() * 64
+            }
+            _ => 0,
+        };
+        body_bytes + ENVELOPE_OVERHEAD_BYTES
+    }
+}
+
+/// The address of an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyTo {
+    /// The boot of the node that asked: an answer from before a restart reaches nobody.
+    pub boot: u32,
+    /// The door there.
+    pub door: DoorId,
+    /// The asker's own number for the command.
+    pub cseq: u64,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Caller {
+    /// A person whose token was verified.
+    Person(Arc<Principal>),
+    /// Another entity, delivering an effect.
+    Entity(EntityId),
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Of a room.
+    Room(RoomCommand),
+    /// Of a company.
+    Company(CompanyCommand),
+    /// Nothing: wakes the entity, so that it goes on with what it owes, and answers `Done`.
+    Wake,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Done and durable.
+    Done(Answer),
+    /// Refused; nothing changed.
+    Refused(Rejection),
+    /// Nobody knows: send the same cid again.
+    Unknown,
+}
+
+/// What a command that was done has to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Nothing.
+    Done,
+    /// The message stands here.
+    Posted {
+        /// Its place.
+        seq: Seq,
+        /// When it was accepted.
+        at: Timestamp,
+        /// Whether it had been accepted before.
+        dup: bool,
+    },
+    /// The read mark as it stands.
+    Marked {
+        /// Everything up to here is read.
+        read: Seq,
+    },
+    /// The room is there.
+    Opened {
+        /// Its id.
+        room: RoomId,
+        /// Its number.
+        conversation: ConversationNo,
+        /// Whether this command made it.
+        created: bool,
+    },
+}
+
+/// A command as rules see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Of whom.
+    pub entity: &'a EntityId,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The command's name.
+    pub cid: Cid,
+    /// What is asked.
+    pub command: &'a Command,
+}
+
+/// What rules asked to be read for them before they decide.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Index rows by key; absent ones are `None`.
+    pub rows: BTreeMap<Vec<u8>, Option<Bytes>>,
+}
+
+/// What rules decided.
+#[derive(Debug)]
+pub struct Decided<E> {
+    /// What happens; empty when nothing changes.
+    pub events: Vec<E>,
+    /// What the caller is told.
+    pub answer: Answer,
+    /// Remember the cid, with this number for [`Rules::repeat`].
+    pub remember: Option<u64>,
+    /// Tell the caller only when the effects of these events are delivered.
+    pub after_effects: bool,
+}
+
+impl<E> Decided<E> {
+    /// Nothing changes.
+    pub fn nothing(answer: Answer) -> Self {
+        Self {
+            events: Vec::new(),
+            answer,
+            remember: None,
+            after_effects: false,
+        }
+    }
+}
+
+/// A command that another entity is owed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// Whom.
+    pub to: EntityId,
+    /// What.
+    pub command: Command,
+}
+
+/// Pure rules of one kind of entity: no clock, no disk, no socket, no actor. The same functions run
+/// in live work, recovery and tests. Serialised, a value is its own snapshot.
+pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
+    /// What happens to it.
+    type Event: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
+
+    /// Version of the snapshot format; another one is ignored and the journal read instead.
+    const STATE_VERSION: u32;
+
+    /// Before anything happened.
+    fn new(entity: &EntityId) -> Self;
+
+    /// Seq of the last shown event.
+    fn seq(&self) -> Seq;
+
+    /// A batch begins: everything applied so far is in the index rows.
+    fn begin_batch(&mut self) {}
+
+    /// Keys of index rows that `decide` wants to see.
+    fn lookups(&self, _asked: &Asked<'_>) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
+    /// What a command does. It sees every earlier command of its batch applied.
+    fn decide(
+        &self,
+        asked: &Asked<'_>,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<Self::Event>, Rejection>;
+
+    /// The answer to a command that was done before and remembered with `number` at `at`.
+    fn repeat(&self, asked: &Asked<'_>, number: u64, at: Timestamp) -> Answer;
+
+    /// An event changes the state.
+    fn apply(&mut self, event: &Self::Event);
+
+    /// Index rows written with an event.
+    fn rows(&self, _event: &Self::Event) -> Vec<Row> {
+        Vec::new()
+    }
+
+    /// What another entity is owed because of an event.
+    fn effect(&self, _entity: &EntityId, _event: &Self::Event) -> Option<Effect> {
+        None
+    }
+
+    /// The event as a room's edges get it.
+    fn publish(_event: &Self::Event) -> Option<RoomEvent> {
+        None
+    }
+}
+
+/// Whose cid window and quota a command belongs to.
+pub(crate) fn person_of(caller: &Caller) -> Option<&PersonId> {
+    match caller {
+        Caller::Person(principal) => Some(&principal.person),
+        Caller::Entity(_) => None,
+    }
+}
+
+/// Fingerprint of a command, stable across builds: a cid used for another command is noticed.
+pub(crate) fn digest(command: &Command) -> u64 {
+    let bytes = rmp_serde::to_vec_named(command).expect("a command always encodes");
+    // FNV-1a, 64 bits: collisions only hide a client's own mistake from itself.
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

@@ -1,0 +1,226 @@
+//! Reading an entity back: a snapshot if there is a usable one, then the records after it.
+//!
+//! Owns: the stored form of records and snapshots (MessagePack with named fields and a version).
+//! Invariants: only durable records are read, since the journal shows no others; a snapshot of an
+//! unknown version or beyond the tail is ignored.
+//! Never: writes. Blocks on the disk: called off the event loop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use frontdesk_protocol::{Cid, PersonId, Pos, Timestamp};
+use frontdesk_storage::{EntityId, Error, Journal, Record, Result, Snapshot, Tail};
+use serde::{Deserialize, Serialize};
+
+use super::cids::{CidWindows, Remembered};
+use super::{Effect, Rules};
+
+/// Records read at once while recovering.
+const PAGE_RECORD_COUNT: usize = 512;
+/// Bytes read at once while recovering.
+const PAGE_BYTES: usize = 1024 * 1024;
+/// Version of [`RecordBody`].
+const RECORD_VERSION: u8 = 1;
+
+/// One journal record: what one batch of commands came to.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "E: Serialize + serde::de::DeserializeOwned")]
+pub(crate) struct RecordBody<E> {
+    /// Always [`RECORD_VERSION`].
+    v: u8,
+    /// When the batch was decided.
+    pub(crate) at: Timestamp,
+    /// What happened.
+    pub(crate) events: Vec<E>,
+    /// Commands to remember.
+    pub(crate) cids: Vec<RecordCid>,
+}
+
+/// A command to remember.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RecordCid {
+    /// Whose.
+    pub(crate) person: PersonId,
+    /// Which.
+    pub(crate) cid: Cid,
+    /// What it came to.
+    pub(crate) number: u64,
+    /// Fingerprint of the command.
+    pub(crate) digest: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "R: Serialize + serde::de::DeserializeOwned")]
+struct SnapshotBody<R> {
+    rules: R,
+    cid_floors: BTreeMap<PersonId, Timestamp>,
+}
+
+/// An entity read back.
+pub(crate) struct Recovered<R> {
+    /// Its state at `tail`.
+    pub(crate) rules: R,
+    /// Which commands it did.
+    pub(crate) cids: CidWindows,
+    /// The end of its journal.
+    pub(crate) tail: Tail,
+    /// Effects that may not have been delivered, in order.
+    pub(crate) effects: Vec<(Pos, Effect)>,
+    /// Position of the snapshot it started from.
+    pub(crate) snapshot_pos: Pos,
+}
+
+/// Encodes a record.
+pub(crate) fn encode_record<E>(at: Timestamp, events: &[E], cids: &[RecordCid]) -> Bytes
+where
+    E: Serialize,
+{
+    #[derive(Serialize)]
+    struct Borrowed<'a, E> {
+        v: u8,
+        at: Timestamp,
+        events: &'a [E],
+        cids: &'a [RecordCid],
+    }
+    let body = Borrowed {
+        v: RECORD_VERSION,
+        at,
+        events,
+        cids,
+    };
+    Bytes::from(rmp_serde::to_vec_named(&body).expect("a record always encodes"))
+}
+
+/// Decodes a record.
+pub(crate) fn decode_record<E>(record: &Record) -> Result<RecordBody<E>>
+where
+    E: Serialize + serde::de::DeserializeOwned,
+{
+    let damaged = |why: String| Error::Damaged(format!("record at pos {}: {why}", record.pos));
+    let body: RecordBody<E> =
+        rmp_serde::from_slice(&record.payload).map_err(|error| damaged(error.to_string()))?;
+    if body.v != RECORD_VERSION {
+        return Err(damaged(format!(
+            "version {}, expected {RECORD_VERSION}",
+            body.v
+        )));
+    }
+    Ok(body)
+}
+
+/// Makes a snapshot of a state at a durable position.
+pub(crate) fn encode_snapshot<R: Rules>(rules: &R, cids: &CidWindows, at: Tail) -> Snapshot {
+    #[derive(Serialize)]
+    struct Borrowed<'a, R> {
+        rules: &'a R,
+        cid_floors: BTreeMap<PersonId, Timestamp>,
+    }
+    let body = Borrowed {
+        rules,
+        cid_floors: cids.floors(),
+    };
+    let payload = rmp_serde::to_vec_named(&body).expect("a state always encodes");
+    Snapshot {
+        version: R::STATE_VERSION,
+        at,
+        payload: Bytes::from(payload),
+    }
+}
+
+/// Reads an entity back.
+pub(crate) fn recover<R: Rules>(
+    journal: &Arc<dyn Journal>,
+    entity: &EntityId,
+) -> Result<Recovered<R>> {
+    let (mut recovered, effects_from) = start::<R>(journal, entity)?;
+    let mut after = effects_from.map_or(recovered.tail.pos, |pos| {
+        recovered.tail.pos.min(Pos(pos.0.saturating_sub(1)))
+    });
+    loop {
+        let records = journal.read_after(entity, after, PAGE_RECORD_COUNT, PAGE_BYTES)?;
+        let Some(last) = records.last() else { break };
+        after = last.pos;
+        for record in &records {
+            replay(&mut recovered, entity, record, effects_from)?;
+        }
+    }
+    Ok(recovered)
+}
+
+/// The snapshot or nothing, and from which pos on effects are owed.
+fn start<R: Rules>(
+    journal: &Arc<dyn Journal>,
+    entity: &EntityId,
+) -> Result<(Recovered<R>, Option<Pos>)> {
+    let effects_from = journal.pending_of(entity)?;
+    let usable = journal
+        .snapshot(entity)?
+        .filter(|found| found.version == R::STATE_VERSION);
+    let decoded = usable.and_then(|found| {
+        rmp_serde::from_slice::<SnapshotBody<R>>(&found.payload)
+            .ok()
+            .map(|body| (found.at, body))
+    });
+    let recovered = match decoded {
+        Some((at, body)) => Recovered {
+            rules: body.rules,
+            cids: CidWindows::with_floors(body.cid_floors),
+            tail: at,
+            effects: Vec::new(),
+            snapshot_pos: at.pos,
+        },
+        None => Recovered {
+            rules: R::new(entity),
+            cids: CidWindows::default(),
+            tail: Tail::default(),
+            effects: Vec::new(),
+            snapshot_pos: Pos(0),
+        },
+    };
+    Ok((recovered, effects_from))
+}
+
+fn replay<R: Rules>(
+    recovered: &mut Recovered<R>,
+    entity: &EntityId,
+    record: &Record,
+    effects_from: Option<Pos>,
+) -> Result<()> {
+    let body = decode_record::<R::Event>(record)?;
+    let is_new = record.pos > recovered.tail.pos;
+    if is_new && record.pos != recovered.tail.pos.next() {
+        let expected = recovered.tail.pos.next();
+        return Err(Error::Damaged(format!(
+            "record {} missing in {entity}",
+            expected
+        )));
+    }
+    recovered.rules.begin_batch();
+    for event in &body.events {
+        if is_new {
+            recovered.rules.apply(event);
+        }
+        if effects_from.is_some_and(|from| record.pos >= from) {
+            let owed = recovered.rules.effect(entity, event);
+            recovered
+                .effects
+                .extend(owed.map(|effect| (record.pos, effect)));
+        }
+    }
+    if is_new {
+        for cid in body.cids {
+            let remembered = Remembered {
+                number: cid.number,
+                at: body.at,
+                digest: cid.digest,
+            };
+            recovered.cids.remember(&cid.person, cid.cid, remembered);
+        }
+        recovered.tail = Tail {
+            pos: record.pos,
+            seq: record.seq_after,
+        };
+    }
+    Ok(())
+}

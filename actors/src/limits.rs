@@ -1,0 +1,71 @@
+//! Limits of the actors: name, unit, reason. Those an operator may set are fields, with defaults.
+
+/// Commands decided together at most: one record stays small enough to read back at once.
+pub const BATCH_COMMAND_COUNT_MAX: usize = 64;
+/// Bytes of commands decided together at most.
+pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+/// What an envelope costs beside its text, bytes: ids, caller and queue slot.
+pub const ENVELOPE_OVERHEAD_BYTES: usize = 256;
+/// Cids remembered in memory for each person and entity.
+pub const CID_WINDOW_COUNT: usize = 256;
+/// Records between snapshots: waking replays at most this many.
+pub const SNAPSHOT_RECORD_COUNT: u64 = 256;
+/// Fewer new records than this are not worth a snapshot when an entity falls asleep.
+pub const SNAPSHOT_ON_SLEEP_RECORD_COUNT: u64 = 16;
+/// Read marks wait this long for company, milliseconds: a burst of marks is one record.
+pub const MARK_DELAY_MS: u64 = 150;
+/// Effects of one entity under way at once.
+pub const EFFECT_IN_FLIGHT_COUNT_MAX: usize = 64;
+/// Pause before an effect that was refused for now is tried again, milliseconds.
+pub const EFFECT_RETRY_MS: u64 = 200;
+/// Restarts of one entity within [`RESTART_WINDOW_MS`] before it is given up for a while.
+pub const RESTART_COUNT_MAX: usize = 8;
+/// The window for the restart budget, milliseconds.
+pub const RESTART_WINDOW_MS: u64 = 60_000;
+/// First pause of the backoff, milliseconds; the first restart is at once.
+pub const RESTART_BACKOFF_MS: u64 = 20;
+/// Longest pause of the backoff, milliseconds.
+pub const RESTART_BACKOFF_MS_MAX: u64 = 2_000;
+/// Frames kept by an edge for replay without a read: what a short reconnect misses.
+pub const RING_EVENT_COUNT_MAX: usize = 128;
+/// Bytes of frames kept by an edge for replay.
+pub const RING_BYTES_MAX: usize = 128 * 1024;
+/// A ring that nothing was added to for this long is dropped, milliseconds.
+pub const RING_IDLE_MS: u64 = 30_000;
+/// A resume that misses more events than this asks for history pages instead.
+pub const RESUME_PUSH_COUNT_MAX: u64 = 1_000;
+/// Events read from the journal for one replay page.
+pub const REPLAY_PAGE_EVENT_COUNT: usize = 128;
+/// Bytes read from the journal for one replay page.
+pub const REPLAY_PAGE_BYTES: usize = 128 * 1024;
+/// `typing` that is not repeated ends after this, milliseconds.
+pub const TYPING_EXPIRES_MS: u64 = 6_000;
+/// Repeats of `typing` within this change nothing on other screens, milliseconds.
+pub const TYPING_THROTTLE_MS: u64 = 2_000;
+/// Presence changes are gathered for this long, milliseconds.
+pub const PRESENCE_DELAY_MS: u64 = 500;
+/// Who leaves is missed only after this, milliseconds: a reconnect is no news.
+pub const PRESENCE_LEAVE_MS: u64 = 5_000;
+/// Rooms with more people than this show no presence.
+pub const PRESENCE_PERSON_COUNT_MAX: usize = 256;
+
+/// Limits that an operator may set.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of undecided commands in one entity; beyond, commands are answered `busy`.
+    pub entity_waiting_bytes: usize,
+    /// Commands that waited this long while the journal stalls are answered `busy`, milliseconds.
+    pub entity_wait_ms: u64,
+    /// An entity without work sleeps after this, milliseconds.
+    pub entity_idle_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            entity_waiting_bytes: 4 * 1024 * 1024,
+            entity_wait_ms: 5_000,
+            entity_idle_ms: 30_000,
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! One node's actors, composed: the store, the tree, the registry, the edges, the bus. The server
+//! talks to this and to [`Edge`](crate::Edge), to nothing else here.
+//!
+//! Drain order, written once: the server stops accepting and lets connections finish what they asked;
+//! then [`Node::drain`] refuses new commands of clients, lets entities finish what is under way and
+//! deliver what they owe, puts each to sleep behind a snapshot, ends the tree children first, and
+//! stops the ticker; then the server closes the store.
+//!
+//! Never: knows a socket or a token.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::{Cid, CompanyId, Epoch, ErrorCode, HistoryId, Rejection};
+use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Row};
+use tokio::time::timeout;
+
+use crate::bus::{Bus, BusMessage};
+use crate::clock::Clock;
+use crate::door::{AskDoor, Door, DoorId, Doors};
+use crate::edge::{AttachError, Dialect, Edge, EdgeTable, Joined, Joining};
+use crate::entity::actor::is_internal;
+use crate::entity::{Caller, Command, Envelope, Outcome, ReplyTo};
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+use crate::supervisor::Supervisors;
+use crate::task::{blocking, spawn};
+
+/// The door of callers that await; opened first, so its number is known.
+pub(crate) const ASK_DOOR: DoorId = DoorId(1);
+/// How long a caller that awaits waits for an outcome, milliseconds.
+const ASK_TIMEOUT_MS: u64 = 15_000;
+/// How long a readiness probe may take, milliseconds.
+const PROBE_TIMEOUT_MS: u64 = 2_000;
+/// Where probes are written: never a real company, since it is in no list.
+const PROBE_COMPANY: &str = "__readyz";
+/// Pause between ticks of edges, milliseconds.
+const TICK_MS: u64 = 100;
+/// Ticks of edges for each tick of the registry.
+const REGISTRY_TICK_COUNT: u64 = 10;
+/// Pause between looks whether everyone sleeps, milliseconds.
+const DRAIN_LOOK_MS: u64 = 10;
+
+/// What a node is made of.
+pub struct NodeOptions {
+    /// The journal.
+    pub journal: Arc<dyn Journal>,
+    /// The index rows.
+    pub directory: Arc<dyn Directory>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The dialects spoken here; a [`crate::DialectId`] is an index into this list.
+    pub dialects: Vec<Box<dyn Dialect>>,
+    /// Limits.
+    pub limits: Limits,
+    /// Encode every message between entities, edges and doors.
+    pub bus_serialize: bool,
+}
+
+/// See the module's text.
+pub struct Node {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) dialects: Arc<[Box<dyn Dialect>]>,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
+    pub(crate) registry: Registry,
+    pub(crate) doors: Doors,
+    pub(crate) edges: EdgeTable,
+    pub(crate) supervisors: Supervisors,
+    bus: Bus,
+    ask: Arc<AskDoor>,
+    activations: AtomicU32,
+    stopped: AtomicBool,
+}
+
+/// What runs on a node now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeCounts {
+    /// Entities that can be told something.
+    pub entities: usize,
+    /// Actors of entities.
+    pub actors: usize,
+    /// Rooms in use by connections here.
+    pub edges: usize,
+    /// Open doors of connections.
+    pub doors: usize,
+    /// Messages that crossed the bus encoded.
+    pub bus_messages: u64,
+    /// Bytes of those.
+    pub bus_bytes: u64,
+}
+
+impl Node {
+    /// Starts the tree, wakes whatever owes something, and begins to tick.
+    pub async fn start(options: NodeOptions) -> Result<Arc<Self>, StartError> {
+        let node = Arc::new(Self {
+            journal: options.journal,
+            directory: options.directory,
+            clock: options.clock,
+            dialects: options.dialects.into(),
+            limits: options.limits,
+            metrics: Metrics::new(),
+            registry: Registry::new(),
+            doors: Doors::default(),
+            edges: EdgeTable::default(),
+            supervisors: Supervisors::default(),
+            bus: Bus::new(options.bus_serialize),
+            ask: Arc::default(),
+            activations: AtomicU32::new(0),
+            stopped: AtomicBool::new(false),
+        });
+        let ask_door = node.doors.open(Arc::clone(&node.ask) as Arc<dyn Door>);
+        assert_eq!(ask_door, ASK_DOOR, "the first door is the asking one");
+        node.supervisors
+            .start(&node)
+            .await
+            .map_err(|error| StartError(error.to_string()))?;
+        let journal = Arc::clone(&node.journal);
+        let pending = blocking(move || journal.pending()).await;
+        for (entity, _) in pending.map_err(|error| StartError(error.to_string()))? {
+            node.wake(entity);
+        }
+        spawn(tick(Arc::downgrade(&node)));
+        Ok(node)
+    }
+
+    /// Sends a person's command to an entity; the outcome comes to the door.
+    pub fn submit(
+        self: &Arc<Self>,
+        entity: EntityId,
+        caller: Arc<Principal>,
+        command: Command,
+        cid: Cid,
+        door: DoorId,
+        cseq: u64,
+    ) {
+        let reply_to = ReplyTo {
+            boot: self.boot(),
+            door,
+            cseq,
+        };
+        if is_internal(&command) || caller.company != entity.company {
+            let why = Rejection::new(ErrorCode::Forbidden);
+            return self.answer(reply_to, Outcome::Refused(why));
+        }
+        let envelope = Envelope {
+            reply_to,
+            cid,
+            caller: Caller::Person(caller),
+            command,
+        };
+        self.send(BusMessage::Request(entity, Arc::new(envelope)));
+    }
+
+    /// Sends a person's command and awaits its outcome.
+    pub async fn ask(
+        self: &Arc<Self>,
+        entity: EntityId,
+        caller: Arc<Principal>,
+        command: Command,
+        cid: Cid,
+    ) -> Outcome {
+        let (cseq, outcome) = self.ask.expect();
+        self.submit(entity, caller, command, cid, ASK_DOOR, cseq);
+        match timeout(Duration::from_millis(ASK_TIMEOUT_MS), outcome).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => {
+                self.ask.forget(cseq);
+                Outcome::Unknown
+            }
+        }
+    }
+
+    /// Opens a door for outcomes.
+    pub fn open_door(&self, door: Arc<dyn Door>) -> DoorId {
+        self.doors.open(door)
+    }
+
+    /// Closes a door.
+    pub fn close_door(&self, door: DoorId) {
+        self.doors.close(door);
+    }
+
+    /// Attaches a connection to a room's edge on this node.
+    pub async fn join(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        mut joining: impl FnMut() -> Joining,
+    ) -> Result<(Arc<Edge>, Joined), Rejection> {
+        let EntityKind::Room(room) = entity.kind else {
+            return Err(Rejection::new(ErrorCode::UnknownRoom));
+        };
+        loop {
+            let edge = self.edges.open(self, entity, room).await.map_err(|error| {
+                tracing::error!(%entity, %error, "room cannot be read");
+                Rejection::new(ErrorCode::Unavailable)
+            })?;
+            match edge.attach(joining()) {
+                Ok(joined) => return Ok((edge, joined)),
+                Err(AttachError::Gone) => {}
+                Err(AttachError::Refused(why)) => {
+                    self.edges.drop_if_empty(&edge);
+                    return Err(why);
+                }
+            }
+        }
+    }
+
+    /// A write and an actor's turn through the real path, in time.
+    pub async fn probe(self: &Arc<Self>) -> Result<(), String> {
+        if let Some(why) = self.journal.failure() {
+            return Err(format!("storage has failed: {why}"));
+        }
+        let company = CompanyId::new(PROBE_COMPANY).expect("a valid id");
+        let limit = Duration::from_millis(PROBE_TIMEOUT_MS);
+        let (directory, at) = (Arc::clone(&self.directory), self.clock.now());
+        let row_company = company.clone();
+        let write = blocking(move || {
+            let value = Some(Bytes::copy_from_slice(&at.0.to_be_bytes()));
+            let row = Row {
+                key: b"probe".to_vec(),
+                value,
+            };
+            directory.put_rows(&row_company, vec![row], true)
+        });
+        match timeout(limit, write).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => return Err(format!("no write within {PROBE_TIMEOUT_MS} ms")),
+        }
+        let (cseq, outcome) = self.ask.expect();
+        let entity = EntityId::company(company);
+        self.request(entity, Command::Wake, ASK_DOOR, cseq);
+        match timeout(limit, outcome).await {
+            Ok(Ok(Outcome::Done(_))) => Ok(()),
+            Ok(Ok(other)) => Err(format!("probe was answered {other:?}")),
+            Ok(Err(_)) | Err(_) => {
+                self.ask.forget(cseq);
+                Err(format!(
+                    "no answer from an entity within {PROBE_TIMEOUT_MS} ms"
+                ))
+            }
+        }
+    }
+
+    /// Puts everything to sleep; false when something was still awake at the end of the time.
+    pub async fn drain(self: &Arc<Self>, limit: Duration) -> bool {
+        let everyone_sleeps = async {
+            while !self.registry.close() {
+                tokio::time::sleep(Duration::from_millis(DRAIN_LOOK_MS)).await;
+            }
+        };
+        let all_asleep = timeout(limit, everyone_sleeps).await.is_ok();
+        self.supervisors.stop(limit).await;
+        self.stopped.store(true, Ordering::Release);
+        all_asleep
+    }
+
+    /// What runs now.
+    pub fn counts(&self) -> NodeCounts {
+        let (bus_messages, bus_bytes) = self.bus.carried();
+        let (entities, leaving) = self.registry.counts();
+        NodeCounts {
+            entities: entities + leaving,
+            actors: self.registry.actor_count(),
+            edges: self.edges.count(),
+            doors: self.doors.count() - 1,
+            bus_messages,
+            bus_bytes,
+        }
+    }
+
+    /// Time, as this node sees it.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub(crate) fn boot(&self) -> u32 {
+        self.journal.boot_count()
+    }
+
+    pub(crate) fn next_epoch(&self) -> Epoch {
+        let activation = self.activations.fetch_add(1, Ordering::Relaxed);
+        Epoch(u64::from(self.boot()) << 32 | u64::from(activation))
+    }
+
+    pub(crate) fn history_id(&self, history_base: u64) -> HistoryId {
+        crate::room::history_id(history_base, self.journal.history_salt())
+    }
+
+    pub(crate) fn answer(self: &Arc<Self>, to: ReplyTo, outcome: Outcome) {
+        if to.door != DoorId::NOBODY {
+            self.send(BusMessage::Reply(to, outcome));
+        }
+    }
+
+    /// Takes a message to where it belongs.
+    pub(crate) fn send(self: &Arc<Self>, message: BusMessage) {
+        match self.bus.carry(message) {
+            BusMessage::Request(entity, envelope) => {
+                self.registry.submit(self, entity, envelope);
+            }
+            BusMessage::Reply(to, outcome) => {
+                if to.boot == self.boot() {
+                    self.doors.answer(to.door, to.cseq, outcome);
+                }
+            }
+            BusMessage::Publish(entity, publish) => {
+                if let Some(edge) = self.edges.get(&entity) {
+                    edge.on_publish(&publish);
+                }
+            }
+            BusMessage::Ephemeral(entity, ephemeral) => {
+                if let Some(edge) = self.edges.get(&entity) {
+                    edge.on_ephemeral(&ephemeral);
+                }
+            }
+        }
+    }
+
+    fn wake(self: &Arc<Self>, entity: EntityId) {
+        self.request(entity, Command::Wake, DoorId::NOBODY, 0);
+    }
+
+    fn request(self: &Arc<Self>, entity: EntityId, command: Command, door: DoorId, cseq: u64) {
+        let envelope = Envelope {
+            reply_to: ReplyTo {
+                boot: self.boot(),
+                door,
+                cseq,
+            },
+            cid: crate::clock::fresh_cid(),
+            caller: Caller::Entity(entity.clone()),
+            command,
+        };
+        self.send(BusMessage::Request(entity, Arc::new(envelope)));
+    }
+}
+
+/// The node could not start.
+#[derive(Debug, thiserror::Error)]
+#[error("actors did not start: {0}")]
+pub struct StartError(String);
+
+async fn tick(node: std::sync::Weak<Node>) {
+    let mut interval = tokio::time::interval(Duration::from_millis(TICK_MS));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut tick_count = 0_u64;
+    loop {
+        interval.tick().await;
+        let Some(node) = node.upgrade() else { return };
+        if node.stopped.load(Ordering::Acquire) {
+            return;
+        }
+        node.edges.tick(&node);
+        tick_count += 1;
+        if tick_count.is_multiple_of(REGISTRY_TICK_COUNT) {
+            node.registry.tick(&node);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Reads that enter no mailbox: history pages, a room's view, names. They come from the journal and
+//! the index rows, which show only what is durable.
+//!
+//! Never: wakes an entity, writes, or reads on the event loop.
+
+use std::sync::Arc;
+
+use frontdesk_protocol::command::Card;
+use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::native::{PageFrom, RoomName};
+use frontdesk_protocol::{CompanyId, ConversationNo, HistoryId, PersonId, Pos, RoomId, Seq};
+use frontdesk_storage::{EntityId, Journal, Record, Result};
+
+use crate::company::tables::{self, RoomRow};
+use crate::edge::View;
+use crate::entity::recover::{decode_record, recover};
+use crate::node::Node;
+use crate::room::RoomState;
+use crate::task::blocking;
+
+/// Records read from the journal at once.
+const READ_RECORD_COUNT: usize = 128;
+/// Bytes read from the journal at once.
+const READ_BYTES: usize = 256 * 1024;
+
+/// A page of a room's history.
+#[derive(Debug, Clone)]
+pub struct HistoryPage {
+    /// Events in seq order.
+    pub events: Vec<RoomEvent>,
+    /// The last event of the room.
+    pub head: Seq,
+    /// Whether more lies beyond this page, in its direction.
+    pub more: bool,
+}
+
+/// A room as its people may know it.
+#[derive(Debug, Clone)]
+pub struct RoomFacts {
+    /// The room.
+    pub room: RoomId,
+    /// Its number.
+    pub conversation: ConversationNo,
+    /// Names its log.
+    pub history_id: HistoryId,
+    /// The last event.
+    pub head: Seq,
+    /// Everyone in it, each with their read mark.
+    pub marks: std::collections::BTreeMap<PersonId, Seq>,
+}
+
+impl Node {
+    /// A room by the name a client used, if the company has one.
+    pub async fn find_room(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        name: RoomName,
+    ) -> Result<Option<EntityId>> {
+        let (node, company) = (Arc::clone(self), company.clone());
+        blocking(move || {
+            let key = match name {
+                RoomName::Id(room) => tables::room_key(&room),
+                RoomName::Conversation(number) => tables::number_key(number),
+            };
+            let value = node.directory.row(&company, &key)?;
+            let row = value.as_ref().and_then(tables::read::<RoomRow>);
+            Ok(row.map(|row| EntityId::room(company, row.room)))
+        })
+        .await
+    }
+
+    /// What the company knows of a person.
+    pub async fn card(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        person: &PersonId,
+    ) -> Result<Option<Card>> {
+        let (node, company, key) = (
+            Arc::clone(self),
+            company.clone(),
+            tables::person_key(person),
+        );
+        blocking(move || {
+            let value = node.directory.row(&company, &key)?;
+            Ok(value.as_ref().and_then(tables::read_card))
+        })
+        .await
+    }
+
+    /// Whether a company is served here.
+    pub async fn has_company(self: &Arc<Self>, company: &CompanyId) -> Result<bool> {
+        let (node, company) = (Arc::clone(self), company.clone());
+        blocking(move || node.directory.has_company(&company)).await
+    }
+
+    /// A room for one of its people; `None` for everyone else.
+    pub async fn room_for(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        person: &PersonId,
+    ) -> Result<Option<RoomFacts>> {
+        let frontdesk_storage::EntityKind::Room(room) = entity.kind else {
+            return Ok(None);
+        };
+        let view = match self.edges.get(entity).and_then(|edge| edge.loaded_view()) {
+            Some(view) => view,
+            None => self.room_view(entity).await?,
+        };
+        if !view.exists || !view.marks.contains_key(person) {
+            return Ok(None);
+        }
+        Ok(Some(RoomFacts {
+            room,
+            conversation: view.conversation,
+            history_id: view.history_id.unwrap_or(HistoryId(0)),
+            head: view.head,
+            marks: view.marks,
+        }))
+    }
+
+    /// A page of history; `count` events at most. The caller has checked that it may be read.
+    pub async fn history(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        from: PageFrom,
+        count: usize,
+    ) -> Result<HistoryPage> {
+        let (journal, entity) = (Arc::clone(&self.journal), entity.clone());
+        blocking(move || history(&journal, &entity, from, count)).await
+    }
+
+    pub(crate) async fn events_after(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        after: Seq,
+        count: usize,
+        bytes: usize,
+    ) -> Result<Vec<RoomEvent>> {
+        let (journal, entity) = (Arc::clone(&self.journal), entity.clone());
+        blocking(move || events_after(&journal, &entity, after, count, bytes)).await
+    }
+
+    pub(crate) async fn room_view(self: &Arc<Self>, entity: &EntityId) -> Result<View> {
+        let (node, entity) = (Arc::clone(self), entity.clone());
+        blocking(move || {
+            let rules = recover::<RoomState>(&node.journal, &entity)?.rules;
+            if !rules.created {
+                return Ok(View::none());
+            }
+            Ok(View {
+                exists: true,
+                conversation: rules.conversation,
+                history_id: Some(node.history_id(rules.history_base)),
+                head: rules.head,
+                marks: rules
+                    .seats
+                    .into_iter()
+                    .map(|(person, seat)| (person, seat.read))
+                    .collect(),
+            })
+        })
+        .await
+    }
+}
+
+fn history(
+    journal: &Arc<dyn Journal>,
+    entity: &EntityId,
+    from: PageFrom,
+    count: usize,
+) -> Result<HistoryPage> {
+    let head = journal.tail(entity)?.seq;
+    let (events, more) = match from {
+        PageFrom::After(after) => {
+            let events = events_after(journal, entity, after, count, usize::MAX)?;
+            let last = events
+                .iter()
+                .rev()
+                .find_map(RoomEvent::seq)
+                .unwrap_or(after);
+            (events, last < head)
+        }
+        PageFrom::Before(before) => events_before(journal, entity, before, count)?,
+        PageFrom::Latest => events_before(journal, entity, head.next(), count)?,
+    };
+    Ok(HistoryPage { events, head, more })
+}
+
+fn events_after(
+    journal: &Arc<dyn Journal>,
+    entity: &EntityId,
+    after: Seq,
+    count_max: usize,
+    bytes_max: usize,
+) -> Result<Vec<RoomEvent>> {
+    let mut events = Vec::new();
+    let Some(first) = journal.pos_of_seq(entity, after.next())? else {
+        return Ok(events);
+    };
+    let mut from = Pos(first.0 - 1);
+    let mut read_bytes = 0;
+    loop {
+        let records = journal.read_after(entity, from, READ_RECORD_COUNT, READ_BYTES)?;
+        let Some(last) = records.last() else {
+            return Ok(events);
+        };
+        from = last.pos;
+        for record in &records {
+            read_bytes += record.payload.len();
+            for event in shown(record)? {
+                if event.seq().is_some_and(|seq| seq > after) {
+                    events.push(event);
+                }
+                if events.len() >= count_max {
+                    return Ok(events);
+                }
+            }
+            if read_bytes >= bytes_max {
+                return Ok(events);
+            }
+        }
+    }
+}
+
+/// In seq order, and whether older ones are left.
+fn events_before(
+    journal: &Arc<dyn Journal>,
+    entity: &EntityId,
+    before: Seq,
+    count_max: usize,
+) -> Result<(Vec<RoomEvent>, bool)> {
+    let tail = journal.tail(entity)?;
+    let mut below = match journal.pos_of_seq(entity, before)? {
+        Some(pos) => pos.next(),
+        None => tail.pos.next(),
+    };
+    let mut newest_first = Vec::new();
+    loop {
+        let records = journal.read_before(entity, below, READ_RECORD_COUNT, READ_BYTES)?;
+        let Some(last) = records.last() else { break };
+        below = last.pos;
+        for record in &records {
+            let mut events = shown(record)?;
+            events.retain(|event| event.seq().is_some_and(|seq| seq < before));
+            newest_first.extend(events.into_iter().rev());
+        }
+        if newest_first.len() >= count_max {
+            break;
+        }
+    }
+    newest_first.truncate(count_max);
+    newest_first.reverse();
+    let first = newest_first.iter().find_map(RoomEvent::seq);
+    Ok((newest_first, first.is_some_and(|seq| seq.0 > 1)))
+}
+
+fn shown(record: &Record) -> Result<Vec<RoomEvent>> {
+    let mut events = decode_record::<RoomEvent>(record)?.events;
+    events.retain(|event| event.seq().is_some());
+    Ok(events)
+}

@@ -1,0 +1,218 @@
+//! Finds an entity's slot, starts its actor when there is none, and retires it when there is nothing
+//! left to do.
+//!
+//! Invariants:
+//! 1. A slot leaves the map only when it is closed, and it is closed only while nothing waits in it,
+//!    both under the map's lock of that entity; so no admitted command is lost.
+//! 2. The next actor of an entity opens after the one before it has ended.
+//! 3. Not the map but the journal's fence makes an owner: two slots of one entity would be slow, not
+//!    wrong.
+//!
+//! Never: holds a map's lock across an await.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use dashmap::DashMap;
+use frontdesk_protocol::{ErrorCode, Rejection};
+use frontdesk_storage::EntityId;
+use ractor::{ActorCell, ActorId};
+use tokio::sync::Notify;
+
+use crate::entity::actor::EntityMsg;
+use crate::entity::slot::{Admission, Slot};
+use crate::entity::{Caller, Envelope, Outcome};
+use crate::node::Node;
+use crate::task::lock;
+
+/// The awake entities of a node.
+pub(crate) struct Registry {
+    slots: DashMap<EntityId, Arc<Slot>>,
+    by_actor: DashMap<ActorId, Arc<Slot>>,
+    /// Retired slots whose actor has not ended yet.
+    leaving: Mutex<HashMap<EntityId, Arc<Notify>>>,
+    generations: AtomicU64,
+    closing: AtomicBool,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: DashMap::new(),
+            by_actor: DashMap::new(),
+            leaving: Mutex::new(HashMap::new()),
+            generations: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    /// Brings a command to its entity, waking it if need be.
+    pub(crate) fn submit(&self, node: &Arc<Node>, entity: EntityId, envelope: Arc<Envelope>) {
+        let is_of_client = matches!(envelope.caller, Caller::Person(_));
+        if is_of_client && self.closing.load(Ordering::Acquire) {
+            let why = Rejection::new(ErrorCode::Draining);
+            return node.answer(envelope.reply_to, Outcome::Refused(why));
+        }
+        let now_ms = node.clock.monotonic_ms();
+        let waiting_bytes_max = node.limits.entity_waiting_bytes;
+        loop {
+            let (slot, is_new) = self.slot(&entity, now_ms);
+            let admission = slot.admit(&envelope, waiting_bytes_max, now_ms);
+            let starts = is_new || matches!(admission, Admission::AdmittedStart);
+            match admission {
+                Admission::Admitted | Admission::AdmittedStart => {}
+                Admission::Refused(why) => {
+                    node.metrics.commands_refused_busy.increment(1);
+                    node.answer(envelope.reply_to, Outcome::Refused(why));
+                }
+                Admission::Gone => continue,
+            }
+            if starts {
+                node.start_actor(slot, 0);
+            }
+            return;
+        }
+    }
+
+    fn slot(&self, entity: &EntityId, now_ms: u64) -> (Arc<Slot>, bool) {
+        if let Some(found) = self.slots.get(entity) {
+            return (Arc::clone(found.value()), false);
+        }
+        let mut is_new = false;
+        let slot = self.slots.entry(entity.clone()).or_insert_with(|| {
+            is_new = true;
+            let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
+            Arc::new(Slot::new(entity.clone(), generation, now_ms))
+        });
+        (Arc::clone(slot.value()), is_new)
+    }
+
+    /// Lets an actor go if nothing waits for it. True means that it must stop now.
+    pub(crate) fn retire(&self, slot: &Arc<Slot>) -> bool {
+        let mut leaving = lock(&self.leaving);
+        let removed = self.slots.remove_if(&slot.entity, |_, current| {
+            current.generation == slot.generation && slot.close_if_quiet()
+        });
+        if removed.is_some() {
+            leaving.insert(slot.entity.clone(), Arc::new(Notify::new()));
+        }
+        removed.is_some()
+    }
+
+    /// Waits until a retired actor of the same entity has ended.
+    pub(crate) async fn predecessor_ended(&self, slot: &Slot) {
+        loop {
+            let Some(ended) = lock(&self.leaving).get(&slot.entity).map(Arc::clone) else {
+                return;
+            };
+            let notified = ended.notified();
+            if !lock(&self.leaving).contains_key(&slot.entity) {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// An actor serves a slot from now on.
+    pub(crate) fn register(&self, actor: ActorId, slot: &Arc<Slot>) {
+        self.by_actor.insert(actor, Arc::clone(slot));
+    }
+
+    /// An actor has ended by itself.
+    pub(crate) fn ended(&self, actor: &ActorCell) {
+        if let Some((_, slot)) = self.by_actor.remove(&actor.get_id())
+            && let Some(ended) = lock(&self.leaving).remove(&slot.entity)
+        {
+            ended.notify_waiters();
+        }
+    }
+
+    /// An actor has crashed: the slot it served.
+    pub(crate) fn crashed(&self, actor: &ActorCell) -> Option<Arc<Slot>> {
+        let (_, slot) = self.by_actor.remove(&actor.get_id())?;
+        if let Some(ended) = lock(&self.leaving).remove(&slot.entity) {
+            ended.notify_waiters();
+            return None; // it was leaving anyway
+        }
+        Some(slot)
+    }
+
+    /// Slots of one company, after its supervisor was lost with all its actors.
+    pub(crate) fn slots_of(&self, company: &frontdesk_protocol::CompanyId) -> Vec<Arc<Slot>> {
+        let of_company = |entry: &dashmap::mapref::multiple::RefMulti<'_, EntityId, Arc<Slot>>| {
+            entry.key().company == *company
+        };
+        let found = self.slots.iter().filter(of_company);
+        found.map(|entry| Arc::clone(entry.value())).collect()
+    }
+
+    /// Once a second: puts the idle to sleep and refuses what waited too long.
+    pub(crate) fn tick(&self, node: &Arc<Node>) {
+        let now_ms = node.clock.monotonic_ms();
+        let slots: Vec<Arc<Slot>> = self
+            .slots
+            .iter()
+            .map(|entry| Arc::clone(entry.value()))
+            .collect();
+        for slot in slots {
+            if let Some(actor) = slot.idle_actor(node.limits.entity_idle_ms, now_ms) {
+                // A dead actor has no need to sleep.
+                let _ = actor.cast(EntityMsg::Sleep);
+            }
+            for envelope in slot.take_overdue(node.limits.entity_wait_ms, now_ms) {
+                node.metrics.commands_refused_busy.increment(1);
+                let why = Rejection::new(ErrorCode::Busy);
+                node.answer(envelope.reply_to, Outcome::Refused(why));
+            }
+        }
+        node.metrics.entities_awake.set(self.slots.len() as f64);
+    }
+
+    /// Refuses new commands from now on and asks everyone to sleep; true when all do.
+    pub(crate) fn close(&self) -> bool {
+        self.closing.store(true, Ordering::Release);
+        let slots: Vec<Arc<Slot>> = self
+            .slots
+            .iter()
+            .map(|entry| Arc::clone(entry.value()))
+            .collect();
+        for slot in &slots {
+            if let Some(actor) = slot.actor() {
+                // A dead actor has no need to sleep.
+                let _ = actor.cast(EntityMsg::Sleep);
+            }
+        }
+        slots.is_empty() && lock(&self.leaving).is_empty()
+    }
+
+    /// Entities awake, and those that are about to be asleep.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.slots.len(), lock(&self.leaving).len())
+    }
+
+    /// Actors that run now.
+    pub(crate) fn actor_count(&self) -> usize {
+        self.by_actor.len()
+    }
+
+    /// Bytes of commands waiting in an entity.
+    pub(crate) fn waiting_bytes(&self, entity: &EntityId) -> usize {
+        let slot = self
+            .slots
+            .get(entity)
+            .map(|entry| Arc::clone(entry.value()));
+        slot.map_or(0, |slot| slot.waiting_bytes())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn crash(&self, entity: &EntityId) {
+        let slot = self
+            .slots
+            .get(entity)
+            .map(|entry| Arc::clone(entry.value()));
+        if let Some(actor) = slot.and_then(|slot| slot.actor()) {
+            let _ = actor.cast(EntityMsg::Crash);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The supervision tree: the node's root, under it one supervisor for each active company, under that
+//! the company's entities. Supervisors know no rules and take no commands: they watch and restart.
+//!
+//! Invariants:
+//! 1. A crash of an entity restarts that entity from its journal, with backoff and a budget; its
+//!    neighbours notice nothing.
+//! 2. A crash of a company's supervisor takes that company's actors with it and restarts them; other
+//!    companies notice nothing.
+//!
+//! Never: ends because a child did (ractor's default), or restarts what was asked to stop.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use frontdesk_protocol::{CompanyId, ErrorCode, Rejection};
+use frontdesk_storage::EntityKind;
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::OnceCell;
+use tracing::{error, warn};
+
+use crate::company::CompanyState;
+use crate::entity::Outcome;
+use crate::entity::actor::EntityActor;
+use crate::entity::slot::{AfterCrash, Slot};
+use crate::node::Node;
+use crate::room::RoomState;
+use crate::task::spawn;
+
+/// Messages of supervisors: there are none.
+#[derive(Debug)]
+pub(crate) enum NoMsg {}
+
+/// The root of a node's tree.
+pub(crate) struct RootSupervisor;
+
+/// Watches the entities of one company.
+pub(crate) struct CompanySupervisor {
+    company: CompanyId,
+}
+
+/// The supervisors that run.
+#[derive(Default)]
+pub(crate) struct Supervisors {
+    root: OnceCell<ActorRef<NoMsg>>,
+    companies: DashMap<CompanyId, Arc<OnceCell<ActorRef<NoMsg>>>>,
+}
+
+impl Supervisors {
+    /// Starts the root.
+    pub(crate) async fn start(&self, node: &Arc<Node>) -> Result<(), ractor::SpawnErr> {
+        let (root, _) = Actor::spawn(None, RootSupervisor, Arc::downgrade(node)).await?;
+        // `start` is called once; a second root would have no children.
+        let _ = self.root.set(root);
+        Ok(())
+    }
+
+    async fn of(&self, node: &Arc<Node>, company: &CompanyId) -> Option<ActorCell> {
+        let root = self.root.get()?.get_cell();
+        let cell = Arc::clone(self.companies.entry(company.clone()).or_default().value());
+        let supervisor = cell
+            .get_or_try_init(|| async {
+                let actor = CompanySupervisor {
+                    company: company.clone(),
+                };
+                let started = Actor::spawn_linked(None, actor, Arc::downgrade(node), root).await;
+                started.map(|(supervisor, _)| supervisor)
+            })
+            .await;
+        supervisor.ok().map(ActorRef::get_cell)
+    }
+
+    fn lost(&self, company: &CompanyId) {
+        self.companies.remove(company);
+    }
+
+    /// Ends the tree, children first: a parent that goes first kills them.
+    pub(crate) async fn stop(&self, timeout: Duration) {
+        if let Some(root) = self.root.get() {
+            root.drain_children_and_wait(Some(timeout)).await;
+            root.stop(None);
+        }
+    }
+}
+
+impl Node {
+    /// Starts the actor of a slot, after a pause.
+    pub(crate) fn start_actor(self: &Arc<Self>, slot: Arc<Slot>, after_ms: u64) {
+        let node = Arc::clone(self);
+        spawn(async move {
+            if after_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            }
+            let supervisor = node.supervisors.of(&node, &slot.entity.company).await;
+            let started = match supervisor {
+                None => Err("no supervisor".to_owned()),
+                Some(cell) => spawn_entity(&node, &slot, cell).await,
+            };
+            if let Err(why) = started {
+                warn!(entity = %slot.entity, why, "entity did not start");
+                node.entity_crashed(&slot);
+            }
+        });
+    }
+
+    fn entity_crashed(self: &Arc<Self>, slot: &Arc<Slot>) {
+        match slot.crashed(self.clock.monotonic_ms()) {
+            AfterCrash::Restart { after_ms } => {
+                self.metrics.entity_restarts.increment(1);
+                self.start_actor(Arc::clone(slot), after_ms);
+            }
+            AfterCrash::GiveUp => {
+                self.metrics.entity_given_up.increment(1);
+                error!(entity = %slot.entity, "restart budget used up, entity rests");
+                for envelope in slot.give_up_waiting() {
+                    let why = Rejection::new(ErrorCode::Unavailable);
+                    self.answer(envelope.reply_to, Outcome::Refused(why));
+                }
+            }
+        }
+    }
+}
+
+async fn spawn_entity(
+    node: &Arc<Node>,
+    slot: &Arc<Slot>,
+    supervisor: ActorCell,
+) -> Result<(), String> {
+    let (node, slot) = (Arc::clone(node), Arc::clone(slot));
+    let started = match slot.entity.kind {
+        EntityKind::Room(_) => {
+            let actor = EntityActor::<RoomState>::new(node, slot);
+            Actor::spawn_linked(None, actor, (), supervisor).await
+        }
+        EntityKind::Company => {
+            let actor = EntityActor::<CompanyState>::new(node, slot);
+            Actor::spawn_linked(None, actor, (), supervisor).await
+        }
+    };
+    started.map(|_| ()).map_err(|error| error.to_string())
+}
+
+impl Actor for RootSupervisor {
+    type Msg = NoMsg;
+    type State = Weak<Node>;
+    type Arguments = Weak<Node>;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<NoMsg>,
+        node: Weak<Node>,
+    ) -> Result<Weak<Node>, ActorProcessingErr> {
+        Ok(node)
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _myself: ActorRef<NoMsg>,
+        event: SupervisionEvent,
+        node: &mut Weak<Node>,
+    ) -> Result<(), ActorProcessingErr> {
+        let SupervisionEvent::ActorFailed(child, why) = event else {
+            return Ok(());
+        };
+        let Some(node) = node.upgrade() else {
+            return Ok(());
+        };
+        error!(%why, "company supervisor failed");
+        let lost = node.supervisors.companies.iter().find_map(|entry| {
+            let id = entry.value().get().map(|supervisor| supervisor.get_id());
+            (id == Some(child.get_id())).then(|| entry.key().clone())
+        });
+        let Some(company) = lost else { return Ok(()) };
+        node.supervisors.lost(&company);
+        for slot in node.registry.slots_of(&company) {
+            node.entity_crashed(&slot);
+        }
+        Ok(())
+    }
+}
+
+impl Actor for CompanySupervisor {
+    type Msg = NoMsg;
+    type State = Weak<Node>;
+    type Arguments = Weak<Node>;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<NoMsg>,
+        node: Weak<Node>,
+    ) -> Result<Weak<Node>, ActorProcessingErr> {
+        Ok(node)
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _myself: ActorRef<NoMsg>,
+        event: SupervisionEvent,
+        node: &mut Weak<Node>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(node) = node.upgrade() else {
+            return Ok(());
+        };
+        match event {
+            SupervisionEvent::ActorTerminated(child, _, _) => node.registry.ended(&child),
+            SupervisionEvent::ActorFailed(child, why) => {
+                if let Some(slot) = node.registry.crashed(&child) {
+                    warn!(company = %self.company, entity = %slot.entity, %why, "entity failed");
+                    node.entity_crashed(&slot);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
