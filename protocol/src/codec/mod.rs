@@ -111,7 +111,7 @@ pub fn decode_server(codec: Codec, bytes: &[u8]) -> Result<ServerFrame, FrameErr
 }
 
 /// First capacity of an encoded frame, bytes: a message of two lines with its author.
-const FRAME_BYTES_TYPICAL: usize = 384;
+pub(crate) const FRAME_BYTES_TYPICAL: usize = 384;
 
 fn write<T: serde::Serialize>(codec: Codec, frame: &T, out: &mut Vec<u8>) {
     match codec {

@@ -1,4 +1,8 @@
 //! Tests of the wire as other crates and other languages see it.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
 mod codec_properties;
 mod strategies;
+mod websocket;
+mod websocket_properties;
