@@ -1,5 +1,5 @@
-//! Frames of servers, read back: for clients written in Rust and for tests. Which of the three kinds
-//! a frame is shows in its fields.
+//! Frames of servers, read back: for clients written in Rust and for tests. Which of the three
+//! kinds a frame is shows in its fields.
 
 use serde::Deserialize;
 

@@ -2,8 +2,8 @@
 //!
 //! Owns: [`ClientFrame`] and [`ServerFrame`], typed. Their bytes are made in [`crate::codec`]; the
 //! shape of pushes stands in `shape`, the way from stored events to them in `convert`.
-//! Invariants: a frame with an `id` that came from a client is a reply to it, one without is a push;
-//! new commands are new `type`s and new fields are optional, so old peers go on.
+//! Invariants: a frame with an `id` that came from a client is a reply to it, one without is a
+//! push; new commands are new `type`s and new fields are optional, so old peers go on.
 //! Never: decides whether a command is allowed.
 
 mod convert;

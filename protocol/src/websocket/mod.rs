@@ -1,7 +1,7 @@
 //! WebSocket framing as in RFC 6455, after the handshake: frames to bytes and bytes to frames.
 //!
-//! Owns: [`Opcode`], complete frames as shared bytes (`encode`), and the incremental [`FrameReader`]
-//! with what it gives out and refuses (`reader`).
+//! Owns: [`Opcode`], complete frames as shared bytes (`encode`), and the incremental
+//! [`FrameReader`] with what it gives out and refuses (`reader`).
 //!
 //! Invariants:
 //! 1. A server frame is unmasked and so the same bytes for every recipient.
