@@ -1,9 +1,17 @@
 //! Native v1: the frames of `/v1/ws`, one schema of named fields for JSON and MessagePack.
 //!
-//! Owns: [`ClientFrame`] and [`ServerFrame`], typed. Their bytes are made in [`crate::codec`].
-//! Invariants: a frame with an `id` that came from a client is a reply to it, one without is a push;
-//! new commands are new `type`s and new fields are optional, so old peers go on.
+//! Owns: [`ClientFrame`] and [`ServerFrame`], typed. Their bytes are made in [`crate::codec`]; the
+//! shape of pushes stands in `shape`, the way from stored events to them in `convert`.
+//! Invariants: a frame with an `id` that came from a client is a reply to it, one without is a
+//! push; new commands are new `type`s and new fields are optional, so old peers go on.
 //! Never: decides whether a command is allowed.
+
+mod convert;
+mod room_name;
+mod shape;
+
+pub use convert::rich_text;
+pub use room_name::RoomName;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,15 +38,6 @@ pub enum FrameRef {
     Number(u64),
     /// A text.
     Text(String),
-}
-
-/// A room as clients may name it: its id, or its conversation number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RoomName {
-    /// `r_…`
-    Id(RoomId),
-    /// All digits, as text or number.
-    Conversation(ConversationNo),
 }
 
 /// Where a client stopped.
@@ -141,18 +140,31 @@ pub enum ClientRequest {
 }
 
 impl ClientRequest {
+    /// Every `type` there is, in the order of the variants.
+    pub const KINDS: &'static [&'static str] = &[
+        "connect",
+        "join",
+        "leave",
+        "post_message",
+        "mark_read",
+        "typing",
+        "history",
+        "presence",
+        "refresh",
+    ];
+
     /// The `type` on the wire; the same word labels metrics.
     pub const fn kind(&self) -> &'static str {
         match self {
-            ClientRequest::Connect { .. } => "connect",
-            ClientRequest::Join { .. } => "join",
-            ClientRequest::Leave { .. } => "leave",
-            ClientRequest::PostMessage { .. } => "post_message",
-            ClientRequest::MarkRead { .. } => "mark_read",
-            ClientRequest::Typing { .. } => "typing",
-            ClientRequest::History { .. } => "history",
-            ClientRequest::Presence { .. } => "presence",
-            ClientRequest::Refresh { .. } => "refresh",
+            ClientRequest::Connect { .. } => Self::KINDS[0],
+            ClientRequest::Join { .. } => Self::KINDS[1],
+            ClientRequest::Leave { .. } => Self::KINDS[2],
+            ClientRequest::PostMessage { .. } => Self::KINDS[3],
+            ClientRequest::MarkRead { .. } => Self::KINDS[4],
+            ClientRequest::Typing { .. } => Self::KINDS[5],
+            ClientRequest::History { .. } => Self::KINDS[6],
+            ClientRequest::Presence { .. } => Self::KINDS[7],
+            ClientRequest::Refresh { .. } => Self::KINDS[8],
         }
     }
 }
@@ -309,7 +321,7 @@ pub struct Marked {
 pub struct Done {}
 
 /// Something happened; `type` is the variant in snake_case.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Push {
     /// A durable event of a room.
@@ -330,8 +342,24 @@ pub enum Push {
     Expired {},
 }
 
+impl Push {
+    /// Every `type` there is, in the order of the variants.
+    pub const KINDS: &'static [&'static str] = &["event", "ephemeral", "lag", "drain", "expired"];
+
+    /// The `type` on the wire; the same word labels metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Push::Event(_) => Self::KINDS[0],
+            Push::Ephemeral(_) => Self::KINDS[1],
+            Push::Lag { .. } => Self::KINDS[2],
+            Push::Drain { .. } => Self::KINDS[3],
+            Push::Expired {} => Self::KINDS[4],
+        }
+    }
+}
+
 /// A durable event and its room.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct RoomPush {
     /// Which room.
     pub room: RoomId,
@@ -341,7 +369,7 @@ pub struct RoomPush {
 }
 
 /// A durable event as clients see it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct EventBody {
     /// Its place in the room.
     pub seq: Seq,
@@ -351,7 +379,7 @@ pub struct EventBody {
 }
 
 /// What happened; `kind` is the variant in snake_case.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EventKind {
     /// A message.
@@ -375,8 +403,21 @@ pub enum EventKind {
     Hidden {},
 }
 
+impl EventKind {
+    /// Every `kind` there is, in the order of the variants.
+    pub const KINDS: &'static [&'static str] = &["message", "hidden"];
+
+    /// The `kind` on the wire.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            EventKind::Message { .. } => Self::KINDS[0],
+            EventKind::Hidden {} => Self::KINDS[1],
+        }
+    }
+}
+
 /// An ephemeral and its room.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct EphemeralPush {
     /// Which room.
     pub room: RoomId,
@@ -386,7 +427,7 @@ pub struct EphemeralPush {
 }
 
 /// Something to show now; `kind` is the variant in snake_case.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EphemeralKind {
     /// Someone writes, or stopped.
@@ -410,4 +451,18 @@ pub enum EphemeralKind {
         /// Everything up to here is read.
         seq: Seq,
     },
+}
+
+impl EphemeralKind {
+    /// Every `kind` there is, in the order of the variants.
+    pub const KINDS: &'static [&'static str] = &["typing", "presence", "read"];
+
+    /// The `kind` on the wire.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            EphemeralKind::Typing { .. } => Self::KINDS[0],
+            EphemeralKind::Presence { .. } => Self::KINDS[1],
+            EphemeralKind::Read { .. } => Self::KINDS[2],
+        }
+    }
 }
