@@ -12,10 +12,23 @@
 //! Never: knows what a record means, decides a command, or runs an actor.
 
 pub mod directory;
+mod engine;
+mod files;
 pub mod journal;
+mod keys;
+mod metrics;
+mod open;
+mod parts;
+mod schema;
+mod store;
+pub mod testing;
+mod writer;
 
 pub use directory::Directory;
 pub use journal::{
     Append, AppendOutcome, CidRow, Durability, EntityId, EntityKind, Error, Journal, Record,
     Result, Row, Snapshot, Tail,
 };
+pub use open::{CACHE_BYTES_DEFAULT, EngineKind, OpenOptions, open};
+pub use schema::SCHEMA_VERSION;
+pub use store::{Clock, Fatal, QUEUE_BYTES_MAX, Store};

@@ -1,0 +1,99 @@
+//! Engines: one ordered space of keys each, with atomic batches and real syncs.
+//!
+//! Owns: the trait and its three implementations. What the rows mean is decided above, once.
+//!
+//! Invariants:
+//! 1. A batch is all or nothing, after any crash.
+//! 2. When `commit` answers, its batch and all before it last as [`Lasting`] says.
+//! 3. No value is longer than [`VALUE_BYTES_MAX`]; the writer splits.
+//!
+//! Never: answers a read from a half-applied batch within one key.
+
+pub(crate) mod fjall;
+pub(crate) mod memory;
+pub(crate) mod sled;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::journal::{Durability, Result};
+use crate::keys::KeyRange;
+
+/// Longest value, bytes, the same for every engine so that rows move between them unchanged. sled
+/// puts values above some 128 KiB of leaf into files that it never syncs; 8 KiB stays clear of it.
+pub(crate) const VALUE_BYTES_MAX: usize = 8 * 1024;
+
+/// How far a commit must have got when it answers, in rising order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lasting {
+    /// Readable; lasts with some later commit.
+    Later,
+    /// With the operating system: survives the process.
+    Handed,
+    /// On disk: survives a power loss.
+    Synced,
+}
+
+impl From<Durability> for Lasting {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Buffered => Lasting::Handed,
+            Durability::Fsync => Lasting::Synced,
+        }
+    }
+}
+
+/// Writes that happen together. The last write to a key counts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Batch {
+    writes: BTreeMap<Vec<u8>, Option<Bytes>>,
+}
+
+impl Batch {
+    pub(crate) fn put(&mut self, key: Vec<u8>, value: Bytes) {
+        debug_assert!(value.len() <= VALUE_BYTES_MAX, "the writer splits values");
+        self.writes.insert(key, Some(value));
+    }
+
+    pub(crate) fn remove(&mut self, key: Vec<u8>) {
+        self.writes.insert(key, None);
+    }
+
+    /// What this batch does to a key: `None` nothing, `Some(None)` removes it.
+    pub(crate) fn staged(&self, key: &[u8]) -> Option<Option<&Bytes>> {
+        self.writes.get(key).map(Option::as_ref)
+    }
+
+    pub(crate) fn writes(&self) -> impl Iterator<Item = (&Vec<u8>, Option<&Bytes>)> {
+        self.writes.iter().map(|(key, value)| (key, value.as_ref()))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+}
+
+/// Sees a key and its value; false ends the scan.
+pub(crate) type Visitor<'visit> = dyn FnMut(&[u8], &[u8]) -> bool + 'visit;
+
+/// One ordered key space. Reads may run on any thread; only the writer's thread commits.
+pub(crate) trait Engine: Send + Sync + 'static {
+    /// A key's value.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>>;
+
+    /// Visits the range in key order or in reverse.
+    fn scan(&self, range: &KeyRange, reverse: bool, visit: &mut Visitor<'_>) -> Result<()>;
+
+    /// Applies a batch. An error is final: the engine may not be written to again.
+    fn commit(&self, batch: &Batch, lasting: Lasting) -> Result<()>;
+
+    /// Puts everything committed so far on disk.
+    fn sync(&self) -> Result<()>;
+
+    /// Whether a commit can be read before it lasts; if so the store hides it meanwhile.
+    fn shows_before_lasting(&self) -> bool;
+
+    /// Bytes on disk.
+    fn disk_bytes(&self) -> Result<u64>;
+}

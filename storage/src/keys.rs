@@ -1,0 +1,237 @@
+//! The layout of keys: the one place that builds them.
+//!
+//! ```text
+//! company 0x00 'r' entity pos part      a record's parts
+//! company 0x00 'c' entity cid person    a command's first outcome
+//! company 0x00 's' entity part          the snapshot
+//! company 0x00 'i' row-key              an index row's first part
+//! company 0x00 'j' len row-key part     an index row's further parts
+//! 0x00 'b'                              the boot record
+//! 0x00 'n' company 0x00                 the list of companies
+//! 0x00 'p' company 0x00 entity          pending marks
+//! ```
+//! An entity is `0x00` (the company) or `0x01` and a room's 16 bytes; numbers are big-endian.
+//!
+//! Invariants:
+//! 1. A company's name holds no 0x00, so no company's prefix is a prefix of another's.
+//! 2. Entities are prefix-free, so a scan of one never meets another's keys.
+//! 3. The order of keys is the order of positions, parts and row keys.
+//!
+//! Never: reads or writes.
+
+use frontdesk_protocol::{Cid, CompanyId, PersonId, Pos, RoomId};
+
+use crate::journal::{EntityId, EntityKind, Error, Result};
+
+const RECORD: u8 = b'r';
+const CID: u8 = b'c';
+const SNAPSHOT: u8 = b's';
+const ROW: u8 = b'i';
+const ROW_PART: u8 = b'j';
+const BOOT: u8 = b'b';
+const COMPANY: u8 = b'n';
+const PENDING: u8 = b'p';
+
+/// The byte after a company's name; no name holds it.
+const END: u8 = 0x00;
+const KIND_COMPANY: u8 = 0x00;
+const KIND_ROOM: u8 = 0x01;
+
+/// Half-open range of keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyRange {
+    pub(crate) from: Vec<u8>,
+    pub(crate) to: Vec<u8>,
+}
+
+impl KeyRange {
+    /// Everything that starts with `prefix`, whose last byte is never 0xFF.
+    fn below(prefix: Vec<u8>) -> Self {
+        let mut to = prefix.clone();
+        match to.last_mut() {
+            Some(last) if *last < 0xFF => *last += 1,
+            _ => to.push(0xFF),
+        }
+        Self { from: prefix, to }
+    }
+
+    /// The whole store.
+    pub(crate) fn all() -> Self {
+        Self {
+            from: Vec::new(),
+            to: vec![0xFF],
+        }
+    }
+}
+
+fn company_purpose(company: &CompanyId, purpose: u8, more_bytes: usize) -> Vec<u8> {
+    let name = company.as_str().as_bytes();
+    let mut key = Vec::with_capacity(name.len() + 2 + more_bytes);
+    key.extend_from_slice(name);
+    key.push(END);
+    key.push(purpose);
+    key
+}
+
+fn push_entity(key: &mut Vec<u8>, kind: &EntityKind) {
+    match kind {
+        EntityKind::Company => key.push(KIND_COMPANY),
+        EntityKind::Room(room) => {
+            key.push(KIND_ROOM);
+            key.extend_from_slice(room.bits());
+        }
+    }
+}
+
+fn entity_purpose(entity: &EntityId, purpose: u8, more_bytes: usize) -> Vec<u8> {
+    let mut key = company_purpose(&entity.company, purpose, 17 + more_bytes);
+    push_entity(&mut key, &entity.kind);
+    key
+}
+
+/// Part `part` of the record at `pos`.
+pub(crate) fn record(entity: &EntityId, pos: Pos, part: u16) -> Vec<u8> {
+    let mut key = entity_purpose(entity, RECORD, 10);
+    key.extend_from_slice(&pos.0.to_be_bytes());
+    key.extend_from_slice(&part.to_be_bytes());
+    key
+}
+
+/// Records with `from <= pos < to`.
+pub(crate) fn records(entity: &EntityId, from: Pos, to: Pos) -> KeyRange {
+    KeyRange {
+        from: record(entity, from, 0),
+        to: record(entity, to, 0),
+    }
+}
+
+/// Pos and part of a record's key, which end it.
+pub(crate) fn record_place(key: &[u8]) -> Result<(Pos, u16)> {
+    let damaged = || Error::Damaged("a record's key is too short".into());
+    let (rest, part) = key.split_last_chunk::<2>().ok_or_else(damaged)?;
+    let (_, pos) = rest.split_last_chunk::<8>().ok_or_else(damaged)?;
+    Ok((Pos(u64::from_be_bytes(*pos)), u16::from_be_bytes(*part)))
+}
+
+/// A person's command in an entity.
+pub(crate) fn cid(entity: &EntityId, cid: &Cid, person: &PersonId) -> Vec<u8> {
+    let person = person.as_str().as_bytes();
+    let mut key = entity_purpose(entity, CID, 16 + person.len());
+    key.extend_from_slice(cid.bits());
+    key.extend_from_slice(person);
+    key
+}
+
+/// All cid rows of a company named by its bytes.
+pub(crate) fn cids_of(company: &[u8]) -> KeyRange {
+    KeyRange::below([company, &[END, CID]].concat())
+}
+
+/// Where the keys after a company's begin.
+pub(crate) fn after_company(company: &[u8]) -> Vec<u8> {
+    [company, &[END + 1]].concat()
+}
+
+/// The company's bytes of any key; empty for the node's own.
+pub(crate) fn company_of(key: &[u8]) -> &[u8] {
+    let end = key.iter().position(|byte| *byte == END);
+    &key[..end.unwrap_or(key.len())]
+}
+
+/// Part `part` of the entity's snapshot.
+pub(crate) fn snapshot(entity: &EntityId, part: u16) -> Vec<u8> {
+    let mut key = entity_purpose(entity, SNAPSHOT, 2);
+    key.extend_from_slice(&part.to_be_bytes());
+    key
+}
+
+/// Part `part` of an index row. Only the first stands in the order that scans follow.
+pub(crate) fn row(company: &CompanyId, row_key: &[u8], part: u16) -> Vec<u8> {
+    if part == 0 {
+        let mut key = company_purpose(company, ROW, row_key.len());
+        key.extend_from_slice(row_key);
+        return key;
+    }
+    let mut key = company_purpose(company, ROW_PART, row_key.len() + 4);
+    let len = u16::try_from(row_key.len()).expect("row keys are at most 512 bytes");
+    key.extend_from_slice(&len.to_be_bytes());
+    key.extend_from_slice(row_key);
+    key.extend_from_slice(&part.to_be_bytes());
+    key
+}
+
+/// Index rows with `from <= key < to`.
+pub(crate) fn rows(company: &CompanyId, from: &[u8], to: &[u8]) -> KeyRange {
+    KeyRange {
+        from: row(company, from, 0),
+        to: row(company, to, 0),
+    }
+}
+
+/// The row key within an engine key that [`row`] made for part 0.
+pub(crate) fn row_key<'key>(company: &CompanyId, key: &'key [u8]) -> &'key [u8] {
+    key.get(company.as_str().len() + 2..).unwrap_or_default()
+}
+
+/// The boot record.
+pub(crate) fn boot() -> Vec<u8> {
+    vec![END, BOOT]
+}
+
+/// A company's place in the list.
+pub(crate) fn company(company: &CompanyId) -> Vec<u8> {
+    let mut key = vec![END, COMPANY];
+    key.extend_from_slice(company.as_str().as_bytes());
+    key.push(END);
+    key
+}
+
+/// The list of companies.
+pub(crate) fn companies() -> KeyRange {
+    KeyRange::below(vec![END, COMPANY])
+}
+
+/// The company that a key of the list names.
+pub(crate) fn listed_company(key: &[u8]) -> Result<CompanyId> {
+    parse_company(key.get(2..).unwrap_or_default()).map(|(company, _)| company)
+}
+
+/// An entity's pending mark.
+pub(crate) fn pending(entity: &EntityId) -> Vec<u8> {
+    let mut key = vec![END, PENDING];
+    key.extend_from_slice(entity.company.as_str().as_bytes());
+    key.push(END);
+    push_entity(&mut key, &entity.kind);
+    key
+}
+
+/// Every pending mark of the node.
+pub(crate) fn pendings() -> KeyRange {
+    KeyRange::below(vec![END, PENDING])
+}
+
+/// The entity that a pending mark's key names.
+pub(crate) fn pending_entity(key: &[u8]) -> Result<EntityId> {
+    let (company, entity) = parse_company(key.get(2..).unwrap_or_default())?;
+    let kind = match entity.split_first() {
+        Some((&KIND_COMPANY, [])) => EntityKind::Company,
+        Some((&KIND_ROOM, room)) => {
+            let bits = <[u8; 16]>::try_from(room);
+            EntityKind::Room(RoomId::from_bits(bits.map_err(|_| bad_key("room"))?))
+        }
+        _ => return Err(bad_key("entity")),
+    };
+    Ok(EntityId { company, kind })
+}
+
+fn parse_company(bytes: &[u8]) -> Result<(CompanyId, &[u8])> {
+    let name = company_of(bytes);
+    let rest = bytes.get(name.len() + 1..).ok_or_else(|| bad_key("end"))?;
+    let text = std::str::from_utf8(name).map_err(|_| bad_key("company"))?;
+    let company = CompanyId::new(text).map_err(|_| bad_key("company"))?;
+    Ok((company, rest))
+}
+
+fn bad_key(part: &str) -> Error {
+    Error::Damaged(format!("a key's {part} is not one"))
+}

@@ -1,0 +1,181 @@
+//! Opening a store in a folder: who may, which engine, and what one opening changes.
+//!
+//! A store's folder holds `lock`, and one folder named after its engine with the engine's files.
+//!
+//! Invariants:
+//! 1. One process at a time: the lock is taken before an engine's file is touched.
+//! 2. The boot is counted and everything found is synced before the store serves.
+//! 3. A folder keeps its engine; another one is refused, never started beside it.
+//!
+//! Never: repairs, converts or deletes.
+
+use std::fs::{File, OpenOptions as FileOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::fjall::FjallEngine;
+use crate::engine::sled::SledEngine;
+use crate::engine::{Batch, Engine, Lasting};
+use crate::files;
+use crate::journal::{Durability, Error, Result};
+use crate::keys;
+use crate::schema::BootRecord;
+use crate::store::{Clock, Fatal, Setup, Store};
+
+/// An embedded engine; each build has both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineKind {
+    /// One log-structured tree in one file.
+    Sled,
+    /// A log-structured merge tree in a folder of tables.
+    Fjall,
+}
+
+impl EngineKind {
+    /// Every engine.
+    pub const ALL: [EngineKind; 2] = [EngineKind::Sled, EngineKind::Fjall];
+
+    /// Its name in settings, messages and folders.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EngineKind::Sled => "sled",
+            EngineKind::Fjall => "fjall",
+        }
+    }
+}
+
+/// Memory that an engine keeps rows in to read them again, bytes, when nothing else is configured.
+pub const CACHE_BYTES_DEFAULT: u64 = 128 * 1024 * 1024;
+
+/// How to open a store.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// Its folder; made if missing.
+    pub path: PathBuf,
+    /// Its engine; a folder that has another one is refused.
+    pub engine: EngineKind,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+    /// The engine's cache, bytes.
+    pub cache_bytes: u64,
+    /// The time, for what expires.
+    pub clock: Clock,
+    /// Told once when the store has failed; the server ends its process there.
+    pub fatal: Fatal,
+}
+
+/// Opens the store in a folder, making it if the folder has none. Blocks on the disk.
+pub fn open(options: &OpenOptions) -> Result<Arc<Store>> {
+    let lock = lock_folder(&options.path)?;
+    check_engine(&options.path, options.engine)?;
+    let engine = open_engine(&options.path, options.engine, options.cache_bytes)?;
+    files::sync_folder(&options.path)?;
+    Store::start(Setup {
+        engine,
+        durability: options.durability,
+        clock: options.clock.clone(),
+        fatal: options.fatal.clone(),
+        random: Box::new(random_bits),
+        faults: None,
+        lock: Some(lock),
+    })
+}
+
+/// Opens the engine's files in the store's folder.
+pub(crate) fn open_engine(
+    path: &Path,
+    kind: EngineKind,
+    cache_bytes: u64,
+) -> Result<Arc<dyn Engine>> {
+    let folder = path.join(kind.as_str());
+    let engine: Arc<dyn Engine> = match kind {
+        EngineKind::Sled => Arc::new(SledEngine::open(&folder, cache_bytes)?),
+        EngineKind::Fjall => Arc::new(FjallEngine::open(&folder, cache_bytes)?),
+    };
+    files::sync_folder(&folder)?;
+    Ok(engine)
+}
+
+/// Takes a folder's lock, for as long as the file lives.
+pub(crate) fn lock_folder(path: &Path) -> Result<File> {
+    std::fs::create_dir_all(path).map_err(files::failed("make the store's folder"))?;
+    let file = FileOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path.join("lock"))
+        .map_err(files::failed("open the store's lock"))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Refused(format!(
+            "the store in {} is in use by another process",
+            path.display()
+        ))),
+        Err(error) => Err(files::failed("lock the store's folder")(error.into())),
+    }
+}
+
+/// The engine whose files a folder holds.
+pub(crate) fn engine_of(path: &Path) -> Result<Option<EngineKind>> {
+    let found: Vec<_> = EngineKind::ALL
+        .into_iter()
+        .filter(|kind| path.join(kind.as_str()).exists())
+        .collect();
+    match found[..] {
+        [] => Ok(None),
+        [kind] => Ok(Some(kind)),
+        _ => Err(Error::Refused(format!(
+            "{} holds two engines' files; keep one",
+            path.display()
+        ))),
+    }
+}
+
+fn check_engine(path: &Path, wanted: EngineKind) -> Result<()> {
+    match engine_of(path)? {
+        Some(found) if found != wanted => Err(Error::Refused(format!(
+            "the store in {} was made with {}, the settings say {}: move it with `export` and \
+             `import`, or set the engine back",
+            path.display(),
+            found.as_str(),
+            wanted.as_str()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The boot record as stored.
+pub(crate) fn read_boot(engine: &dyn Engine) -> Result<Option<BootRecord>> {
+    let stored = engine.get(&keys::boot())?;
+    stored.map(|bytes| BootRecord::decode(&bytes)).transpose()
+}
+
+/// Counts one more opening, and puts it and everything found on disk.
+pub(crate) fn count_boot(
+    engine: &dyn Engine,
+    durability: Durability,
+    random: &mut dyn FnMut() -> u64,
+) -> Result<BootRecord> {
+    let last = match read_boot(engine)? {
+        Some(record) => record,
+        None => BootRecord::fresh(random),
+    };
+    let boot = last.opened(durability, random);
+    let mut batch = Batch::default();
+    batch.put(keys::boot(), boot.encode().into());
+    engine.commit(&batch, Lasting::Synced)?;
+    engine.sync()?;
+    Ok(boot)
+}
+
+/// 64 random bits: the standard library's randomly keyed hash of a fresh UUID.
+pub(crate) fn random_bits() -> u64 {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write(uuid::Uuid::now_v7().as_bytes());
+    hasher.finish()
+}

@@ -1,0 +1,6 @@
+//! What a store promises, proven on every engine.
+//!
+//! `conformance` runs the same facts on the store in memory, on sled and on fjall.
+
+mod conformance;
+mod support;
