@@ -110,7 +110,8 @@ macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(
-            Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+            Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash,
+            Serialize, Deserialize,
         )]
         #[serde(transparent)]
         pub struct $name(pub u64);
@@ -219,8 +220,8 @@ bits_id!(
     RoomId
 );
 bits_id!(
-    /// A client's own name for a command, so that sending it twice does it once. A UUIDv7 carries its
-    /// time; a UUIDv8 is made from an `Idempotency-Key` and carries none.
+    /// A client's own name for a command, so that sending it twice does it once. A UUIDv7 carries
+    /// its time; a UUIDv8 is made from an `Idempotency-Key` and carries none.
     Cid
 );
 

@@ -1,5 +1,5 @@
-//! The wire and the vocabulary of frontdesk: ids, commands, events, ephemerals, errors, close codes,
-//! limits, the native v1 schema in JSON and MessagePack, and WebSocket framing.
+//! The wire and the vocabulary of frontdesk: ids, commands, events, ephemerals, errors, close
+//! codes, limits, the native v1 schema in JSON and MessagePack, and WebSocket framing.
 //!
 //! Owns: every name a client or another node can see, and the bytes that carry it.
 //!

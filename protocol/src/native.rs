@@ -1,8 +1,8 @@
 //! Native v1: the frames of `/v1/ws`, one schema of named fields for JSON and MessagePack.
 //!
 //! Owns: [`ClientFrame`] and [`ServerFrame`], typed. Their bytes are made in [`crate::codec`].
-//! Invariants: a frame with an `id` that came from a client is a reply to it, one without is a push;
-//! new commands are new `type`s and new fields are optional, so old peers go on.
+//! Invariants: a frame with an `id` that came from a client is a reply to it, one without is a
+//! push; new commands are new `type`s and new fields are optional, so old peers go on.
 //! Never: decides whether a command is allowed.
 
 use std::collections::BTreeMap;
