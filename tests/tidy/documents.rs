@@ -1,4 +1,4 @@
-//! Rules of documents: what clients and operators rely on is written down, and links lead somewhere.
+//! Rules of documents: what clients and operators rely on is written down; links lead somewhere.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,30 @@ const CHANGELOG: &str = "CHANGELOG.md";
 
 /// Crates whose literals name metrics.
 const MEASURED: &[&str] = &["src/", "actors/src/", "storage/src/"];
-/// What a metric's name may end in.
-const UNITS: &[&str] = &["total", "seconds", "bytes", "ratio", "count"];
+/// What a metric's name may end in: a base unit, the thing that is counted, or what 1 stands for.
+const UNITS: &[&str] = &[
+    "total",
+    "seconds",
+    "bytes",
+    "ratio",
+    "count", //
+    "appends",
+    "commands",
+    "connections",
+    "edges",
+    "entities",
+    "events",
+    "frames",
+    "messages",
+    "people",
+    "records",
+    "rooms", //
+    "draining",
+    "failed",
+    "ready",
+];
+/// Where every setting is listed once, as a literal.
+const SETTINGS: &str = "src/config/keys.rs";
 /// Our crates' names look like metrics in filters of the log.
 const CRATES: &[&str] = &[
     "frontdesk_protocol",
@@ -59,6 +81,23 @@ pub(crate) fn metrics(tree: &Tree) -> Vec<Breach> {
         .map(|(name, (path, line))| {
             let what = format!("{OPERATING} has no row for `{name}`");
             Breach::new(path, line, what)
+        })
+        .collect()
+}
+
+/// Each setting stands in a table of the operating document.
+pub(crate) fn settings(tree: &Tree) -> Vec<Breach> {
+    let document = tree.texts.get(OPERATING).map_or("", String::as_str);
+    let rows: Vec<&str> = document.lines().filter_map(first_cell).collect();
+    let keys = tree.texts.get(SETTINGS).map_or("", String::as_str);
+    let plain = |c: char| c.is_ascii_lowercase() || matches!(c, '_' | '.');
+    rust::literals(keys)
+        .into_iter()
+        .filter(|(_, key)| key.contains('.') && key.len() > 3 && key.chars().all(plain))
+        .filter(|(_, key)| !rows.contains(&format!("`{key}`").as_str()))
+        .map(|(line, key)| {
+            let what = format!("{OPERATING} has no row for `{key}`");
+            Breach::new(SETTINGS, line, what)
         })
         .collect()
 }
@@ -188,12 +227,23 @@ mod tests {
     }
 
     #[test]
+    fn an_undocumented_setting_is_found() {
+        let keys = "key(\"server.listen\", Kind::List),\nsplit(\".\"),\n";
+        let bad = Tree::of(&[(SETTINGS, keys), (OPERATING, "set server.listen\n")]);
+        let breaches = settings(&bad);
+        assert_eq!(breaches.len(), 1);
+        assert_eq!(breaches[0].line, 1);
+        let table = "| `server.listen` | loopback | addresses |\n";
+        assert!(settings(&Tree::of(&[(SETTINGS, keys), (OPERATING, table)])).is_empty());
+    }
+
+    #[test]
     fn a_metric_without_a_unit_is_found() {
-        let bad = Tree::of(&[("actors/src/a.rs", "\"frontdesk_rooms\"")]);
+        let bad = Tree::of(&[("actors/src/a.rs", "\"frontdesk_load\"")]);
         assert_eq!(metric_units(&bad).len(), 1);
         let good = Tree::of(&[
             ("actors/src/a.rs", "\"frontdesk_rooms_count\""),
-            ("loadtest/src/a.rs", "\"frontdesk_rooms\""),
+            ("loadtest/src/a.rs", "\"frontdesk_load\""),
         ]);
         assert!(metric_units(&good).is_empty());
     }
