@@ -55,7 +55,8 @@ pub(crate) fn close_codes(tree: &Tree, codes: &[u16]) -> Vec<Breach> {
 
 fn undocumented(tree: &Tree, codes: impl Iterator<Item = String>) -> Vec<Breach> {
     let document = tree.texts.get(PROTOCOL).map_or("", String::as_str);
-    let first_cells: Vec<&str> = document.lines().filter_map(first_cell).collect();
+    let rows = document.lines().filter(|line| line.starts_with('|'));
+    let cells: Vec<&str> = rows.flat_map(|row| row.split('|').map(str::trim)).collect();
     codes
         .filter(|code| {
             let plain = code.trim_matches('`');
