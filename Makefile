@@ -1,0 +1,33 @@
+# The commands of the project. `make help` lists them.
+
+CARGO ?= cargo
+# What `make load` and `make bench` pass on.
+ARGS ?=
+
+.PHONY: help run test tools bench load clean
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/\1	\2/p' Makefile | expand -t 10
+
+run: ## build for release, serve the demo company, keep its records in ./data
+	$(CARGO) build --release --locked
+	./target/release/frontdesk serve --demo --data data
+
+test: tools ## install what tests need, then check format, lints, tests and documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) test --locked --workspace --no-fail-fast
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+tools:
+	./scripts/install-test-tools.sh
+
+bench: ## measure the parts; ARGS="--bench codec" picks one
+	$(CARGO) bench --locked $(ARGS)
+
+load: ## measure the whole; ARGS="steady --help" says what can be set
+	$(CARGO) load $(or $(ARGS),steady)
+
+clean: ## remove what was built; ./data stays
+	$(CARGO) clean
