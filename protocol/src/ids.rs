@@ -110,13 +110,8 @@ macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(
-<<<<<<< HEAD
             Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize,
             Deserialize,
-=======
-            Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash,
-            Serialize, Deserialize,
->>>>>>> ffc710a7b05c4525cc7f20d0140c30fdcd3e0a96
         )]
         #[serde(transparent)]
         pub struct $name(pub u64);

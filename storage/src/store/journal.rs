@@ -241,6 +241,18 @@ impl Journal for Store {
         Ok(marks)
     }
 
+    fn pending_of(&self, entity: &EntityId) -> Result<Option<Pos>> {
+        let Some(value) = self.shared.engine.get(&keys::pending(entity))? else {
+            return Ok(None);
+        };
+        let pos = decode_pending(&value)?;
+        let is_durable = self
+            .shared
+            .durable(entity)
+            .is_none_or(|tail| pos <= tail.pos);
+        Ok(is_durable.then_some(pos))
+    }
+
     fn history_salt(&self) -> u64 {
         self.shared.boot.history_salt
     }
