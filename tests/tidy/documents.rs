@@ -60,9 +60,7 @@ fn undocumented(tree: &Tree, codes: impl Iterator<Item = String>) -> Vec<Breach>
     codes
         .filter(|code| {
             let plain = code.trim_matches('`');
-            !first_cells
-                .iter()
-                .any(|cell| cell.trim_matches('`') == plain)
+            !cells.iter().any(|cell| cell.trim_matches('`') == plain)
         })
         .map(|code| Breach::new(PROTOCOL, 0, format!("no table has a row for {code}")))
         .collect()
