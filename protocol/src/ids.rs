@@ -175,6 +175,9 @@ impl MessageNo {
     }
 }
 
+/// The longest text of 128 bits as an id, bytes: a hyphenated UUID.
+const ID_TEXT_BYTES: usize = 36;
+
 macro_rules! bits_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -201,7 +204,7 @@ macro_rules! bits_id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(self.write(&mut [0; ID_TEXT_BYTES]))
             }
         }
 
@@ -225,9 +228,19 @@ bits_id!(
     Cid
 );
 
+impl RoomId {
+    /// Writes the text without the heap: every pushed frame names its room.
+    fn write<'a>(&self, buffer: &'a mut [u8; ID_TEXT_BYTES]) -> &'a str {
+        buffer[..2].copy_from_slice(b"r_");
+        let digits = uuid::Uuid::from_bytes(self.0).simple();
+        let length = 2 + digits.encode_lower(&mut buffer[2..]).len();
+        std::str::from_utf8(&buffer[..length]).expect("hexadecimal digits are ascii")
+    }
+}
+
 impl fmt::Display for RoomId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "r_{:032x}", u128::from_be_bytes(self.0))
+        f.write_str(self.write(&mut [0; ID_TEXT_BYTES]))
     }
 }
 
@@ -249,6 +262,12 @@ impl FromStr for RoomId {
 }
 
 impl Cid {
+    /// Writes the text without the heap: every pushed message names its cid.
+    fn write<'a>(&self, buffer: &'a mut [u8; ID_TEXT_BYTES]) -> &'a str {
+        let hyphenated = uuid::Uuid::from_bytes(self.0).hyphenated();
+        hyphenated.encode_lower(buffer)
+    }
+
     /// The time a UUIDv7 carries; `None` for a UUIDv8.
     pub fn time(&self) -> Option<Timestamp> {
         let mut millis = [0; 8];
@@ -268,7 +287,7 @@ impl Cid {
 
 impl fmt::Display for Cid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        uuid::Uuid::from_bytes(self.0).hyphenated().fmt(f)
+        f.write_str(self.write(&mut [0; ID_TEXT_BYTES]))
     }
 }
 

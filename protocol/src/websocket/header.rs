@@ -227,3 +227,22 @@ pub(super) fn mask_in_place(payload: &mut [u8], mask: [u8; 4]) {
         *byte ^= mask;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masking_is_the_same_as_byte_by_byte() {
+        let mask = [0x12, 0x34, 0x56, 0x78];
+        for length in 0..40_usize {
+            let plain: Vec<u8> = (0..length).map(|index| index as u8).collect();
+            let expected: Vec<u8> = (0..length)
+                .map(|index| plain[index] ^ mask[index % 4])
+                .collect();
+            let mut masked = plain;
+            mask_in_place(&mut masked, mask);
+            assert_eq!(masked, expected);
+        }
+    }
+}

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod codec_properties;
+mod documented;
 mod invalid;
 mod samples;
 mod strategies;
