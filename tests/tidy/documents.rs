@@ -60,9 +60,7 @@ fn undocumented(tree: &Tree, codes: impl Iterator<Item = String>) -> Vec<Breach>
     codes
         .filter(|code| {
             let plain = code.trim_matches('`');
-            !first_cells
-                .iter()
-                .any(|cell| cell.trim_matches('`') == plain)
+            !cells.iter().any(|cell| cell.trim_matches('`') == plain)
         })
         .map(|code| Breach::new(PROTOCOL, 0, format!("no table has a row for {code}")))
         .collect()
@@ -116,17 +114,18 @@ pub(crate) fn metric_units(tree: &Tree) -> Vec<Breach> {
         .collect()
 }
 
-/// Each literal that is a metric's name, and where it stands first.
+/// Each literal outside tests that is a metric's name, and where it stands first.
 fn metric_names(tree: &Tree) -> BTreeMap<&str, (&str, usize)> {
     let mut found = BTreeMap::new();
     for (path, text) in tree.rust_files() {
         if !MEASURED.iter().any(|folder| path.starts_with(folder)) {
             continue;
         }
+        let first_test_line = rust::first_test_line(path, &rust::code(text));
         for (line, literal) in rust::literals(text) {
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
             let named = literal.starts_with("frontdesk_") && literal.chars().all(plain);
-            if named && !CRATES.contains(&literal) {
+            if named && line < first_test_line && !CRATES.contains(&literal) {
                 found.entry(literal).or_insert((path, line));
             }
         }
@@ -214,7 +213,8 @@ mod tests {
 
     #[test]
     fn an_undocumented_metric_is_found() {
-        let source = "count(\"frontdesk_messages_total\");\nlevel(\"frontdesk_storage\");\n";
+        let source = "count(\"frontdesk_messages_total\");\nlevel(\"frontdesk_storage\");\n\
+                      #[cfg(test)]\nmod tests { \"frontdesk_made_up_total\" }\n";
         let bad = Tree::of(&[
             ("src/a.rs", source),
             (OPERATING, "frontdesk_messages_total"),

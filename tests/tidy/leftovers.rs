@@ -72,13 +72,7 @@ pub(crate) fn sleeps(tree: &Tree) -> Vec<Breach> {
             continue;
         }
         let code = rust::code(text);
-        let first_line = match is_test_file(path) {
-            true => 1,
-            false => code
-                .lines()
-                .position(|line| line.trim_start().starts_with("#[cfg(test)]"))
-                .map_or(usize::MAX, |index| index + 1),
-        };
+        let first_line = rust::first_test_line(path, &code);
         for (line, at, word) in rust::words(&code) {
             let called = code[at + word.len()..].trim_start().starts_with('(');
             let sleeping = matches!(word, "sleep" | "sleep_until" | "sleep_ms");
@@ -92,11 +86,6 @@ pub(crate) fn sleeps(tree: &Tree) -> Vec<Breach> {
         }
     }
     breaches
-}
-
-fn is_test_file(path: &str) -> bool {
-    path.split('/')
-        .any(|part| matches!(part, "tests" | "tests.rs"))
 }
 
 /// No path of a machine, no address of a registry.

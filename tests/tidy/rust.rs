@@ -64,6 +64,19 @@ pub(crate) fn words(code: &str) -> Vec<(usize, usize, &str)> {
     found
 }
 
+/// The line from which on blanked code is for tests only; beyond the end if none is.
+pub(crate) fn first_test_line(path: &str, code: &str) -> usize {
+    if path
+        .split('/')
+        .any(|part| matches!(part, "tests" | "tests.rs"))
+    {
+        return 1;
+    }
+    code.lines()
+        .position(|line| line.trim_start().starts_with("#[cfg(test)]"))
+        .map_or(usize::MAX, |index| index + 1)
+}
+
 fn pieces(source: &str) -> Vec<(Kind, &str)> {
     let mut found = Vec::new();
     let mut code_from = 0;
