@@ -249,7 +249,7 @@ pub struct Connected {
     /// When the token expires; refresh before.
     pub expires_at: Option<Timestamp>,
     /// What became of each room in `resume`, under the name the client used.
-    pub rooms: BTreeMap<String, Joined>,
+    pub rooms: BTreeMap<String, Rejoined>,
 }
 
 /// What became of a join or resume.
@@ -268,9 +268,19 @@ pub struct Joined {
     pub head: Seq,
     /// Read marks of everyone.
     pub marks: BTreeMap<PersonId, Seq>,
-    /// Why not, when the room could not be joined (in `connect` only).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<WireError>,
+}
+
+/// What became of one room in `resume`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Rejoined {
+    /// It is joined.
+    Joined(Joined),
+    /// It could not be joined.
+    Refused {
+        /// Why.
+        error: WireError,
+    },
 }
 
 /// How a client goes on after joining.

@@ -195,7 +195,7 @@ fn wire_error(code: ErrorCode) -> WireError {
     }
 }
 
-fn joined(resume: Resume, error: Option<WireError>) -> Joined {
+fn joined(resume: Resume) -> Joined {
     Joined {
         room: ROOM,
         conversation_id: ConversationNo(12),
@@ -203,7 +203,6 @@ fn joined(resume: Resume, error: Option<WireError>) -> Joined {
         history_id: HISTORY,
         head: Seq(44),
         marks: [(person("5"), Seq(44)), (person("visitor-1"), Seq(3))].into(),
-        error,
     }
 }
 
@@ -221,10 +220,10 @@ fn answers() -> Vec<(&'static str, ServerFrame)> {
         ping_ms: 25_000,
         expires_at: Some(AT),
         rooms: [
-            ("12".to_owned(), joined(Resume::Ok, None)),
+            ("12".to_owned(), Rejoined::Joined(joined(Resume::Ok))),
             (
                 ROOM.to_string(),
-                joined(Resume::Reset, Some(wire_error(ErrorCode::Unavailable))),
+                Rejoined::Refused { error: wire_error(ErrorCode::Unavailable) },
             ),
         ]
         .into(),
@@ -247,7 +246,7 @@ fn answers() -> Vec<(&'static str, ServerFrame)> {
         ("answer to connect", ok(Answer::Connected(connected))),
         (
             "answer to join",
-            ok(Answer::Joined(joined(Resume::Page, None))),
+            ok(Answer::Joined(joined(Resume::Page))),
         ),
         ("answer to post_message", ok(posted(false))),
         ("answer to a repeated post_message", ok(posted(true))),

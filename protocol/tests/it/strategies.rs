@@ -199,19 +199,24 @@ fn joined() -> impl Strategy<Value = Joined> {
         history_id(),
         seq(),
         btree_map(person(), seq(), 0..3),
-        option::of(wire_error()),
     )
         .prop_map(
-            |(room, conversation_id, resume, history_id, head, marks, error)| Joined {
+            |(room, conversation_id, resume, history_id, head, marks)| Joined {
                 room,
                 conversation_id,
                 resume,
                 history_id,
                 head,
                 marks,
-                error,
             },
         )
+}
+
+fn rejoined() -> impl Strategy<Value = Rejoined> {
+    prop_oneof![
+        joined().prop_map(Rejoined::Joined),
+        wire_error().prop_map(|error| Rejoined::Refused { error }),
+    ]
 }
 
 fn connected() -> impl Strategy<Value = Connected> {
@@ -220,7 +225,7 @@ fn connected() -> impl Strategy<Value = Connected> {
         role(),
         any::<u64>(),
         option::of(at()),
-        btree_map("[0-9]{1,5}", joined(), 0..3),
+        btree_map("[0-9]{1,5}", rejoined(), 0..3),
     )
         .prop_map(|(person, role, ping_ms, expires_at, rooms)| Connected {
             person,

@@ -1,0 +1,184 @@
+//! What a connection owes to time: pings, silence, a peer that takes nothing, the token's end, a
+//! place in the queue when the node drains.
+//!
+//! Invariants: one look at the clock is planned at any moment, not a timer for each concern;
+//! silence is counted only while the client is being read.
+//! Never: reads the clock other than through the node.
+
+use frontdesk_actors::DoorId;
+use frontdesk_protocol::CloseCode;
+
+use super::desk::Desk;
+use super::speaker::Speaker;
+use crate::config::Limits;
+
+/// Grace after a token's end, milliseconds: a refresh may be on its way.
+const EXPIRED_GRACE_MS: u64 = 25_000;
+/// Commands answered `busy` are sent again after this, milliseconds.
+const SEND_AGAIN_MS: u64 = 250;
+/// A client that was told to leave has this long for commands under way, milliseconds.
+const LEAVE_PATIENCE_MS: u64 = 2_000;
+
+/// See the module's text.
+pub(super) struct Clockwork {
+    born_ms: u64,
+    heard_ms: u64,
+    pinged_ms: Option<u64>,
+    blocked_ms: Option<u64>,
+    leave_ms: Option<u64>,
+    planned_ms: Option<u64>,
+    told_expired: bool,
+    is_leaving: bool,
+}
+
+impl Clockwork {
+    pub(super) fn new(now_ms: u64, door: DoorId, limits: &Limits) -> Self {
+        // Connections that came at once are not pinged at once.
+        let jitter_ms = door.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) % (limits.ping_ms / 2).max(1);
+        Self {
+            born_ms: now_ms,
+            heard_ms: now_ms.saturating_sub(jitter_ms),
+            pinged_ms: None,
+            blocked_ms: None,
+            leave_ms: None,
+            planned_ms: None,
+            told_expired: false,
+            is_leaving: false,
+        }
+    }
+
+    /// Something was read.
+    pub(super) fn heard(&mut self, desk: &Desk) {
+        self.heard_ms = now_ms(desk);
+    }
+
+    /// The client is not being read.
+    pub(super) fn paused(&mut self, desk: &Desk) {
+        self.heard_ms = now_ms(desk);
+    }
+
+    /// Whether an empty frame answers our ping; otherwise it is the client's own.
+    pub(super) fn was_pong(&mut self) -> bool {
+        self.pinged_ms.take().is_some()
+    }
+
+    /// The peer took something.
+    pub(super) fn wrote(&mut self) {
+        self.blocked_ms = None;
+    }
+
+    /// The peer takes nothing now.
+    pub(super) fn blocked(&mut self, desk: &Desk) {
+        if self.blocked_ms.is_none() {
+            let now_ms = now_ms(desk);
+            self.blocked_ms = Some(now_ms);
+            self.plan(desk, now_ms);
+        }
+    }
+
+    /// The node drains.
+    pub(super) fn leave_after(&mut self, desk: &Desk, after_ms: u64) {
+        let now_ms = now_ms(desk);
+        self.leave_ms.get_or_insert(now_ms + after_ms);
+        self.plan(desk, now_ms);
+    }
+
+    /// Whether the connection only waits for what is under way.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
+    /// Does what is due.
+    pub(super) fn look(&mut self, desk: &mut Desk, speaker: Speaker) {
+        let now_ms = now_ms(desk);
+        let limits = &desk.app.limits;
+        if self.planned_ms.is_some_and(|planned_ms| planned_ms <= now_ms) {
+            self.planned_ms = None;
+        }
+        let has_stalled =
+            self.blocked_ms.is_some_and(|since_ms| since_ms + limits.write_stall_ms <= now_ms);
+        let silence_ms = now_ms.saturating_sub(self.heard_ms);
+        let is_unknown = desk.shared.principal().is_none();
+        if has_stalled {
+            let code = CloseCode::NoWriteProgress;
+            return desk.close(code, code.reason());
+        }
+        if is_unknown && self.born_ms + desk.app.connect_timeout_ms <= now_ms {
+            return desk.close(CloseCode::Unauthenticated, "no token in time");
+        }
+        if silence_ms >= limits.idle_ms && !desk.must_pause() {
+            return desk.close(CloseCode::Idle, CloseCode::Idle.reason());
+        }
+        if silence_ms >= limits.ping_ms && self.pinged_ms.is_none_or(|at| at < self.heard_ms) {
+            self.pinged_ms = Some(now_ms);
+            desk.reply(speaker.ping());
+        }
+        self.check_expiry(desk, speaker);
+        self.check_leaving(desk, now_ms);
+        if desk.has_put_off() {
+            desk.send_again();
+        }
+        self.plan(desk, now_ms);
+    }
+
+    fn check_expiry(&mut self, desk: &mut Desk, speaker: Speaker) {
+        let Some(expires_at) = desk.expires_at else { return };
+        let now = desk.app.node.clock().now();
+        if now < expires_at {
+            self.told_expired = false;
+        } else if !self.told_expired {
+            self.told_expired = true;
+            speaker.expired(desk);
+        } else if expires_at.0 + EXPIRED_GRACE_MS <= now.0 {
+            desk.close(CloseCode::Unauthenticated, "token expired");
+        }
+    }
+
+    fn check_leaving(&mut self, desk: &mut Desk, now_ms: u64) {
+        let Some(leave_ms) = self.leave_ms.filter(|leave_ms| *leave_ms <= now_ms) else { return };
+        self.is_leaving = true;
+        let is_done = !desk.is_waiting() && desk.shared.queued_bytes().0 == 0;
+        if is_done || leave_ms + LEAVE_PATIENCE_MS <= now_ms {
+            let reason = format!("server restarts; retry_after_ms={}", desk.app.retry_after_ms());
+            desk.close(CloseCode::Restart, &reason);
+        }
+    }
+
+    /// Plans the next look from now on.
+    pub(super) fn plan_now(&mut self, desk: &Desk) {
+        self.plan(desk, now_ms(desk));
+    }
+
+    /// Plans the next look, unless an earlier one is planned.
+    pub(super) fn plan(&mut self, desk: &Desk, now_ms: u64) {
+        let limits = &desk.app.limits;
+        let silent_since_ms = self.pinged_ms.unwrap_or(self.heard_ms).max(self.heard_ms);
+        let mut due_ms = (silent_since_ms + limits.ping_ms).min(self.heard_ms + limits.idle_ms);
+        if desk.shared.principal().is_none() {
+            due_ms = due_ms.min(self.born_ms + desk.app.connect_timeout_ms);
+        }
+        if let Some(blocked_ms) = self.blocked_ms {
+            due_ms = due_ms.min(blocked_ms + limits.write_stall_ms);
+        }
+        if let Some(leave_ms) = self.leave_ms {
+            due_ms = due_ms.min(leave_ms.max(now_ms + SEND_AGAIN_MS));
+        }
+        if let Some(expires_at) = desk.expires_at {
+            let left_ms = expires_at.0.saturating_sub(desk.app.node.clock().now().0);
+            let grace_ms = if self.told_expired { EXPIRED_GRACE_MS } else { 0 };
+            due_ms = due_ms.min(now_ms + left_ms + grace_ms);
+        }
+        if desk.has_put_off() {
+            due_ms = due_ms.min(now_ms + SEND_AGAIN_MS);
+        }
+        let due_ms = due_ms.max(now_ms + 1);
+        if self.planned_ms.is_none_or(|planned_ms| due_ms < planned_ms) {
+            self.planned_ms = Some(due_ms);
+            desk.app.wheel.look_after(&desk.shared, due_ms - now_ms);
+        }
+    }
+}
+
+fn now_ms(desk: &Desk) -> u64 {
+    desk.app.node.clock().monotonic_ms()
+}

@@ -1,0 +1,276 @@
+//! A connection: one task that reads, writes, and works its desk.
+//!
+//! It waits until the socket is readable, reads into a scratch buffer of its worker thread and
+//! parses there, so that an idle connection holds no buffer. What leaves are complete, shared frames
+//! in vectored writes.
+//!
+//! Invariants:
+//! 1. While a client's command waits, or the outbox is full, the client is not read: it is pushed
+//!    back by TCP, and not blamed for silence meanwhile.
+//! 2. A peer that takes nothing for `limits.write_stall_ms` is closed; it resumes where it stopped.
+//! 3. A close code is sent after the upgrade was accepted, and the peer gets time to read it.
+//!
+//! Never: blocks its worker; every await is the socket's, the desk's or the clock's.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use frontdesk_protocol::CloseCode;
+use frontdesk_protocol::websocket::{
+    Flow, FrameReader, Incoming, Opcode, close_frame, server_frame,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::clockwork::Clockwork;
+use super::desk::Desk;
+use super::outbox::WRITE_FRAME_COUNT_MAX;
+use super::shared::{Mail, Shared};
+use super::speaker::Speaker;
+use crate::app::App;
+
+/// Scratch of one worker, bytes: what a socket buffer holds.
+const SCRATCH_BYTES: usize = 64 * 1024;
+/// Time to write a close frame and for the peer to take it, milliseconds.
+const GOODBYE_MS: u64 = 2_000;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
+    static BATCH: RefCell<Vec<Bytes>> = RefCell::new(Vec::with_capacity(WRITE_FRAME_COUNT_MAX));
+}
+
+/// See the module's text.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    reader: FrameReader,
+    speaker: Speaker,
+    desk: Desk,
+    clockwork: Clockwork,
+    has_kept_input: bool,
+}
+
+/// The peer is gone: nothing can be said to it any more.
+struct Gone;
+
+impl Connection {
+    /// A connection right after its upgrade; `early` came behind the request.
+    pub(crate) fn new(
+        app: Arc<App>,
+        stream: TcpStream,
+        early: &[u8],
+        speaker: Speaker,
+        begin: impl FnOnce(&mut Desk),
+    ) -> Self {
+        let bounds = app.outbox_bounds();
+        let shared = Arc::new(Shared::new(speaker.dialect(), bounds));
+        let now_ms = app.node.clock().monotonic_ms();
+        let mut desk = Desk::new(app, shared);
+        let clockwork = Clockwork::new(now_ms, desk.door, &desk.app.limits);
+        begin(&mut desk);
+        let reader = FrameReader::new(speaker.message_bytes_max());
+        let mut connection =
+            Self { stream, reader, speaker, desk, clockwork, has_kept_input: false };
+        connection.clockwork.plan(&connection.desk, now_ms);
+        let mut early = early.to_vec();
+        connection.feed(&mut early);
+        connection
+    }
+
+    /// What others may touch.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.desk.shared
+    }
+
+    /// Serves until one side is done.
+    pub(crate) async fn run(mut self) {
+        let outcome = poll_fn(|cx| self.poll(cx)).await;
+        self.desk.leave_all();
+        if let Ok((code, reason)) = outcome {
+            self.desk.app.metrics.closed(code);
+            let is_stalled = code == CloseCode::NoWriteProgress;
+            let goodbye = self.say_goodbye(code, &reason, is_stalled);
+            // A peer that does not take its goodbye is left without one.
+            let _ = timeout(Duration::from_millis(GOODBYE_MS), goodbye).await;
+        }
+        let (_, peak_bytes) = self.desk.shared.queued_bytes();
+        self.desk.app.metrics.outbox_peak(peak_bytes);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(CloseCode, String), Gone>> {
+        loop {
+            let mut moved = false;
+            while let Some(mail) = self.desk.shared.take_mail(cx.waker()) {
+                self.on_mail(mail);
+                moved = true;
+            }
+            moved |= self.poll_work(cx);
+            moved |= self.desk.poll_replay(cx);
+            match self.poll_write(cx) {
+                Ok(wrote) => moved |= wrote,
+                Err(Gone) => return Poll::Ready(Err(Gone)),
+            }
+            if let Some(close) = self.desk.close.take() {
+                return Poll::Ready(Ok(close));
+            }
+            match self.poll_read(cx) {
+                Ok(read) => moved |= read,
+                Err(Gone) => return Poll::Ready(Err(Gone)),
+            }
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn on_mail(&mut self, mail: Mail) {
+        for (cseq, outcome) in mail.answers {
+            if let Some((waiting, outcome)) = self.desk.answered(cseq, outcome) {
+                self.speaker.answered(&mut self.desk, waiting, outcome);
+            }
+        }
+        if self.desk.has_put_off() {
+            self.clockwork.plan_now(&self.desk);
+        }
+        if !mail.behind.is_empty() {
+            let rooms = self.desk.fell_behind(&mail.behind);
+            if !rooms.is_empty() {
+                self.speaker.lagged(&mut self.desk, rooms);
+            }
+        }
+        if let Some(after_ms) = mail.drain_after_ms {
+            self.speaker.draining(&mut self.desk, after_ms);
+            self.clockwork.leave_after(&self.desk, after_ms);
+        }
+        if let Some((code, reason)) = mail.close {
+            self.desk.close(code, &reason);
+        }
+        if mail.look {
+            self.clockwork.look(&mut self.desk, self.speaker);
+        }
+    }
+
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(work) = self.desk.work.as_mut() else { return false };
+        let Poll::Ready(go_on) = work.as_mut().poll(cx) else { return false };
+        self.desk.work = None;
+        go_on(&mut self.desk);
+        true
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
+        BATCH.with_borrow_mut(|batch| {
+            batch.clear();
+            if !self.desk.shared.take_frames(batch) {
+                return Ok(false);
+            }
+            let mut slices = [IoSlice::new(&[]); WRITE_FRAME_COUNT_MAX];
+            for (slice, frame) in slices.iter_mut().zip(batch.iter()) {
+                *slice = IoSlice::new(frame);
+            }
+            let slices = &slices[..batch.len()];
+            let result = match Pin::new(&mut self.stream).poll_write_vectored(cx, slices) {
+                Poll::Ready(Ok(0) | Err(_)) => Err(Gone),
+                Poll::Ready(Ok(written)) => {
+                    self.desk.shared.wrote(batch, written, false);
+                    self.clockwork.wrote();
+                    Ok(true)
+                }
+                Poll::Pending => {
+                    self.desk.shared.wrote(batch, 0, true);
+                    self.clockwork.blocked(&self.desk);
+                    Ok(false)
+                }
+            };
+            batch.clear();
+            result
+        })
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
+        if self.desk.must_pause() || self.clockwork.is_leaving() {
+            self.clockwork.paused(&self.desk);
+            return Ok(false);
+        }
+        if self.has_kept_input {
+            self.feed(&mut []);
+            return Ok(true);
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => Ok(false),
+                Poll::Ready(Err(_)) => Err(Gone),
+                Poll::Ready(Ok(())) => {
+                    let input = buffer.filled_mut();
+                    if input.is_empty() {
+                        return Err(Gone);
+                    }
+                    self.clockwork.heard(&self.desk);
+                    self.feed(input);
+                    Ok(true)
+                }
+            }
+        })
+    }
+
+    /// Reads frames from input until it is used up or the desk wants a pause.
+    fn feed(&mut self, input: &mut [u8]) {
+        let Self { reader, speaker, desk, clockwork, .. } = self;
+        let fed = reader.feed(input, &mut |incoming| {
+            match incoming {
+                Incoming::Message { payload: [], .. } if speaker.has_empty_pings() => {
+                    if !clockwork.was_pong() {
+                        desk.reply(speaker.ping());
+                    }
+                }
+                Incoming::Message { text, payload } => speaker.message(desk, text, payload),
+                Incoming::Oversize { announced_bytes } => speaker.oversize(desk, announced_bytes),
+                Incoming::Ping(payload) => desk.reply(server_frame(Opcode::Pong, payload)),
+                Incoming::Pong(_) => {}
+                Incoming::Close { .. } => desk.close(CloseCode::Normal, ""),
+            }
+            if desk.must_pause() { Flow::Pause } else { Flow::Go }
+        });
+        self.has_kept_input = matches!(fed, Ok(Flow::Pause));
+        if let Err(error) = fed {
+            self.desk.close(error.close_code(), &error.to_string());
+        }
+    }
+
+    /// Writes what is queued and the close frame, and waits for the peer to take it: closing at once
+    /// would reset the connection and lose both.
+    async fn say_goodbye(&mut self, code: CloseCode, reason: &str, is_stalled: bool) {
+        if is_stalled {
+            self.desk.shared.clear_frames();
+        }
+        self.desk.shared.push_control(close_frame(code, reason));
+        let written = poll_fn(|cx| {
+            loop {
+                match self.poll_write(cx) {
+                    Ok(true) => {}
+                    Ok(false) if self.desk.shared.queued_bytes().0 == 0 => {
+                        return Poll::Ready(Ok(()));
+                    }
+                    Ok(false) => return Poll::Pending,
+                    Err(Gone) => return Poll::Ready(Err(Gone)),
+                }
+            }
+        });
+        if written.await.is_err() || self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut rest = [0; 512];
+        while let Ok(count) = self.stream.read(&mut rest).await {
+            if count == 0 {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! A connection's desk: the rooms it has joined, the commands it waits for, the one longer piece of
+//! work that is under way. Dialects work on it; the connection's task drives it.
+//!
+//! Invariants:
+//! 1. Frames of a client are handled in order: while a piece of work is under way, none is read.
+//! 2. Commands that wait for an answer are bounded in number and bytes; at the bound reading stops.
+//! 3. A command that was answered `busy` and whose client cannot repeat it is kept and sent again,
+//!    with its cid, before anything that came after it.
+//!
+//! Never: reads or writes the socket.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use frontdesk_actors::edge::{Attachment, ReplayStep};
+use frontdesk_actors::{Command, DoorId, Edge, Joined, Joining, Outcome};
+use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::native::{FrameRef, RoomName, Since};
+use frontdesk_protocol::{
+    Cid, CloseCode, ConversationNo, ErrorCode, Rejection, RoomId, Timestamp,
+};
+use frontdesk_storage::EntityId;
+
+use super::shared::Shared;
+use crate::app::App;
+
+/// What a piece of work leaves to be done on the desk.
+pub(crate) type Continuation = Box<dyn FnOnce(&mut Desk) + Send>;
+/// A piece of work that awaits something.
+pub(crate) type Work = Pin<Box<dyn Future<Output = Continuation> + Send>>;
+type Replay = Pin<Box<dyn Future<Output = (RoomId, ReplayStep)> + Send>>;
+
+/// A joined room.
+pub(crate) struct JoinedRoom {
+    pub(crate) room: RoomId,
+    pub(crate) conversation: ConversationNo,
+    place: Place,
+    is_behind: bool,
+}
+
+impl JoinedRoom {
+    /// The room's edge on this node.
+    pub(crate) fn edge(&self) -> &Arc<Edge> {
+        &self.place.edge
+    }
+}
+
+/// A place at an edge; dropping it gives it up, so that no way out of a join leaves one behind.
+pub(crate) struct Place {
+    edge: Arc<Edge>,
+    attachment: Attachment,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.edge.detach(self.attachment);
+    }
+}
+
+/// A command without an answer yet.
+pub(crate) struct Waiting {
+    /// How the client named it, if it wants to know.
+    pub(crate) frame: Option<FrameRef>,
+    entity: EntityId,
+    command: Command,
+    cid: Cid,
+    /// The client knows the cid and repeats the command by itself.
+    client_repeats: bool,
+    weight_bytes: usize,
+    /// It was refused for now and is sent again with the next look at the clock.
+    put_off: bool,
+}
+
+/// See the module's text.
+pub(crate) struct Desk {
+    pub(crate) app: Arc<App>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) door: DoorId,
+    /// When the token ends, for dialects whose clients refresh it.
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) rooms: Vec<JoinedRoom>,
+    pub(crate) close: Option<(CloseCode, String)>,
+    waiting: BTreeMap<u64, Waiting>,
+    waiting_bytes: usize,
+    next_cseq: u64,
+    has_put_off: bool,
+    pub(super) work: Option<Work>,
+    replay: Option<Replay>,
+}
+
+impl Desk {
+    pub(super) fn new(app: Arc<App>, shared: Arc<Shared>) -> Self {
+        let door = app.node.open_door(Arc::clone(&shared) as Arc<dyn frontdesk_actors::Door>);
+        Self {
+            app,
+            shared,
+            door,
+            expires_at: None,
+            rooms: Vec::new(),
+            close: None,
+            waiting: BTreeMap::new(),
+            waiting_bytes: 0,
+            next_cseq: 0,
+            has_put_off: false,
+            work: None,
+            replay: None,
+        }
+    }
+
+    /// Whose desk it is, once that is known.
+    pub(crate) fn principal(&self) -> Option<Arc<Principal>> {
+        self.shared.principal().map(Arc::clone)
+    }
+
+    /// Queues a frame for the client.
+    pub(crate) fn reply(&self, frame: Bytes) {
+        self.shared.push_control(frame);
+    }
+
+    /// Closes the connection once what is queued has left.
+    pub(crate) fn close(&mut self, code: CloseCode, reason: &str) {
+        self.close.get_or_insert_with(|| (code, reason.to_owned()));
+    }
+
+    /// Starts a longer piece of work; no frame is read until it is done.
+    pub(crate) fn start(
+        &mut self,
+        work: impl Future<Output = Continuation> + Send + 'static,
+    ) {
+        debug_assert!(self.work.is_none(), "invariant 1");
+        self.work = Some(Box::pin(work));
+    }
+
+    /// Sends a command to an entity. Without a cid of the client's one is made here.
+    pub(crate) fn submit(
+        &mut self,
+        frame: Option<FrameRef>,
+        entity: EntityId,
+        command: Command,
+        cid: Option<Cid>,
+        weight_bytes: usize,
+    ) {
+        let Some(principal) = self.principal() else { return };
+        self.next_cseq += 1;
+        let cseq = self.next_cseq;
+        let client_repeats = cid.is_some();
+        let cid = cid.unwrap_or_else(frontdesk_actors::clock::fresh_cid);
+        let kept = if client_repeats { Command::Wake } else { command.clone() };
+        let waiting = Waiting {
+            frame,
+            entity: entity.clone(),
+            command: kept,
+            cid,
+            client_repeats,
+            weight_bytes,
+            put_off: false,
+        };
+        self.waiting_bytes += weight_bytes;
+        self.waiting.insert(cseq, waiting);
+        self.app.node.submit(entity, principal, command, cid, self.door, cseq);
+    }
+
+    /// An outcome came. What the dialect has to tell, if anything.
+    pub(super) fn answered(
+        &mut self,
+        cseq: u64,
+        outcome: Outcome,
+    ) -> Option<(Waiting, Outcome)> {
+        let waiting = self.waiting.get_mut(&cseq)?;
+        let is_busy = matches!(&outcome, Outcome::Refused(why) if why.code == ErrorCode::Busy);
+        if is_busy && !waiting.client_repeats {
+            waiting.put_off = true;
+            self.has_put_off = true;
+            return None;
+        }
+        let waiting = self.waiting.remove(&cseq)?;
+        self.waiting_bytes -= waiting.weight_bytes;
+        Some((waiting, outcome))
+    }
+
+    /// Sends what was put off again, oldest first.
+    pub(super) fn send_again(&mut self) {
+        let Some(principal) = self.principal() else { return };
+        self.has_put_off = false;
+        for (cseq, waiting) in self.waiting.iter_mut().filter(|(_, waiting)| waiting.put_off) {
+            waiting.put_off = false;
+            let (entity, command) = (waiting.entity.clone(), waiting.command.clone());
+            let principal = Arc::clone(&principal);
+            self.app.node.submit(entity, principal, command, waiting.cid, self.door, *cseq);
+        }
+    }
+
+    /// Whether something was put off.
+    pub(super) fn has_put_off(&self) -> bool {
+        self.has_put_off
+    }
+
+    /// Whether any command has no answer yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether no further frame may be read now.
+    pub(super) fn must_pause(&self) -> bool {
+        let limits = &self.app.limits;
+        self.work.is_some()
+            || self.close.is_some()
+            || self.waiting.len() >= limits.connection_unanswered_count as usize
+            || self.waiting_bytes >= limits.connection_unanswered_bytes
+            || self.shared.queued_bytes().0 >= limits.outbox_hard_bytes
+    }
+
+    /// A joined room.
+    pub(crate) fn room(&self, name: RoomName) -> Option<&JoinedRoom> {
+        self.rooms.iter().find(|joined| match name {
+            RoomName::Id(room) => joined.room == room,
+            RoomName::Conversation(conversation) => joined.conversation == conversation,
+        })
+    }
+
+    /// Takes a place in a room; a second join of the same room replaces the first.
+    pub(crate) fn take_place(&mut self, place: Place, joined: &Joined) {
+        self.leave(RoomName::Id(joined.context.room));
+        self.rooms.push(JoinedRoom {
+            room: joined.context.room,
+            conversation: joined.context.conversation,
+            place,
+            is_behind: joined.is_behind,
+        });
+    }
+
+    /// Leaves a room; false when it was not joined.
+    pub(crate) fn leave(&mut self, name: RoomName) -> bool {
+        let Some(room) = self.room(name).map(|joined| joined.room) else { return false };
+        self.rooms.retain(|joined| joined.room != room);
+        true
+    }
+
+    /// Leaves everything; nothing reaches the connection any more.
+    pub(super) fn leave_all(&mut self) {
+        self.rooms.clear();
+        self.app.node.close_door(self.door);
+        self.work = None;
+        self.replay = None;
+    }
+
+    /// These rooms fell behind. Returns those that had not been.
+    pub(super) fn fell_behind(&mut self, rooms: &[RoomId]) -> Vec<RoomId> {
+        let mut newly = Vec::new();
+        for joined in self.rooms.iter_mut().filter(|joined| rooms.contains(&joined.room)) {
+            if !joined.is_behind {
+                joined.is_behind = true;
+                newly.push(joined.room);
+            }
+        }
+        newly
+    }
+
+    /// Goes on with replaying rooms that are behind; true when something moved.
+    pub(super) fn poll_replay(&mut self, cx: &mut std::task::Context<'_>) -> bool {
+        if self.replay.is_none() {
+            let behind = self.rooms.iter().find(|joined| joined.is_behind);
+            let Some(behind) = behind.filter(|_| self.shared.has_space()) else { return false };
+            let (edge, attachment) = (Arc::clone(behind.edge()), behind.place.attachment);
+            let room = behind.room;
+            self.replay = Some(Box::pin(async move { (room, edge.replay(attachment).await) }));
+        }
+        let Some(replay) = self.replay.as_mut() else { return false };
+        let std::task::Poll::Ready((room, step)) = replay.as_mut().poll(cx) else { return false };
+        self.replay = None;
+        match step {
+            ReplayStep::Live => {
+                let joined = self.rooms.iter_mut().find(|joined| joined.room == room);
+                if let Some(joined) = joined {
+                    joined.is_behind = false;
+                }
+                // A room that fell behind again meanwhile has said so in the mail.
+                true
+            }
+            ReplayStep::More | ReplayStep::Full => true,
+            ReplayStep::Gone => {
+                if self.room(RoomName::Id(room)).is_some_and(|joined| joined.is_behind) {
+                    self.close(CloseCode::Internal, "history cannot be read now");
+                }
+                true
+            }
+        }
+    }
+}
+
+/// Attaches a connection to a room.
+pub(crate) async fn join(
+    app: &Arc<App>,
+    shared: &Arc<Shared>,
+    entity: &EntityId,
+    since: Option<Since>,
+) -> Result<(Place, Joined), Rejection> {
+    let joining = || Joining {
+        listener: Arc::clone(shared) as Arc<dyn frontdesk_actors::Listener>,
+        since,
+    };
+    let (edge, joined) = app.node.join(entity, joining).await?;
+    Ok((Place { edge, attachment: joined.attachment }, joined))
+}

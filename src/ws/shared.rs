@@ -1,0 +1,200 @@
+//! The part of a connection that others may touch: edges queue frames, entities bring outcomes, the
+//! wheel asks for a look, the node announces a drain. Everything is noted under one short lock and
+//! the connection's task is woken.
+//!
+//! Invariants: nothing here blocks, awaits or calls back into an edge; the task is the only one who
+//! takes things out.
+//! Never: touches the socket.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+
+use bytes::Bytes;
+use frontdesk_actors::edge::EphemeralKey;
+use frontdesk_actors::{DialectId, Door, Listener, Outcome};
+use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::{CloseCode, PersonId, RoomId};
+
+use super::outbox::{Bounds, Outbox};
+
+/// What others left for the task.
+#[derive(Default)]
+pub(super) struct Mail {
+    /// Outcomes of commands.
+    pub(super) answers: Vec<(u64, Outcome)>,
+    /// Rooms in which the connection fell behind.
+    pub(super) behind: Vec<RoomId>,
+    /// The wheel asks for a look at the clock.
+    pub(super) look: bool,
+    /// The node drains; leave after this many milliseconds.
+    pub(super) drain_after_ms: Option<u64>,
+    /// The connection is to be closed.
+    pub(super) close: Option<(CloseCode, String)>,
+}
+
+impl Mail {
+    fn is_empty(&self) -> bool {
+        self.answers.is_empty()
+            && self.behind.is_empty()
+            && !self.look
+            && self.drain_after_ms.is_none()
+            && self.close.is_none()
+    }
+}
+
+struct Inner {
+    outbox: Outbox,
+    mail: Mail,
+    waker: Option<Waker>,
+    /// The task knows that frames wait and cannot write now: no need to wake it for more.
+    is_blocked: bool,
+}
+
+/// See the module's text.
+pub(crate) struct Shared {
+    principal: OnceLock<Arc<Principal>>,
+    dialect: DialectId,
+    bounds: Bounds,
+    inner: Mutex<Inner>,
+}
+
+impl Shared {
+    pub(crate) fn new(dialect: DialectId, bounds: Bounds) -> Self {
+        let inner = Inner {
+            outbox: Outbox::default(),
+            mail: Mail::default(),
+            waker: None,
+            is_blocked: false,
+        };
+        Self { principal: OnceLock::new(), dialect, bounds, inner: Mutex::new(inner) }
+    }
+
+    /// Says whose connection it is; true the first time.
+    pub(crate) fn set_principal(&self, principal: Arc<Principal>) -> bool {
+        self.principal.set(principal).is_ok()
+    }
+
+    /// Whose connection it is, once that is known.
+    pub(crate) fn principal(&self) -> Option<&Arc<Principal>> {
+        self.principal.get()
+    }
+
+    /// Queues a control frame.
+    pub(crate) fn push_control(&self, frame: Bytes) {
+        self.note(|inner| inner.outbox.push_control(frame));
+    }
+
+    /// Asks the task to look at the clock.
+    pub(super) fn look(&self) {
+        self.tell(|mail| mail.look = true);
+    }
+
+    /// Asks the task to leave within this time.
+    pub(crate) fn drain(&self, after_ms: u64) {
+        self.tell(|mail| mail.drain_after_ms = Some(after_ms));
+    }
+
+    /// Asks the task to close the connection.
+    pub(crate) fn close(&self, code: CloseCode, reason: &str) {
+        self.tell(|mail| mail.close = Some((code, reason.to_owned())));
+    }
+
+    /// Takes what others left; when there is nothing, remembers whom to wake.
+    pub(super) fn take_mail(&self, waker: &Waker) -> Option<Mail> {
+        let mut inner = self.lock();
+        if !inner.mail.is_empty() {
+            return Some(std::mem::take(&mut inner.mail));
+        }
+        if !inner.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            inner.waker = Some(waker.clone());
+        }
+        None
+    }
+
+    /// Takes frames for one write; returns whether there are any.
+    pub(super) fn take_frames(&self, batch: &mut Vec<Bytes>) -> bool {
+        let mut inner = self.lock();
+        inner.is_blocked = false;
+        inner.outbox.take(batch);
+        !batch.is_empty()
+    }
+
+    /// Notes how much of a batch was written. With `is_blocked` the socket takes no more for now.
+    pub(super) fn wrote(&self, batch: &mut Vec<Bytes>, written: usize, is_blocked: bool) {
+        let mut inner = self.lock();
+        inner.is_blocked = is_blocked;
+        inner.outbox.wrote(batch, written);
+    }
+
+    /// Bytes that wait now, and the most that ever did.
+    pub(super) fn queued_bytes(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.outbox.queued_bytes(), inner.outbox.peak_bytes())
+    }
+
+    /// Whether replayed pages have space.
+    pub(super) fn has_space(&self) -> bool {
+        self.lock().outbox.queued_bytes() < self.bounds.soft_bytes / 2
+    }
+
+    /// Drops what waits, but for a frame that was started.
+    pub(super) fn clear_frames(&self) {
+        self.lock().outbox.clear_unstarted();
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Mail)) {
+        let waker = {
+            let mut inner = self.lock();
+            change(&mut inner.mail);
+            inner.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn note<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let result = change(&mut inner);
+        let waker = if inner.is_blocked { None } else { inner.waker.take() };
+        drop(inner);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Door for Shared {
+    fn answered(&self, cseq: u64, outcome: Outcome) {
+        self.tell(|mail| mail.answers.push((cseq, outcome)));
+    }
+}
+
+impl Listener for Shared {
+    fn dialect(&self) -> DialectId {
+        self.dialect
+    }
+
+    fn person(&self) -> &PersonId {
+        &self.principal.get().expect("attached only once it is known whose it is").person
+    }
+
+    fn push_durable(&self, frame: &Bytes, is_replay: bool) -> bool {
+        let bound_bytes =
+            if is_replay { self.bounds.soft_bytes } else { self.bounds.hard_bytes };
+        self.note(|inner| inner.outbox.push_durable(frame, bound_bytes))
+    }
+
+    fn push_ephemeral(&self, key: EphemeralKey, frame: &Bytes) {
+        self.note(|inner| inner.outbox.push_ephemeral(key, frame, self.bounds.soft_bytes));
+    }
+
+    fn fell_behind(&self, room: RoomId) {
+        self.tell(|mail| mail.behind.push(room));
+    }
+}
