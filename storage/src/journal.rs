@@ -1,9 +1,9 @@
-//! The journal's trait and its vocabulary: what an entity appends, what it may be answered, and what
-//! it reads back.
+//! The journal's trait and its vocabulary: what an entity appends, what it may be answered, and
+//! what it reads back.
 //!
 //! Invariants of every implementation, checked by the conformance suite:
-//! 1. An append answered [`AppendOutcome::Ok`] is on disk as [`Durability`] says, with its cid rows,
-//!    index rows and pending mark, all or nothing.
+//! 1. An append answered [`AppendOutcome::Ok`] is on disk as [`Durability`] says, with its cid
+//!    rows, index rows and pending mark, all or nothing.
 //! 2. A refused append changes nothing and fails none of its neighbours in the group commit.
 //! 3. Reads never show a record before its outcome is known to be `Ok`.
 //! 4. After `fence(entity, e)` answers, no append with an epoch below `e` can succeed.
@@ -216,23 +216,24 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// unless they are known to be small.
 pub trait Journal: Send + Sync + 'static {
     /// Takes ownership: passes through the writer's queue behind older appends, so that the tail it
-    /// answers with is final for every earlier epoch. An epoch below the present one is refused with
-    /// [`Error::Refused`]. Blocks nobody: the answer comes through `done` from the writer's thread.
+    /// answers with is final for every earlier epoch. An epoch below the present one is refused
+    /// with [`Error::Refused`]. Blocks nobody: the answer comes through `done` from the writer's
+    /// thread.
     fn fence(&self, entity: &EntityId, epoch: Epoch, done: Box<dyn FnOnce(Result<Tail>) + Send>);
 
     /// Queues an append. Never blocks; the outcome comes through `done`, exactly once.
     fn append(&self, append: Append, done: OnOutcome);
 
-    /// Gives ownership back, so that nothing of the entity stays in memory. Appends and fences in the
-    /// queue are unaffected; a release by an older epoch does nothing.
+    /// Gives ownership back, so that nothing of the entity stays in memory. Appends and fences in
+    /// the queue are unaffected; a release by an older epoch does nothing.
     fn release(&self, entity: &EntityId, epoch: Epoch);
 
-    /// Replaces the entity's snapshot; not awaited, written with some later commit. Ignored when the
-    /// position is not durable yet.
+    /// Replaces the entity's snapshot; not awaited, written with some later commit. Ignored when
+    /// the position is not durable yet.
     fn put_snapshot(&self, entity: &EntityId, snapshot: Snapshot);
 
-    /// Says that all effects before `pending` are delivered (`None`: all there are), without a record.
-    /// Not synced by itself: after a crash effects may be delivered again.
+    /// Says that all effects before `pending` are delivered (`None`: all there are), without a
+    /// record. Not synced by itself: after a crash effects may be delivered again.
     fn settle(&self, entity: &EntityId, epoch: Epoch, pending: Option<Pos>);
 
     /// The durable end of the journal.
@@ -260,8 +261,8 @@ pub trait Journal: Send + Sync + 'static {
         bytes_max: usize,
     ) -> Result<Vec<Record>>;
 
-    /// Pos of the first durable record with `seq_after >= seq`: where the event with this seq stands.
-    /// `None` when seq is above the durable head.
+    /// Pos of the first durable record with `seq_after >= seq`: where the event with this seq
+    /// stands. `None` when seq is above the durable head.
     fn pos_of_seq(&self, entity: &EntityId, seq: Seq) -> Result<Option<Pos>>;
 
     /// What became of a person's earlier command.
