@@ -1,1 +1,4 @@
-//! placeholder
+//! The server: wiring of settings, authentication, HTTP, sockets and telemetry around the actors.
+//! No rule of the chat lives here.
+
+pub mod config;

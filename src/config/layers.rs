@@ -1,0 +1,298 @@
+//! The layers that settings come from: file, environment, flags. Each becomes a tree of values whose
+//! metadata can tell, for a key, the line, variable or flag that said it.
+//!
+//! Invariants: a layer holds only keys of [`super::keys`]; text stays text, whatever it looks like.
+//! Never: decides which layer wins, or whether a value makes sense.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Format, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Metadata, Profile, Provider};
+
+use super::error::Problem;
+use super::keys::{self, ENV_PREFIX, Key, Kind};
+
+/// One source of settings.
+pub(super) struct Layer {
+    metadata: Metadata,
+    sections: Dict,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        self.metadata.clone()
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.sections.clone()))
+    }
+}
+
+impl Layer {
+    fn new(
+        name: &'static str,
+        origin: impl Fn(&str) -> String + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let interpolate = move |_: &Profile, path: &[&str]| origin(&path.join("."));
+        Self {
+            metadata: Metadata::named(name).interpolater(interpolate),
+            sections: Dict::new(),
+        }
+    }
+
+    fn insert(&mut self, key: &Key, value: Value) {
+        let (section, name) = key.path.split_once('.').expect("every path has a section");
+        let empty = || Value::from(Dict::new());
+        let entry = self
+            .sections
+            .entry(section.to_owned())
+            .or_insert_with(empty);
+        if let Value::Dict(_, fields) = entry {
+            fields.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// What the command line sets; `None` and empty lists set nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--listen`, each time it was given.
+    pub listen: Vec<String>,
+    /// `--data`.
+    pub path: Option<PathBuf>,
+    /// `--engine`.
+    pub engine: Option<String>,
+}
+
+/// The layer of the command line.
+pub(super) fn flags(flags: &Flags) -> Layer {
+    let mut layer = Layer::new("flags", |path| {
+        let flag = match path {
+            "storage.path" => "--data",
+            "storage.engine" => "--engine",
+            _ => "--listen",
+        };
+        format!("flag {flag}")
+    });
+    let mut set = |path: &str, value: Value| {
+        layer.insert(keys::find(path).expect("flags set known keys"), value);
+    };
+    if !flags.listen.is_empty() {
+        set("server.listen", Value::from(flags.listen.clone()));
+    }
+    if let Some(path) = &flags.path {
+        set(
+            "storage.path",
+            Value::from(path.to_string_lossy().into_owned()),
+        );
+    }
+    if let Some(engine) = &flags.engine {
+        set("storage.engine", Value::from(engine.clone()));
+    }
+    layer
+}
+
+/// The layer of the environment.
+pub(super) fn env(variables: &[(OsString, OsString)], problems: &mut Vec<Problem>) -> Layer {
+    let mut layer = Layer::new("env", |path| {
+        let setting = path.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+        format!("env {}", keys::env_name(&setting))
+    });
+    for (name, raw) in variables {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else {
+            continue;
+        };
+        let mut report = |key: String, why: String| {
+            let origin = format!("env {name}");
+            problems.push(Problem { key, origin, why });
+        };
+        match env_key(name) {
+            Ok(None) => {}
+            Ok(Some(key)) => match raw.to_str().map(|raw| env_value(key, raw)) {
+                Some(Ok(value)) => layer.insert(key, value),
+                Some(Err(why)) => report(key.path.to_owned(), why),
+                None => report(key.path.to_owned(), "value is not utf-8".to_owned()),
+            },
+            Err((path, why)) => report(path, why),
+        }
+    }
+    layer
+}
+
+/// The setting a variable names; `None` for one that is none of ours. Container platforms invent
+/// names such as `FRONTDESK_SERVICE_HOST`, so only a double underscore makes a setting, and a single
+/// one in the place of a double one is told.
+fn env_key(name: &str) -> Result<Option<&'static Key>, (String, String)> {
+    let rest = name.strip_prefix(ENV_PREFIX).unwrap_or_default();
+    if !rest.contains("__") {
+        let meant = keys::KEYS.iter().find(|key| {
+            keys::env_name(key.path) == name.to_uppercase()
+                || keys::env_name(key.path).replace("__", "_") == name
+        });
+        return match meant {
+            None => Ok(None),
+            Some(key) => Err((
+                rest.to_lowercase(),
+                format!("unknown setting, did you mean {}", keys::env_name(key.path)),
+            )),
+        };
+    }
+    let path = rest.to_lowercase().replace("__", ".");
+    match keys::find(&path).filter(|key| keys::env_name(key.path) == name) {
+        Some(key) => Ok(Some(key)),
+        None => {
+            let near = keys::nearest(&path).map(|key| keys::env_name(key.path));
+            Err((path, unknown_setting(near)))
+        }
+    }
+}
+
+/// Reads a variable as its setting's kind says.
+fn env_value(key: &Key, raw: &str) -> Result<Value, String> {
+    match key.kind {
+        Kind::Text => Ok(Value::from(raw)),
+        Kind::Number => match raw.trim().parse::<u64>() {
+            Ok(number) => Ok(Value::from(number)),
+            Err(_) => Err(format!("expected a whole number, found {raw:?}")),
+        },
+        Kind::Switch => match raw {
+            "true" | "1" => Ok(Value::from(true)),
+            "false" | "0" => Ok(Value::from(false)),
+            _ => Err(format!("expected true or false, found {raw:?}")),
+        },
+        Kind::List if raw.trim().is_empty() => Ok(Value::from(Vec::<String>::new())),
+        Kind::List if !raw.trim_start().starts_with('[') => Ok(Value::from(vec![raw.to_owned()])),
+        Kind::List => match serde_json::from_str::<Vec<String>>(raw) {
+            Ok(items) => Ok(Value::from(items)),
+            Err(error) => Err(format!("expected a JSON list like [\"a\", \"b\"]: {error}")),
+        },
+        // The reader's own words could repeat a secret.
+        Kind::Table => match serde_json::from_str::<BTreeMap<String, String>>(raw) {
+            Ok(table) => Ok(Value::from(table)),
+            Err(_) => Err("expected a JSON object of texts, like {\"kid\": \"…\"}".to_owned()),
+        },
+    }
+}
+
+/// The layer of a file.
+pub(super) fn file(path: &Path, problems: &mut Vec<Problem>) -> Layer {
+    let shown = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let why = format!("cannot be read: {error}");
+            problems.push(whole_file(&shown, why));
+            String::new()
+        }
+    };
+    let lines = key_lines(&text);
+    // A member of an inline table stands on its table's line.
+    let line = move |path: &str| {
+        let table = path.rsplit_once('.').map(|(table, _)| table);
+        lines.get(path).or_else(|| lines.get(table?)).copied()
+    };
+    let origin = move |path: &str| match line(path) {
+        Some(line) => format!("file {shown}:{line}"),
+        None => format!("file {shown}"),
+    };
+    let mut layer = Layer::new("file", origin.clone());
+    let parsed = Toml::string(&text).data();
+    match parsed {
+        Ok(mut profiles) => {
+            layer.sections = profiles.remove(&Profile::Default).unwrap_or_default();
+        }
+        Err(error) => {
+            let why = format!("is not TOML: {}", toml_error(&error));
+            problems.push(whole_file(&path.display().to_string(), why));
+        }
+    }
+    remove_unknown(&mut layer.sections, &origin, problems);
+    layer
+}
+
+fn whole_file(shown: &str, why: String) -> Problem {
+    Problem {
+        key: shown.to_owned(),
+        origin: "flag --config".to_owned(),
+        why,
+    }
+}
+
+/// The place and reason of a syntax error. The full text quotes the line, which may hold a secret.
+fn toml_error(error: &figment::Error) -> String {
+    let text = error.to_string();
+    let quoted = |line: &&str| line.contains('|') || line.trim().is_empty();
+    let kept: Vec<&str> = text.lines().filter(|line| !quoted(line)).collect();
+    kept.join(": ")
+}
+
+/// Takes out what no setting is called, and says so.
+fn remove_unknown(
+    sections: &mut Dict,
+    origin: &impl Fn(&str) -> String,
+    problems: &mut Vec<Problem>,
+) {
+    let mut report = |path: String, why: String| {
+        let origin = origin(&path);
+        let key = path;
+        problems.push(Problem { key, origin, why });
+    };
+    sections.retain(|section, value| {
+        let prefix = format!("{section}.");
+        let known = keys::KEYS.iter().any(|key| key.path.starts_with(&prefix));
+        let Value::Dict(_, fields) = value else {
+            let near = keys::nearest(section).map(|key| key.path.to_owned());
+            let why = match known {
+                true => "is a section: write [section] and its settings below".to_owned(),
+                false => unknown_setting(near),
+            };
+            report(section.clone(), why);
+            return false;
+        };
+        if !known && fields.is_empty() {
+            report(section.clone(), "unknown section".to_owned());
+        }
+        fields.retain(|name, _| {
+            let path = format!("{section}.{name}");
+            let found = keys::find(&path).is_some();
+            if !found {
+                let near = keys::nearest(&path).map(|key| key.path.to_owned());
+                report(path, unknown_setting(near));
+            }
+            found
+        });
+        known
+    });
+}
+
+fn unknown_setting(near: Option<String>) -> String {
+    match near {
+        Some(near) => format!("unknown setting, did you mean {near}"),
+        None => "unknown setting".to_owned(),
+    }
+}
+
+/// On which line each key of a TOML text is set, as far as a reader of lines can tell.
+fn key_lines(text: &str) -> BTreeMap<String, usize> {
+    let mut lines = BTreeMap::new();
+    let mut section = String::new();
+    for (line_index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        let line_number = line_index + 1;
+        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            section = header.0.trim().to_owned();
+            lines.entry(section.clone()).or_insert(line_number);
+        } else if let Some((name, _)) = line.split_once('=') {
+            let name = name.trim().trim_matches('"');
+            let path = match section.as_str() {
+                "" => name.to_owned(),
+                section => format!("{section}.{name}"),
+            };
+            lines.entry(path).or_insert(line_number);
+        }
+    }
+    lines
+}

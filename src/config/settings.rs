@@ -1,0 +1,246 @@
+//! The settings themselves: one tree, a default for each, the unit at the end of each name.
+//!
+//! Invariants: every field is listed in [`super::keys`] (a test compares the two), and every default
+//! passes [`super::validate`].
+//! Never: reads a file, a variable or a flag.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use frontdesk_protocol::CompanyId;
+use serde::{Deserialize, Serialize};
+
+use super::secret::Secret;
+
+/// Everything an operator can set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where and how the node listens.
+    pub server: Server,
+    /// Where and how conversations are kept.
+    pub storage: Storage,
+    /// Who is believed.
+    pub auth: Auth,
+    /// What is created at start.
+    pub provision: Provision,
+    /// What a client may use up.
+    pub limits: Limits,
+    /// How entities talk to each other.
+    pub bus: Bus,
+    /// What the node says of itself.
+    pub telemetry: Telemetry,
+}
+
+/// Where and how the node listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Addresses as `ip:port`; port 0 takes a free one. Loopback unless an operator opens it.
+    pub listen: Vec<SocketAddr>,
+    /// Address that clients see, for absolute links, when it is not the `Host` they send.
+    pub public_url: Option<String>,
+    /// Connections that may wait to be accepted: bursts of reconnecting clients must not cost a
+    /// second of SYN retry. The kernel cuts it at `net.core.somaxconn`.
+    pub backlog_connections: u32,
+    /// Time for sockets to leave and for queues to empty when the node stops, milliseconds.
+    pub drain_ms: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
+            public_url: None,
+            backlog_connections: 4096,
+            drain_ms: 10_000,
+        }
+    }
+}
+
+/// An embedded storage engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// A log-structured tree.
+    Fjall,
+    /// A B-tree over a log.
+    Sled,
+}
+
+impl Engine {
+    /// The engine of a node that names none.
+    pub const DEFAULT: Engine = Engine::Fjall;
+
+    /// The name in settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Engine::Fjall => "fjall",
+            Engine::Sled => "sled",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Engine::Fjall, Engine::Sled]
+            .into_iter()
+            .find(|engine| engine.as_str() == text)
+    }
+}
+
+/// What an acknowledgement promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// On disk: survives a power loss.
+    Fsync,
+    /// Handed to the operating system: survives a crash of the process only.
+    Buffered,
+}
+
+/// Where and how conversations are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// Which engine; a store is opened only by the engine that made it.
+    pub engine: Engine,
+    /// What an acknowledgement promises.
+    pub durability: Durability,
+    /// Folder of the store, made when it is missing; relative to the working directory.
+    pub path: PathBuf,
+    /// Memory for the engine's block cache, bytes: its own default grows with the load.
+    pub cache_bytes: usize,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            engine: Engine::DEFAULT,
+            durability: Durability::Fsync,
+            path: PathBuf::from("data"),
+            cache_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Who is believed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// Secret that the host application signs its tokens with (HS256).
+    pub jwt_secret: Option<Secret>,
+    /// Further secrets by key id (`kid`), so that a host can change its key without an outage.
+    pub keys: BTreeMap<String, Secret>,
+    /// Company of tokens that name none; without it they are refused.
+    pub default_company: Option<CompanyId>,
+    /// How far the host's clock may be from ours, seconds.
+    pub leeway_s: u64,
+    /// Time for a socket to say who it is, milliseconds: longer only serves those who never will.
+    pub connect_timeout_ms: u64,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            jwt_secret: None,
+            keys: BTreeMap::new(),
+            default_company: None,
+            leeway_s: 5,
+            connect_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// What is created at start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provision {
+    /// Companies that exist after start; missing ones are made, none is ever removed.
+    pub companies: Vec<CompanyId>,
+}
+
+/// What a client may use up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Sockets from one address, 0 for no limit: an office behind one address is a few hundred.
+    pub connections_per_address: u32,
+    /// Commands of one connection that wait for an answer; its reader stops beyond, which pushes the
+    /// client back without refusing anything.
+    pub connection_unanswered_count: u32,
+    /// The same in bytes: one message of the largest size is always admitted.
+    pub connection_unanswered_bytes: usize,
+    /// Bytes queued for one connection beyond which ephemerals are dropped.
+    pub outbox_soft_bytes: usize,
+    /// Bytes queued for one connection beyond which durable events wait in the journal instead.
+    pub outbox_hard_bytes: usize,
+    /// Commands that wait in one room, bytes: a room answers slowly before it grows.
+    pub room_waiting_bytes: usize,
+    /// Time a peer may take nothing from a full socket before it is closed, milliseconds.
+    pub write_stall_ms: u64,
+    /// Silence after which the server pings, milliseconds: below the usual 60 s of proxies.
+    pub ping_ms: u64,
+    /// Silence after which a socket is closed, milliseconds: two pings unanswered.
+    pub idle_ms: u64,
+    /// Body of an HTTP request, bytes.
+    pub http_body_bytes: usize,
+    /// Time without a connection or a command after which a room sleeps, milliseconds: an actor
+    /// costs memory, waking costs one snapshot.
+    pub room_idle_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_per_address: 1_000,
+            connection_unanswered_count: 64,
+            connection_unanswered_bytes: 256 * 1024,
+            outbox_soft_bytes: 256 * 1024,
+            outbox_hard_bytes: 1024 * 1024,
+            room_waiting_bytes: 4 * 1024 * 1024,
+            write_stall_ms: 15_000,
+            ping_ms: 25_000,
+            idle_ms: 60_000,
+            http_body_bytes: 1024 * 1024,
+            room_idle_ms: 30_000,
+        }
+    }
+}
+
+/// How entities talk to each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bus {
+    /// Encodes every message between entities as if they were on other machines; for tests.
+    pub serialize: bool,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What the node says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// Which log lines are written, for example `info` or `info,frontdesk=debug`.
+    pub log: String,
+    /// How they are written.
+    pub log_format: LogFormat,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self {
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}

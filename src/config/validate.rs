@@ -1,0 +1,120 @@
+//! Whether settings that can be read also make sense together.
+//!
+//! Invariants: the defaults pass; every finding names the key that should change.
+//! Never: opens, resolves or contacts anything.
+
+use super::settings::{Auth, Config, Limits, Server};
+
+/// A key, and why its value will not do.
+pub(super) type Finding = (&'static str, String);
+
+/// Everything that will not do.
+pub(super) fn check(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    check_server(&config.server, &mut findings);
+    check_auth(&config.auth, &mut findings);
+    check_limits(&config.limits, &mut findings);
+    if config.storage.path.as_os_str().is_empty() {
+        findings.push(("storage.path", "is empty".to_owned()));
+    }
+    // Below this an engine spends its time reading the same blocks again.
+    const CACHE_BYTES_MIN: usize = 1024 * 1024;
+    if config.storage.cache_bytes < CACHE_BYTES_MIN {
+        findings.push((
+            "storage.cache_bytes",
+            format!("must be at least {CACHE_BYTES_MIN}"),
+        ));
+    }
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.telemetry.log) {
+        findings.push(("telemetry.log", format!("is not a log filter: {error}")));
+    }
+    findings
+}
+
+fn check_server(server: &Server, findings: &mut Vec<Finding>) {
+    if server.listen.is_empty() {
+        findings.push(("server.listen", "names no address".to_owned()));
+    }
+    if let Some(url) = &server.public_url {
+        let rest = url.strip_prefix("https://").or(url.strip_prefix("http://"));
+        let host = rest.map(|rest| rest.split('/').next().unwrap_or_default());
+        let spaced = url
+            .chars()
+            .any(|letter| letter.is_whitespace() || letter.is_control());
+        if host.is_none_or(str::is_empty) || spaced {
+            let why = format!("expected http:// or https:// and a host, found {url:?}");
+            findings.push(("server.public_url", why));
+        }
+    }
+    if server.backlog_connections == 0 || i32::try_from(server.backlog_connections).is_err() {
+        let why = format!("must be 1 to {}", i32::MAX);
+        findings.push(("server.backlog_connections", why));
+    }
+}
+
+fn check_auth(auth: &Auth, findings: &mut Vec<Finding>) {
+    if auth
+        .jwt_secret
+        .as_ref()
+        .is_some_and(|secret| secret.expose().is_empty())
+    {
+        findings.push(("auth.jwt_secret", "is empty".to_owned()));
+    }
+    for (kid, secret) in &auth.keys {
+        if kid.is_empty() || secret.expose().is_empty() {
+            findings.push((
+                "auth.keys",
+                format!("key id {kid:?} or its secret is empty"),
+            ));
+        }
+    }
+    // A clock further off is broken, and leeway is time in which a stolen token lives on.
+    const LEEWAY_S_MAX: u64 = 300;
+    if auth.leeway_s > LEEWAY_S_MAX {
+        findings.push(("auth.leeway_s", format!("must be at most {LEEWAY_S_MAX}")));
+    }
+    if auth.connect_timeout_ms == 0 {
+        findings.push(("auth.connect_timeout_ms", "must be at least 1".to_owned()));
+    }
+}
+
+fn check_limits(limits: &Limits, findings: &mut Vec<Finding>) {
+    let at_least_one = [
+        (
+            "limits.connection_unanswered_count",
+            u64::from(limits.connection_unanswered_count),
+        ),
+        (
+            "limits.connection_unanswered_bytes",
+            limits.connection_unanswered_bytes as u64,
+        ),
+        ("limits.outbox_soft_bytes", limits.outbox_soft_bytes as u64),
+        (
+            "limits.room_waiting_bytes",
+            limits.room_waiting_bytes as u64,
+        ),
+        ("limits.write_stall_ms", limits.write_stall_ms),
+        ("limits.ping_ms", limits.ping_ms),
+        ("limits.http_body_bytes", limits.http_body_bytes as u64),
+        ("limits.room_idle_ms", limits.room_idle_ms),
+    ];
+    for (key, value) in at_least_one {
+        if value == 0 {
+            findings.push((key, "must be at least 1".to_owned()));
+        }
+    }
+    if limits.outbox_soft_bytes >= limits.outbox_hard_bytes {
+        let why = format!(
+            "must be above limits.outbox_soft_bytes: {} is not above {}",
+            limits.outbox_hard_bytes, limits.outbox_soft_bytes
+        );
+        findings.push(("limits.outbox_hard_bytes", why));
+    }
+    if limits.ping_ms >= limits.idle_ms {
+        let why = format!(
+            "must be above limits.ping_ms: {} is not above {}",
+            limits.idle_ms, limits.ping_ms
+        );
+        findings.push(("limits.idle_ms", why));
+    }
+}
