@@ -1,4 +1,5 @@
 //! The server: wiring of settings, authentication, HTTP, sockets and telemetry around the actors.
 //! No rule of the chat lives here.
 
+pub mod auth;
 pub mod config;
