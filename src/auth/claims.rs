@@ -1,8 +1,8 @@
 //! What host applications write into their tokens, in all the shapes they use.
 //!
 //! Invariants: whatever decides who somebody is (`user_id`, `sub`, `company_id`, `exp`, `nbf`) is
-//! strict; whatever is only shown (name, picture) is dropped when it has the wrong shape. A role that
-//! is not understood is the least one.
+//! strict; whatever is only shown (name, picture) is dropped when it has the wrong shape. A role
+//! that is not understood is the least one.
 //! Never: looks at a signature or a clock.
 
 use std::sync::Arc;

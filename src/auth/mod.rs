@@ -151,7 +151,8 @@ impl Authenticator {
     }
 
     /// The key a token names in its header; one that names no known key is checked with
-    /// `auth.jwt_secret`. Without that, a token without `kid` is checked only if there is no choice.
+    /// `auth.jwt_secret`. Without that, a token without `kid` is checked only if there is no
+    /// choice.
     fn key(&self, kid: Option<&str>) -> Result<&DecodingKey, AuthError> {
         let named = kid.and_then(|kid| self.keys.get(kid));
         let only = || match kid {

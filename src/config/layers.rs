@@ -1,5 +1,5 @@
-//! The layers that settings come from: file, environment, flags. Each becomes a tree of values whose
-//! metadata can tell, for a key, the line, variable or flag that said it.
+//! The layers that settings come from: file, environment, flags. Each becomes a tree of values
+//! whose metadata can tell, for a key, the line, variable or flag that said it.
 //!
 //! Invariants: a layer holds only keys of [`super::keys`]; text stays text, whatever it looks like.
 //! Never: decides which layer wins, or whether a value makes sense.
@@ -123,8 +123,8 @@ pub(super) fn env(variables: &[(OsString, OsString)], problems: &mut Vec<Problem
 }
 
 /// The setting a variable names; `None` for one that is none of ours. Container platforms invent
-/// names such as `FRONTDESK_SERVICE_HOST`, so only a double underscore makes a setting, and a single
-/// one in the place of a double one is told.
+/// names such as `FRONTDESK_SERVICE_HOST`, so only a double underscore makes a setting, and a
+/// single one in the place of a double one is told.
 fn env_key(name: &str) -> Result<Option<&'static Key>, (String, String)> {
     let rest = name.strip_prefix(ENV_PREFIX).unwrap_or_default();
     if !rest.contains("__") {

@@ -1,7 +1,7 @@
 //! The settings themselves: one tree, a default for each, the unit at the end of each name.
 //!
-//! Invariants: every field is listed in [`super::keys`] (a test compares the two), and every default
-//! passes [`super::validate`].
+//! Invariants: every field is listed in [`super::keys`] (a test compares the two), and every
+//! default passes [`super::validate`].
 //! Never: reads a file, a variable or a flag.
 
 use std::collections::BTreeMap;
@@ -166,8 +166,8 @@ pub struct Provision {
 pub struct Limits {
     /// Sockets from one address, 0 for no limit: an office behind one address is a few hundred.
     pub connections_per_address: u32,
-    /// Commands of one connection that wait for an answer; its reader stops beyond, which pushes the
-    /// client back without refusing anything.
+    /// Commands of one connection that wait for an answer; its reader stops beyond, which pushes
+    /// the client back without refusing anything.
     pub connection_unanswered_count: u32,
     /// The same in bytes: one message of the largest size is always admitted.
     pub connection_unanswered_bytes: usize,

@@ -1,0 +1,196 @@
+//! The one place that knows HTTP status codes, and the one shape of an HTTP error.
+//!
+//! Invariants: every error is JSON with the same keys; what broke inside goes to the log under the
+//! request id, never to the client.
+//! Never: decides that something is an error.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use frontdesk_protocol::{ErrorCode, Rejection, Retry};
+use serde::Serialize;
+
+use crate::auth::AuthError;
+use crate::telemetry::request_id;
+
+/// Header that repeats the `request_id` of the body, for clients that drop bodies of errors.
+pub const REQUEST_ID_HEADER: &str = "x-request-id";
+/// `Retry-After` of answers that may succeed later, seconds: queues empty within it.
+const RETRY_AFTER_S: &str = "1";
+
+/// The status of a code.
+pub const fn status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::BadFrame
+        | ErrorCode::BadField
+        | ErrorCode::UnknownType
+        | ErrorCode::TextEmpty
+        | ErrorCode::TextTooLong => StatusCode::BAD_REQUEST,
+        ErrorCode::Unauthenticated | ErrorCode::TokenExpired | ErrorCode::UnknownCompany => {
+            StatusCode::UNAUTHORIZED
+        }
+        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::UnknownRoom | ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::NotJoined
+        | ErrorCode::TooManyRooms
+        | ErrorCode::RoomFull
+        | ErrorCode::CidExpired
+        | ErrorCode::CidReused => StatusCode::CONFLICT,
+        ErrorCode::FrameTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::NotSupported => StatusCode::NOT_IMPLEMENTED,
+        ErrorCode::Busy | ErrorCode::Unavailable | ErrorCode::Draining => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+/// What an HTTP client is told when something cannot be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    code: ErrorCode,
+    message: String,
+    request_id: String,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    /// For clients that read `error` or `detail`: the same text.
+    error: &'a str,
+    detail: &'a str,
+    code: ErrorCode,
+    message: &'a str,
+    retry: Retry,
+    request_id: &'a str,
+}
+
+impl ApiError {
+    /// With the table's own text.
+    pub fn new(code: ErrorCode) -> Self {
+        Self::because(code, code.text())
+    }
+
+    /// With a text that names the value and the limit.
+    pub fn because(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            request_id: request_id(),
+        }
+    }
+
+    /// Our side broke: the log is told what, the client only where to find it.
+    pub fn fault(error: &dyn std::error::Error) -> Self {
+        let told = Self::new(ErrorCode::Internal);
+        tracing::error!(request_id = told.request_id, %error, "request failed");
+        told
+    }
+
+    /// What went wrong.
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// Finds the log line.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+}
+
+impl From<Rejection> for ApiError {
+    fn from(rejection: Rejection) -> Self {
+        Self::because(rejection.code, rejection.message)
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        Rejection::from(error).into()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = Json(Body {
+            error: &self.message,
+            detail: &self.message,
+            code: self.code,
+            message: &self.message,
+            retry: self.code.retry(),
+            request_id: &self.request_id,
+        });
+        let mut response = (status(self.code), body).into_response();
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            headers.insert(REQUEST_ID_HEADER, id);
+        }
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // A draining node is left for another one: the client may try at once, but not in a loop.
+        if matches!(self.code.retry(), Retry::Later | Retry::Resume) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        if status(self.code) == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+
+    use super::*;
+
+    async fn body_of(response: Response) -> Value {
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_code_answers_json_with_the_same_keys() {
+        for code in ErrorCode::ALL {
+            let response = ApiError::new(*code).into_response();
+            assert!(response.status().is_client_error() || response.status().is_server_error());
+            let type_ = response.headers()[header::CONTENT_TYPE].to_str().unwrap();
+            assert_eq!(type_, "application/json");
+            let later = code.retry() != Retry::No;
+            assert_eq!(
+                response.headers().contains_key(header::RETRY_AFTER),
+                later,
+                "{code}"
+            );
+            let id = response.headers()[REQUEST_ID_HEADER].clone();
+            let body = body_of(response).await;
+            assert_eq!(body["code"], code.as_str());
+            for key in ["error", "detail", "message"] {
+                assert_eq!(body[key], code.text());
+            }
+            assert_eq!(body["request_id"], id.to_str().unwrap());
+            assert!(body["retry"].is_string());
+            assert_eq!(body.as_object().unwrap().len(), 6);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fault_tells_the_client_nothing_of_our_side() {
+        let broken = std::io::Error::other("disk of rack 7 is gone");
+        let response = ApiError::fault(&broken).into_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = body_of(response).await.to_string();
+        assert!(!body.contains("rack"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_says_which_way_it_is_wrong() {
+        let response = ApiError::from(AuthError::Expired).into_response();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
+        let body = body_of(response).await;
+        assert_eq!(body["code"], "token_expired");
+        assert_eq!(body["message"], "token expired");
+    }
+}

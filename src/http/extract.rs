@@ -1,0 +1,85 @@
+//! Bodies, queries and path parts that are refused in our own words: the framework's own extractors
+//! answer plain text.
+//!
+//! Invariants: whatever does not fit becomes an [`ApiError`]; a body is read up to
+//! `limits.http_body_bytes` and no further.
+//! Never: checks more than shape.
+
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use frontdesk_protocol::ErrorCode;
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+
+/// A JSON body.
+#[derive(Debug)]
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let parsed = axum::Json::<T>::from_request(request, state).await;
+        parsed
+            .map(|axum::Json(body)| Self(body))
+            .map_err(body_refused)
+    }
+}
+
+/// The query of the address.
+#[derive(Debug)]
+pub struct QueryOf<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryOf<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let parsed = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        let refused = |error: QueryRejection| bad_field(error.body_text());
+        parsed
+            .map(|axum::extract::Query(query)| Self(query))
+            .map_err(refused)
+    }
+}
+
+/// The named parts of the path.
+#[derive(Debug)]
+pub struct PathOf<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let parsed = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        let refused = |error: PathRejection| bad_field(error.body_text());
+        parsed
+            .map(|axum::extract::Path(path)| Self(path))
+            .map_err(refused)
+    }
+}
+
+fn body_refused(error: JsonRejection) -> ApiError {
+    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return ApiError::because(ErrorCode::FrameTooLarge, "body too large");
+    }
+    match error {
+        JsonRejection::JsonDataError(error) => bad_field(error.body_text()),
+        JsonRejection::JsonSyntaxError(_) => {
+            ApiError::because(ErrorCode::BadFrame, "body is not valid JSON")
+        }
+        JsonRejection::MissingJsonContentType(_) => ApiError::because(
+            ErrorCode::BadFrame,
+            "body must be JSON with content-type application/json",
+        ),
+        _ => ApiError::because(ErrorCode::BadFrame, "body cannot be read"),
+    }
+}
+
+/// The framework's texts name the field; they begin with a sentence that says nothing more.
+fn bad_field(text: String) -> ApiError {
+    let detail = text.split_once(": ").map(|(_, detail)| detail.to_owned());
+    ApiError::because(ErrorCode::BadField, detail.unwrap_or(text))
+}

@@ -1,0 +1,137 @@
+//! The assembled router, asked without a socket.
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use axum::response::Response;
+use axum::routing::post;
+use http_body_util::BodyExt;
+use serde::Deserialize;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::*;
+
+#[derive(Debug, Deserialize)]
+struct Numbers {
+    left: u32,
+    right: u32,
+}
+
+fn app() -> Router {
+    let sum =
+        async |JsonBody(numbers): JsonBody<Numbers>| (numbers.left + numbers.right).to_string();
+    let product =
+        async |QueryOf(numbers): QueryOf<Numbers>| (numbers.left * numbers.right).to_string();
+    let square = async |PathOf(side): PathOf<u32>| (side * side).to_string();
+    let routes = Router::new()
+        .route("/sum", post(sum))
+        .route("/product", axum::routing::get(product))
+        .route("/square/{side}", axum::routing::get(square));
+    let limits = Limits {
+        http_body_bytes: 64,
+        ..Limits::default()
+    };
+    router(routes, ReadyProbe::new(async || Ok(())), &limits)
+}
+
+async fn ask(app: Router, method: Method, path: &str, body: &str) -> (StatusCode, Response) {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body.to_owned()))
+        .unwrap();
+    let response = app.oneshot(request).await.unwrap();
+    (response.status(), response)
+}
+
+async fn text(response: Response) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+async fn refused(method: Method, path: &str, body: &str) -> (StatusCode, Value) {
+    let (status, response) = ask(app(), method, path, body).await;
+    let body = text(response).await;
+    (
+        status,
+        serde_json::from_str(&body).expect("every error is JSON"),
+    )
+}
+
+#[tokio::test]
+async fn an_unknown_path_and_a_wrong_method_answer_json() {
+    let (status, body) = refused(Method::GET, "/nowhere", "").await;
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::NOT_FOUND, &Value::from("not_found"))
+    );
+    for path in ["/sum", "/square/3"] {
+        let (status, body) = refused(Method::DELETE, path, "").await;
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(body["code"], "method_not_allowed");
+    }
+    let (status, _) = refused(Method::POST, "/healthz", "").await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_the_limit() {
+    let (status, response) = ask(app(), Method::POST, "/sum", r#"{"left":2,"right":3}"#).await;
+    assert_eq!((status, &*text(response).await), (StatusCode::OK, "5"));
+    let long = format!(r#"{{"left":2,"right":3{}}}"#, " ".repeat(64));
+    let (status, body) = refused(Method::POST, "/sum", &long).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(body["code"], "frame_too_large");
+}
+
+#[tokio::test]
+async fn what_does_not_fit_names_the_field() {
+    let (status, body) = refused(Method::POST, "/sum", r#"{"left":"x","right":3}"#).await;
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::BAD_REQUEST, &Value::from("bad_field"))
+    );
+    assert!(body["message"].as_str().unwrap().contains("left"), "{body}");
+    let (status, body) = refused(Method::POST, "/sum", "{").await;
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::BAD_REQUEST, &Value::from("bad_frame"))
+    );
+    let (status, body) = refused(Method::GET, "/product?left=1", "").await;
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::BAD_REQUEST, &Value::from("bad_field"))
+    );
+    assert!(
+        body["message"].as_str().unwrap().contains("right"),
+        "{body}"
+    );
+    let (status, body) = refused(Method::GET, "/square/x", "").await;
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::BAD_REQUEST, &Value::from("bad_field"))
+    );
+}
+
+#[tokio::test]
+async fn machines_are_told_health_readiness_and_figures() {
+    let (status, response) = ask(app(), Method::GET, "/healthz", "").await;
+    assert_eq!((status, &*text(response).await), (StatusCode::OK, "ok\n"));
+    let (status, _) = ask(app(), Method::GET, "/readyz", "").await;
+    assert_eq!(status, StatusCode::OK);
+    let red = ReadyProbe::new(async || Err("sync failed".to_owned()));
+    let red = router(Router::new(), red, &Limits::default());
+    let (status, response) = ask(red, Method::GET, "/readyz", "").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text(response).await.contains("sync failed"));
+    metrics::counter!("frontdesk_http_test_total").increment(1);
+    let (status, response) = ask(app(), Method::GET, "/metrics", "").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        response.headers()[header::CONTENT_TYPE]
+            .to_str()
+            .unwrap()
+            .starts_with("text/plain")
+    );
+}
