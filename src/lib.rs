@@ -3,3 +3,6 @@
 
 pub mod auth;
 pub mod config;
+pub mod http;
+pub mod telemetry;
+pub mod web;
