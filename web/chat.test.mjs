@@ -74,8 +74,7 @@ async function online(t, head = 2) {
   return { chat, seen, socket };
 }
 
-async function reconnected(chat, resume, head) {
-  const old = chat.socket;
+async function reconnected(chat, old, resume, head) {
   const deadline = Date.now() + 5000;
   while (chat.socket === old && Date.now() < deadline) await settled();
   const socket = chat.socket;
@@ -123,7 +122,7 @@ test("an unanswered message goes out again under the same cid after a resume", a
   const first = socket.last("post_message");
   await socket.drop(1006);
   chat.post("while away");
-  const next = await reconnected(chat, "ok", 2);
+  const next = await reconnected(chat, socket, "ok", 2);
   assert.deepEqual(next.last("connect").resume, { [ROOM]: { history_id: LOG, seq: 2 } });
   const again = next.all("post_message");
   assert.deepEqual(again.map((frame) => frame.text), ["hello", "while away"]);
@@ -133,14 +132,14 @@ test("an unanswered message goes out again under the same cid after a resume", a
   await next.say(event(3, { cid: first.cid }));
   assert.deepEqual(seen.named("settled"), [["settled", first.cid]]);
   await next.drop(1006);
-  const third = await reconnected(chat, "ok", 3);
+  const third = await reconnected(chat, next, "ok", 3);
   assert.deepEqual(third.all("post_message").map((frame) => frame.text), ["while away"]);
 });
 
 test("what was missed beyond a push is paged in order before live events", async (t) => {
   const { chat, seen, socket } = await online(t, 2);
   await socket.drop(1011);
-  const next = await reconnected(chat, "page", 5);
+  const next = await reconnected(chat, socket, "page", 5);
   await next.say(event(6));
   assert.equal(next.last("history").after_seq, 2);
   const page = (events, more) => ({ history_id: LOG, head: 5, events, more });
@@ -153,7 +152,7 @@ test("what was missed beyond a push is paged in order before live events", async
 test("a reset drops what was shown and starts over", async (t) => {
   const { chat, seen, socket } = await online(t, 4);
   await socket.drop(1006);
-  const next = await reconnected(chat, "reset", 1);
+  const next = await reconnected(chat, socket, "reset", 1);
   const resets = seen.named("reset").length;
   await next.answer("history", { history_id: LOG, head: 1, events: [message(1)], more: false });
   assert.equal(resets, 2);
@@ -183,7 +182,7 @@ test("a refused message is shown as not sent and not repeated", async (t) => {
   await socket.refuse("post_message", error);
   assert.equal(seen.named("failed")[0][2], "text too long");
   await socket.drop(1006);
-  const next = await reconnected(chat, "ok", 2);
+  const next = await reconnected(chat, socket, "ok", 2);
   assert.equal(next.all("post_message").length, 0);
 });
 
@@ -204,7 +203,7 @@ test("other codes are tried again", async (t) => {
   for (const code of [1001, 1006, 1012, 4010]) {
     const { chat, socket } = await online(t);
     await socket.drop(code, "");
-    await reconnected(chat, "ok", 2);
+    await reconnected(chat, socket, "ok", 2);
   }
 });
 
