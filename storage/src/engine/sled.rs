@@ -2,8 +2,8 @@
 //!
 //! sled's `flush` hands its log to the kernel and starts writing it out, but does not wait for the
 //! disk. So a synced commit flushes and then syncs sled's file through a handle of our own, which
-//! stays open. Values are small enough that sled never uses its `blobs` folder, which nothing syncs;
-//! that it stays empty is checked at open and close.
+//! stays open. Values are small enough that sled never uses its `blobs` folder, which nothing
+//! syncs; that it stays empty is checked at open and close.
 //!
 //! Never: uses a second tree, a transaction, or sled's background flusher.
 

@@ -1,18 +1,18 @@
 //! The store: journal and directory written once over any engine.
 //!
-//! Owns: the table of active entities with their durable ends, what is hidden until it lasts, and the
-//! door to the writer's thread.
+//! Owns: the table of active entities with their durable ends, what is hidden until it lasts, and
+//! the door to the writer's thread.
 //!
 //! Invariants:
 //! 1. An entity outside the table of active ones is wholly durable.
 //! 2. A read of an active entity stops at its durable end. A read that began before the entity was
-//!    active looks at the table afterwards and drops what lies beyond, so that a group that is being
-//!    committed stays unseen even if its entity was fenced during the read.
+//!    active looks at the table afterwards and drops what lies beyond, so that a group that is
+//!    being committed stays unseen even if its entity was fenced during the read.
 //! 3. A failed commit or sync is final: the reason stays, and nothing is written any more.
 //!
-//! Epochs live in memory only. A fence writes nothing, because `boot_count` is the upper half of every
-//! epoch and is on disk before the store serves: no epoch of an earlier opening can come back.
-//! Releasing an entity forgets its epoch; the caller counts epochs up.
+//! Epochs live in memory only. A fence writes nothing, because `boot_count` is the upper half of
+//! every epoch and is on disk before the store serves: no epoch of an earlier opening can come
+//! back. Releasing an entity forgets its epoch; the caller counts epochs up.
 //!
 //! Never: decides what a record means.
 
@@ -224,7 +224,7 @@ impl Store {
         self.shared.queue_appends.load(Ordering::Relaxed)
     }
 
-    /// Names this store; the same after every opening, another after an import.
+    /// Names this store; the same after every opening, another after a restore.
     pub fn store_id(&self) -> u64 {
         self.shared.boot.store_id
     }
