@@ -52,6 +52,9 @@ impl EngineKind {
 /// Memory that an engine keeps rows in to read them again, bytes, when nothing else is configured.
 pub const CACHE_BYTES_DEFAULT: u64 = 128 * 1024 * 1024;
 
+/// Where an import builds a store before it becomes one.
+pub(crate) const INCOMING: &str = "incoming";
+
 /// How to open a store.
 #[derive(Clone)]
 pub struct OpenOptions {
@@ -145,6 +148,10 @@ fn check_engine(path: &Path, wanted: EngineKind) -> Result<()> {
             found.as_str(),
             wanted.as_str()
         ))),
+        None if path.join(INCOMING).exists() => Err(Error::Refused(format!(
+            "an import into {} was cut off: run it again",
+            path.display()
+        ))),
         _ => Ok(()),
     }
 }
@@ -163,7 +170,10 @@ pub(crate) fn count_boot(
 ) -> Result<BootRecord> {
     let last = match read_boot(engine)? {
         Some(record) => record,
-        None => BootRecord::fresh(random),
+        None => {
+            check_no_rows(engine)?;
+            BootRecord::fresh(random)
+        }
     };
     let boot = last.opened(durability, random);
     let mut batch = Batch::default();
@@ -171,6 +181,19 @@ pub(crate) fn count_boot(
     engine.commit(&batch, Lasting::Synced)?;
     engine.sync()?;
     Ok(boot)
+}
+
+/// Rows without a boot record are the remains of a store, not a new one.
+fn check_no_rows(engine: &dyn Engine) -> Result<()> {
+    let mut found = false;
+    engine.scan(&keys::KeyRange::all(), false, &mut |_, _| {
+        found = true;
+        false
+    })?;
+    match found {
+        true => Err(Error::Damaged("rows without a boot record".into())),
+        false => Ok(()),
+    }
 }
 
 /// 64 random bits: the standard library's randomly keyed hash of a fresh UUID.

@@ -247,7 +247,9 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(thread) = thread {
+        // An answer may drop the store's last handle on the writer's own thread.
+        let own = std::thread::current().id();
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != own) {
             // The writer catches its own panics and says so through `fail`.
             let _ = thread.join();
         }
