@@ -104,8 +104,20 @@ pub(crate) fn open_engine(
     Ok(engine)
 }
 
-/// Takes a folder's lock, for as long as the file lives.
-pub(crate) fn lock_folder(path: &Path) -> Result<File> {
+/// A folder's lock, held until it is dropped.
+pub(crate) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    /// Unlocks by hand: closing alone leaves the lock to a child process that is just being started
+    /// and has not yet let go of our files.
+    fn drop(&mut self) {
+        // If this fails, closing the file is all that is left to do, and happens next.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// Takes a folder's lock.
+pub(crate) fn lock_folder(path: &Path) -> Result<FolderLock> {
     std::fs::create_dir_all(path).map_err(files::failed("make the store's folder"))?;
     let file = FileOptions::new()
         .create(true)
@@ -114,7 +126,7 @@ pub(crate) fn lock_folder(path: &Path) -> Result<File> {
         .open(path.join("lock"))
         .map_err(files::failed("open the store's lock"))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Refused(format!(
             "the store in {} is in use by another process",
             path.display()
