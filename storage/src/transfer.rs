@@ -22,7 +22,7 @@ use crate::engine::{Batch, Engine, Lasting};
 use crate::files;
 use crate::journal::{Error, Result};
 use crate::keys::{self, KeyRange};
-use crate::open::{self, EngineKind, random_bits};
+use crate::open::{self, EngineKind, INCOMING, random_bits};
 use crate::schema::BootRecord;
 
 const MAGIC: [u8; 8] = *b"FRONTDSK";
@@ -34,8 +34,6 @@ const FRAME_ROWS_BYTES: usize = 256 * 1024;
 const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// The engine's cache while a store is moved, bytes: every row is met once.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
-/// Where a store is built before it becomes one.
-const INCOMING: &str = "incoming";
 
 /// What was moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,6 @@ mod journal;
 mod read;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -34,6 +33,7 @@ use frontdesk_protocol::Timestamp;
 use crate::engine::{Engine, Lasting};
 use crate::journal::{Durability, EntityId, Error, Result, Tail};
 use crate::metrics::JournalMetrics;
+use crate::open::FolderLock;
 use crate::schema::BootRecord;
 use crate::testing::Faults;
 use crate::writer::{Op, Writer};
@@ -155,7 +155,7 @@ pub(crate) struct Setup {
     pub(crate) random: Box<dyn FnMut() -> u64>,
     pub(crate) faults: Option<Arc<Faults>>,
     /// The lock on the store's folder, held until the engine is gone.
-    pub(crate) lock: Option<File>,
+    pub(crate) lock: Option<FolderLock>,
 }
 
 /// A journal and a directory on one engine, with one writer thread.
@@ -164,7 +164,7 @@ pub struct Store {
     writer: Mutex<Option<JoinHandle<()>>>,
     shared: Arc<Shared>,
     /// Declared last, so that it is released after the engine is dropped.
-    _lock: Option<File>,
+    _lock: Option<FolderLock>,
 }
 
 impl Store {
@@ -247,7 +247,9 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(thread) = thread {
+        // An answer may drop the store's last handle on the writer's own thread.
+        let own = std::thread::current().id();
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != own) {
             // The writer catches its own panics and says so through `fail`.
             let _ = thread.join();
         }

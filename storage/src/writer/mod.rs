@@ -26,7 +26,7 @@ use crate::engine::{Batch, Lasting};
 use crate::journal::{Append, EntityId, Error, Result, Row, Snapshot, Tail};
 use crate::keys;
 use crate::metrics;
-use crate::store::{Active, Shared, acknowledged};
+use crate::store::{Active, Hidden, Shared, acknowledged};
 
 pub(crate) use answer::{Answer, FenceAnswer};
 use group::Group;
@@ -256,7 +256,7 @@ impl Writer {
 
     /// Commits what has been staged, moves the durable ends, answers.
     fn commit_group(&mut self) {
-        let group = std::mem::take(&mut self.group);
+        let mut group = std::mem::take(&mut self.group);
         if self.shared.failure().is_some() {
             return;
         }
@@ -268,7 +268,7 @@ impl Writer {
         }
         if !group.batch.is_empty() {
             let watch = metrics::stopwatch();
-            if let Err(error) = self.commit_batch(&group) {
+            if let Err(error) = self.commit_batch(&mut group) {
                 self.shared.fail(&error.to_string());
                 // Dropping the group answers each of its commands.
                 return;
@@ -288,14 +288,14 @@ impl Writer {
         group.answer();
     }
 
-    fn commit_batch(&self, group: &Group) -> Result<()> {
+    fn commit_batch(&self, group: &mut Group) -> Result<()> {
         let veils = !group.hidden.is_empty();
         if veils {
-            self.shared.set_hidden(group.hidden.clone());
+            self.shared.set_hidden(std::mem::take(&mut group.hidden));
         }
         self.shared.engine.commit(&group.batch, group.lasting)?;
         if veils {
-            self.shared.set_hidden(group::no_rows());
+            self.shared.set_hidden(Hidden::new());
         }
         Ok(())
     }

@@ -80,7 +80,6 @@ fn spawn_child(folder: &Path, test_name: &str) -> Child {
         .args([test_name, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD_FOLDER, folder)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
         .spawn()
         .expect("the child starts")
 }

@@ -6,6 +6,8 @@ mod blobs;
 mod conformance;
 mod crash;
 mod faults;
+mod metrics;
+mod model;
 mod opening;
 mod support;
 mod transfer;

@@ -169,3 +169,19 @@ fn a_torn_or_altered_export_leaves_no_store() {
     let new = tempfile::tempdir().expect("a folder");
     import(new.path(), EngineKind::Fjall, &mut &whole[..], false).expect("the whole one is fine");
 }
+
+#[test]
+fn an_import_that_was_cut_off_is_no_store_and_can_be_run_again() {
+    let old = tempfile::tempdir().expect("a folder");
+    furnish(old.path(), EngineKind::Fjall);
+    let bytes = exported(old.path());
+    let new = tempfile::tempdir().expect("a folder");
+    let half = new.path().join("incoming/sled");
+    std::fs::create_dir_all(&half).expect("made");
+    std::fs::write(half.join("db"), b"half").expect("written");
+    let clock = ManualClock::at(NOW);
+    let settings = options(new.path(), EngineKind::Sled, Durability::Fsync, &clock);
+    refused(open(&settings).map(drop), "cut off");
+    import(new.path(), EngineKind::Sled, &mut &bytes[..], false).expect("imports");
+    check(&open_in(new.path(), EngineKind::Sled));
+}
