@@ -76,17 +76,34 @@ impl App {
             tracing::error!(%error, "people cannot be read");
             Rejection::new(ErrorCode::Unavailable)
         };
-        if !self.node.has_company(&claimed.company).await.map_err(fault)? {
+        if !self
+            .node
+            .has_company(&claimed.company)
+            .await
+            .map_err(fault)?
+        {
             self.metrics.refused_token();
             return Err(Rejection::new(ErrorCode::UnknownCompany));
         }
-        let stored = self.node.card(&claimed.company, &claimed.person).await.map_err(fault)?;
-        let card = claimed.card.or(stored.as_ref().unwrap_or(&Default::default()));
-        let principal = Arc::new(Principal { card, ..Principal::clone(claimed) });
+        let stored = self
+            .node
+            .card(&claimed.company, &claimed.person)
+            .await
+            .map_err(fault)?;
+        let card = claimed
+            .card
+            .or(stored.as_ref().unwrap_or(&Default::default()));
+        let principal = Arc::new(Principal {
+            card,
+            ..Principal::clone(claimed)
+        });
         if stored.as_ref() != Some(&principal.card) {
             self.remember(&principal);
         }
-        Ok(Known { principal, expires_at: verified.expires_at() })
+        Ok(Known {
+            principal,
+            expires_at: verified.expires_at(),
+        })
     }
 
     /// Has the company know what the token says. Nobody waits for it: the next token says it again.
@@ -95,7 +112,14 @@ impl App {
         let (person, card) = (principal.person.clone(), principal.card.clone());
         let command = Command::Company(CompanyCommand::KnowPerson { person, card });
         let cid = frontdesk_actors::clock::fresh_cid();
-        self.node.submit(company, Arc::clone(principal), command, cid, DoorId::NOBODY, 0);
+        self.node.submit(
+            company,
+            Arc::clone(principal),
+            command,
+            cid,
+            DoorId::NOBODY,
+            0,
+        );
     }
 
     /// Bounds of every outbox.
@@ -117,7 +141,11 @@ impl App {
         drop(count);
         let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
         self.metrics.connections.increment(1.0);
-        Some(Counted { app: Arc::clone(self), number, address })
+        Some(Counted {
+            app: Arc::clone(self),
+            number,
+            address,
+        })
     }
 
     /// Tells every connection to leave, each in its own place of the time there is.
@@ -156,7 +184,9 @@ impl App {
 impl Counted {
     /// Lets the drain find the connection.
     pub(crate) fn announce(&self, shared: &Arc<Shared>) {
-        self.app.connections.insert(self.number, Arc::downgrade(shared));
+        self.app
+            .connections
+            .insert(self.number, Arc::downgrade(shared));
         if self.app.is_draining() {
             shared.drain(0);
         }

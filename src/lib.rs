@@ -10,6 +10,7 @@ mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+mod demo;
 pub mod http;
 mod listen;
 mod native;

@@ -18,13 +18,19 @@ pub(crate) struct NativeDialect(pub(crate) Codec);
 impl Dialect for NativeDialect {
     fn event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
         let event = EventBody::from_event(event)?;
-        let push = Push::Event(RoomPush { room: room.room, event });
+        let push = Push::Event(RoomPush {
+            room: room.room,
+            event,
+        });
         Some(server_message(self.0, &ServerFrame::Push(push)))
     }
 
     fn ephemeral(&self, room: &RoomContext, ephemeral: &Ephemeral) -> Option<Bytes> {
         let kind = EphemeralKind::from(ephemeral);
-        let push = Push::Ephemeral(EphemeralPush { room: room.room, kind });
+        let push = Push::Ephemeral(EphemeralPush {
+            room: room.room,
+            kind,
+        });
         Some(server_message(self.0, &ServerFrame::Push(push)))
     }
 }

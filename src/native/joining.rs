@@ -43,7 +43,12 @@ pub(super) fn connect(
 ) {
     if resume.len() > CONNECTION_ROOM_COUNT_MAX {
         let why = format!("{} rooms, limit {CONNECTION_ROOM_COUNT_MAX}", resume.len());
-        return refuse(codec, desk, frame, Rejection::because(ErrorCode::TooManyRooms, why));
+        return refuse(
+            codec,
+            desk,
+            frame,
+            Rejection::because(ErrorCode::TooManyRooms, why),
+        );
     }
     if token.is_none() && desk.principal().is_none() {
         let code = ErrorCode::Unauthenticated;
@@ -63,13 +68,18 @@ pub(super) fn connect(
             known => {
                 let known = known.and_then(Result::ok);
                 let is_same = known.as_ref().is_none_or(|known| claim(&shared, known));
-                let taken = if is_same { resume_all(&app, &shared, resume).await } else { vec![] };
-                Box::new(move |desk| {
+                let taken = if is_same {
+                    resume_all(&app, &shared, resume).await
+                } else {
+                    vec![]
+                };
+                let go_on: Continuation = Box::new(move |desk| {
                     if !is_same {
                         return refuse_other_person(codec, desk, frame);
                     }
                     connected(codec, desk, frame, known, taken);
-                })
+                });
+                go_on
             }
         }
     });
@@ -102,7 +112,12 @@ pub(super) fn join_room(
 ) {
     if desk.rooms.len() >= CONNECTION_ROOM_COUNT_MAX && desk.room(room).is_none() {
         let why = format!("limit {CONNECTION_ROOM_COUNT_MAX} rooms a connection");
-        return refuse(codec, desk, frame, Rejection::because(ErrorCode::TooManyRooms, why));
+        return refuse(
+            codec,
+            desk,
+            frame,
+            Rejection::because(ErrorCode::TooManyRooms, why),
+        );
     }
     let (app, shared) = (Arc::clone(&desk.app), Arc::clone(&desk.shared));
     desk.start(async move {
@@ -130,12 +145,7 @@ async fn resume_all(
     taken
 }
 
-async fn take(
-    app: &Arc<App>,
-    shared: &Arc<Shared>,
-    room: RoomName,
-    since: Option<Since>,
-) -> Taken {
+async fn take(app: &Arc<App>, shared: &Arc<Shared>, room: RoomName, since: Option<Since>) -> Taken {
     let principal = shared.principal().map(Arc::clone);
     let principal = principal.ok_or_else(|| Rejection::new(ErrorCode::Unauthenticated))?;
     let found = app.node.find_room(&principal.company, room).await;
@@ -157,7 +167,9 @@ fn connected(
     if let Some(known) = known {
         desk.expires_at = Some(known.expires_at);
     }
-    let Some(principal) = desk.principal() else { return };
+    let Some(principal) = desk.principal() else {
+        return;
+    };
     let mut rooms = BTreeMap::new();
     for (name, taken) in taken {
         let rejoined = match taken {
@@ -165,7 +177,9 @@ fn connected(
                 desk.take_place(place, &joined);
                 Rejoined::Joined(wire_joined(&joined))
             }
-            Err(why) => Rejoined::Refused { error: wire_error(why) },
+            Err(why) => Rejoined::Refused {
+                error: wire_error(why),
+            },
         };
         rooms.insert(name.to_string(), rejoined);
     }
@@ -195,7 +209,12 @@ fn claim(shared: &Shared, known: &Known) -> bool {
 
 fn refuse_other_person(codec: Codec, desk: &Desk, frame: Option<FrameRef>) {
     let why = "the token is another person's: open another connection";
-    refuse(codec, desk, frame, Rejection::because(ErrorCode::Forbidden, why));
+    refuse(
+        codec,
+        desk,
+        frame,
+        Rejection::because(ErrorCode::Forbidden, why),
+    );
 }
 
 fn close_unknown(desk: &mut Desk, why: &Rejection) {

@@ -39,7 +39,12 @@ pub(crate) fn message(codec: Codec, desk: &mut Desk, is_text: bool, payload: &[u
 /// A message came that is too large to be read.
 pub(crate) fn oversize(codec: Codec, desk: &mut Desk, announced_bytes: u64) {
     let why = format!("frame too large: {announced_bytes} bytes, limit {CLIENT_MESSAGE_BYTES_MAX}");
-    refuse(codec, desk, None, Rejection::because(ErrorCode::FrameTooLarge, why));
+    refuse(
+        codec,
+        desk,
+        None,
+        Rejection::because(ErrorCode::FrameTooLarge, why),
+    );
 }
 
 /// A command has an outcome.
@@ -88,11 +93,19 @@ fn reply(codec: Codec, desk: &Desk, frame: Option<FrameRef>, ok: Answer) {
 fn refuse(codec: Codec, desk: &Desk, frame: Option<FrameRef>, why: Rejection) {
     desk.app.metrics.frames_refused.increment(1);
     let error = wire_error(why);
-    desk.reply(server_message(codec, &ServerFrame::Error { id: frame, error }));
+    desk.reply(server_message(
+        codec,
+        &ServerFrame::Error { id: frame, error },
+    ));
 }
 
 /// A rejection as clients see it.
 pub(crate) fn wire_error(why: Rejection) -> WireError {
     let retry = why.retry();
-    WireError { code: why.code, message: why.message, retry, request_id: request_id() }
+    WireError {
+        code: why.code,
+        message: why.message,
+        retry,
+        request_id: request_id(),
+    }
 }

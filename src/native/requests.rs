@@ -39,12 +39,25 @@ pub(super) fn handle(codec: Codec, desk: &mut Desk, frame: ClientFrame) {
                 not_joined(codec, desk, id);
             }
         }
-        ClientRequest::PostMessage { room, cid, text, rich, reply_to } => {
-            let message = Message { cid, text, rich, reply_to };
+        ClientRequest::PostMessage {
+            room,
+            cid,
+            text,
+            rich,
+            reply_to,
+        } => {
+            let message = Message {
+                cid,
+                text,
+                rich,
+                reply_to,
+            };
             post_message(codec, desk, id, room, message);
         }
         ClientRequest::MarkRead { room, seq } => {
-            let Some(joined) = desk.room(room) else { return not_joined(codec, desk, id) };
+            let Some(joined) = desk.room(room) else {
+                return not_joined(codec, desk, id);
+            };
             let entity = joined.edge().entity().clone();
             let command = Command::Room(RoomCommand::MarkRead { seq });
             desk.submit(id, entity, command, None, COMMAND_OVERHEAD_BYTES);
@@ -54,7 +67,9 @@ pub(super) fn handle(codec: Codec, desk: &mut Desk, frame: ClientFrame) {
             history(codec, desk, id, room, from, limit);
         }
         ClientRequest::Presence { room } => {
-            let Some(joined) = desk.room(room) else { return not_joined(codec, desk, id) };
+            let Some(joined) = desk.room(room) else {
+                return not_joined(codec, desk, id);
+            };
             let present = joined.edge().present();
             reply(codec, desk, id, Answer::Occupants(Occupants { present }));
         }
@@ -76,7 +91,9 @@ fn post_message(
     room: RoomName,
     message: Message,
 ) {
-    let Some(joined) = desk.room(room) else { return not_joined(codec, desk, id) };
+    let Some(joined) = desk.room(room) else {
+        return not_joined(codec, desk, id);
+    };
     let entity = joined.edge().entity().clone();
     let rich = match message.rich.as_ref().map(rich_text).transpose() {
         Ok(rich) => rich,
@@ -84,8 +101,18 @@ fn post_message(
     };
     let weight_bytes =
         message.text.len() + rich.as_ref().map_or(0, String::len) + COMMAND_OVERHEAD_BYTES;
-    let command = RoomCommand::PostMessage { text: message.text, rich, reply_to: message.reply_to };
-    desk.submit(id, entity, Command::Room(command), message.cid, weight_bytes);
+    let command = RoomCommand::PostMessage {
+        text: message.text,
+        rich,
+        reply_to: message.reply_to,
+    };
+    desk.submit(
+        id,
+        entity,
+        Command::Room(command),
+        message.cid,
+        weight_bytes,
+    );
 }
 
 fn typing(codec: Codec, desk: &Desk, id: Option<FrameRef>, room: RoomName, active: bool) {
@@ -106,10 +133,16 @@ fn history(
     from: PageFrom,
     limit: Option<u32>,
 ) {
-    let limit = limit.unwrap_or(PAGE_EVENT_COUNT_DEFAULT).clamp(1, PAGE_EVENT_COUNT_MAX);
-    let Some(joined) = desk.room(room) else { return not_joined(codec, desk, id) };
+    let limit = limit
+        .unwrap_or(PAGE_EVENT_COUNT_DEFAULT)
+        .clamp(1, PAGE_EVENT_COUNT_MAX);
+    let Some(joined) = desk.room(room) else {
+        return not_joined(codec, desk, id);
+    };
     let (entity, node) = (joined.edge().entity().clone(), Arc::clone(&desk.app.node));
-    let Some(principal) = desk.principal() else { return };
+    let Some(principal) = desk.principal() else {
+        return;
+    };
     desk.start(async move {
         // The history id is the room's own; membership was checked when the room was joined.
         let page = node.history(&entity, from, limit as usize).await;

@@ -16,11 +16,24 @@ pub(crate) struct ServerMetrics {
 
 impl ServerMetrics {
     pub(crate) fn new() -> Self {
-        describe_gauge!("frontdesk_connections", Unit::Count, "open WebSocket connections");
-        describe_counter!("frontdesk_closes_total", "connections closed by this side, by code");
+        describe_gauge!(
+            "frontdesk_connections",
+            Unit::Count,
+            "open WebSocket connections"
+        );
+        describe_counter!(
+            "frontdesk_closes_total",
+            "connections closed by this side, by code"
+        );
         describe_counter!("frontdesk_frames_total", "messages read from clients");
-        describe_counter!("frontdesk_frames_refused_total", "messages answered with an error");
-        describe_counter!("frontdesk_tokens_refused_total", "tokens that did not verify");
+        describe_counter!(
+            "frontdesk_frames_refused_total",
+            "messages answered with an error"
+        );
+        describe_counter!(
+            "frontdesk_tokens_refused_total",
+            "tokens that did not verify"
+        );
         describe_histogram!(
             "frontdesk_outbox_peak_bytes",
             Unit::Bytes,

@@ -5,10 +5,10 @@
 
 use bytes::Bytes;
 use frontdesk_actors::{Dialect, DialectId, Outcome};
+use frontdesk_protocol::RoomId;
 use frontdesk_protocol::codec::Codec;
 use frontdesk_protocol::limits::CLIENT_MESSAGE_BYTES_MAX;
 use frontdesk_protocol::websocket::{Opcode, server_frame};
-use frontdesk_protocol::RoomId;
 
 use super::desk::{Desk, Waiting};
 use crate::native;
@@ -39,15 +39,6 @@ impl Speaker {
             Speaker::Native(Codec::Json) => DialectId(0),
             Speaker::Native(Codec::Msgpack) => DialectId(1),
             Speaker::Direct => DialectId(2),
-        }
-    }
-
-    /// Its name in metrics.
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Speaker::Native(Codec::Json) => "native_json",
-            Speaker::Native(Codec::Msgpack) => "native_msgpack",
-            Speaker::Direct => "direct",
         }
     }
 
