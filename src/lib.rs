@@ -1,5 +1,22 @@
 //! The server: wiring of settings, authentication, HTTP, sockets and telemetry around the actors.
 //! No rule of the chat lives here.
+//!
+//! The map: [`node`] composes everything and says in which order it starts and drains; `listen`
+//! accepts, `http` answers requests, `ws` serves sockets; `native` and `profiles` turn what clients
+//! say into commands; [`auth`] says who speaks; [`config`] and [`cli`] say how. The actors, the wire
+//! and the store are crates of their own.
 
+mod app;
 pub mod auth;
+pub mod cli;
 pub mod config;
+mod demo;
+pub mod http;
+mod listen;
+mod native;
+pub mod node;
+mod profiles;
+pub mod telemetry;
+pub mod transfer;
+pub mod web;
+mod ws;

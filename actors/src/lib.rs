@@ -31,7 +31,7 @@ mod task;
 mod tests;
 
 pub use door::{Door, DoorId};
-pub use edge::{Dialect, DialectId, Edge, Joining, Listener, RoomContext};
+pub use edge::{Dialect, DialectId, Edge, Joined, Joining, Listener, RoomContext};
 pub use entity::{Answer, Caller, Command, Envelope, Outcome, ReplyTo};
 pub use limits::Limits;
 pub use node::{Node, NodeOptions};

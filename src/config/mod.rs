@@ -24,6 +24,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use figment::error::Kind;
 use figment::providers::Serialized;
 use figment::value::Value;
 use figment::{Figment, Profile};
@@ -32,7 +33,7 @@ pub use error::{Error, Problem};
 pub use layers::Flags;
 pub use secret::{MASK, Secret};
 pub use settings::{
-    Auth, Bus, Config, Durability, Engine, Limits, LogFormat, Provision, Server, Storage, Telemetry,
+    Auth, Bus, Config, ENGINE_DEFAULT, Limits, LogFormat, Provision, Server, Storage, Telemetry,
 };
 
 /// Where settings are looked for.
@@ -134,12 +135,24 @@ fn unreadable(error: figment::Error) -> Problem {
     let why = match secret {
         // The reader's own words would repeat the value.
         true => "expected text".to_owned(),
-        false => error.kind.to_string(),
+        false => wrong_value(&error.kind),
     };
     Problem {
         key: path.join("."),
         origin,
         why,
+    }
+}
+
+fn wrong_value(kind: &Kind) -> String {
+    match kind {
+        Kind::UnknownVariant(found, known) => {
+            format!("expected {}, found {found:?}", known.join(" or "))
+        }
+        Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
+            format!("expected {expected}, found {found}")
+        }
+        other => other.to_string(),
     }
 }
 

@@ -9,9 +9,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use frontdesk_protocol::CompanyId;
+use frontdesk_storage::{Durability, EngineKind};
 use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
+
+/// The engine of a node that names none.
+pub const ENGINE_DEFAULT: EngineKind = EngineKind::Fjall;
 
 /// Everything an operator can set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,64 +63,24 @@ impl Default for Server {
     }
 }
 
-/// An embedded storage engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// A log-structured tree.
-    Fjall,
-    /// A B-tree over a log.
-    Sled,
-}
-
-impl Engine {
-    /// The engine of a node that names none.
-    pub const DEFAULT: Engine = Engine::Fjall;
-
-    /// The name in settings.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Engine::Fjall => "fjall",
-            Engine::Sled => "sled",
-        }
-    }
-
-    /// Reads a name.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Engine::Fjall, Engine::Sled]
-            .into_iter()
-            .find(|engine| engine.as_str() == text)
-    }
-}
-
-/// What an acknowledgement promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// On disk: survives a power loss.
-    Fsync,
-    /// Handed to the operating system: survives a crash of the process only.
-    Buffered,
-}
-
 /// Where and how conversations are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Storage {
     /// Which engine; a store is opened only by the engine that made it.
-    pub engine: Engine,
+    pub engine: EngineKind,
     /// What an acknowledgement promises.
     pub durability: Durability,
     /// Folder of the store, made when it is missing; relative to the working directory.
     pub path: PathBuf,
     /// Memory for the engine's block cache, bytes: its own default grows with the load.
-    pub cache_bytes: usize,
+    pub cache_bytes: u64,
 }
 
 impl Default for Storage {
     fn default() -> Self {
         Self {
-            engine: Engine::DEFAULT,
+            engine: ENGINE_DEFAULT,
             durability: Durability::Fsync,
             path: PathBuf::from("data"),
             cache_bytes: 64 * 1024 * 1024,

@@ -277,6 +277,8 @@ fn a_wrong_value_names_its_key_and_origin() {
         assert_eq!(problem.key, key, "{problem}");
         assert_eq!(problem.origin, format!("env {name}"), "{problem}");
     }
+    let problem = only_problem(with_env(&[("FRONTDESK_STORAGE__ENGINE", "rocks")]));
+    assert_eq!(problem.why, "expected sled or fjall, found \"rocks\"");
     let problem = only_problem(with_file("[limits]\n\nping_ms = \"often\"\n"));
     assert!(problem.origin.ends_with("frontdesk.toml:3"), "{problem}");
     let problem = only_problem(with_file("[limits]\nping_ms = 90000\n"));

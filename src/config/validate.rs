@@ -18,7 +18,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
         findings.push(("storage.path", "is empty".to_owned()));
     }
     // Below this an engine spends its time reading the same blocks again.
-    const CACHE_BYTES_MIN: usize = 1024 * 1024;
+    const CACHE_BYTES_MIN: u64 = 1024 * 1024;
     if config.storage.cache_bytes < CACHE_BYTES_MIN {
         findings.push((
             "storage.cache_bytes",

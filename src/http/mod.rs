@@ -12,6 +12,7 @@
 pub mod error;
 pub mod extract;
 pub mod health;
+pub(crate) mod rooms;
 #[cfg(test)]
 mod tests;
 

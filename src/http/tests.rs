@@ -135,3 +135,24 @@ async fn machines_are_told_health_readiness_and_figures() {
             .starts_with("text/plain")
     );
 }
+
+#[tokio::test]
+async fn the_page_and_its_parts_are_served() {
+    let (status, response) = ask(app(), Method::GET, "/", "").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        response
+            .headers()
+            .contains_key(header::CONTENT_SECURITY_POLICY)
+    );
+    let page = text(response).await;
+    let parts = page
+        .split('"')
+        .filter(|part| part.starts_with('/') && part.len() > 1);
+    let parts: Vec<&str> = parts.collect();
+    assert!(parts.len() >= 3, "{parts:?}");
+    for part in parts.into_iter().chain(["/chat.js"]) {
+        let (status, _) = ask(app(), Method::GET, part, "").await;
+        assert_eq!(status, StatusCode::OK, "{part}");
+    }
+}

@@ -6,6 +6,7 @@
 
 mod metrics;
 mod request_id;
+mod server;
 
 use std::io::IsTerminal;
 
@@ -16,6 +17,7 @@ use crate::config::{self, LogFormat};
 
 pub use metrics::{METRICS_CONTENT_TYPE, Metrics};
 pub use request_id::request_id;
+pub(crate) use server::ServerMetrics;
 
 /// Why log lines cannot be written as asked.
 #[derive(Debug, thiserror::Error)]

@@ -92,11 +92,15 @@ impl Clockwork {
     pub(super) fn look(&mut self, desk: &mut Desk, speaker: Speaker) {
         let now_ms = now_ms(desk);
         let limits = &desk.app.limits;
-        if self.planned_ms.is_some_and(|planned_ms| planned_ms <= now_ms) {
+        if self
+            .planned_ms
+            .is_some_and(|planned_ms| planned_ms <= now_ms)
+        {
             self.planned_ms = None;
         }
-        let has_stalled =
-            self.blocked_ms.is_some_and(|since_ms| since_ms + limits.write_stall_ms <= now_ms);
+        let has_stalled = self
+            .blocked_ms
+            .is_some_and(|since_ms| since_ms + limits.write_stall_ms <= now_ms);
         let silence_ms = now_ms.saturating_sub(self.heard_ms);
         let is_unknown = desk.shared.principal().is_none();
         if has_stalled {
@@ -122,7 +126,9 @@ impl Clockwork {
     }
 
     fn check_expiry(&mut self, desk: &mut Desk, speaker: Speaker) {
-        let Some(expires_at) = desk.expires_at else { return };
+        let Some(expires_at) = desk.expires_at else {
+            return;
+        };
         let now = desk.app.node.clock().now();
         if now < expires_at {
             self.told_expired = false;
@@ -135,11 +141,16 @@ impl Clockwork {
     }
 
     fn check_leaving(&mut self, desk: &mut Desk, now_ms: u64) {
-        let Some(leave_ms) = self.leave_ms.filter(|leave_ms| *leave_ms <= now_ms) else { return };
+        let Some(leave_ms) = self.leave_ms.filter(|leave_ms| *leave_ms <= now_ms) else {
+            return;
+        };
         self.is_leaving = true;
         let is_done = !desk.is_waiting() && desk.shared.queued_bytes().0 == 0;
         if is_done || leave_ms + LEAVE_PATIENCE_MS <= now_ms {
-            let reason = format!("server restarts; retry_after_ms={}", desk.app.retry_after_ms());
+            let reason = format!(
+                "server restarts; retry_after_ms={}",
+                desk.app.retry_after_ms()
+            );
             desk.close(CloseCode::Restart, &reason);
         }
     }
@@ -165,7 +176,11 @@ impl Clockwork {
         }
         if let Some(expires_at) = desk.expires_at {
             let left_ms = expires_at.0.saturating_sub(desk.app.node.clock().now().0);
-            let grace_ms = if self.told_expired { EXPIRED_GRACE_MS } else { 0 };
+            let grace_ms = if self.told_expired {
+                EXPIRED_GRACE_MS
+            } else {
+                0
+            };
             due_ms = due_ms.min(now_ms + left_ms + grace_ms);
         }
         if desk.has_put_off() {

@@ -75,8 +75,14 @@ impl Connection {
         let clockwork = Clockwork::new(now_ms, desk.door, &desk.app.limits);
         begin(&mut desk);
         let reader = FrameReader::new(speaker.message_bytes_max());
-        let mut connection =
-            Self { stream, reader, speaker, desk, clockwork, has_kept_input: false };
+        let mut connection = Self {
+            stream,
+            reader,
+            speaker,
+            desk,
+            clockwork,
+            has_kept_input: false,
+        };
         connection.clockwork.plan(&connection.desk, now_ms);
         let mut early = early.to_vec();
         connection.feed(&mut early);
@@ -148,17 +154,18 @@ impl Connection {
             self.speaker.draining(&mut self.desk, after_ms);
             self.clockwork.leave_after(&self.desk, after_ms);
         }
-        if let Some((code, reason)) = mail.close {
-            self.desk.close(code, &reason);
-        }
         if mail.look {
             self.clockwork.look(&mut self.desk, self.speaker);
         }
     }
 
     fn poll_work(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(work) = self.desk.work.as_mut() else { return false };
-        let Poll::Ready(go_on) = work.as_mut().poll(cx) else { return false };
+        let Some(work) = self.desk.work.as_mut() else {
+            return false;
+        };
+        let Poll::Ready(go_on) = work.as_mut().poll(cx) else {
+            return false;
+        };
         self.desk.work = None;
         go_on(&mut self.desk);
         true
@@ -222,7 +229,13 @@ impl Connection {
 
     /// Reads frames from input until it is used up or the desk wants a pause.
     fn feed(&mut self, input: &mut [u8]) {
-        let Self { reader, speaker, desk, clockwork, .. } = self;
+        let Self {
+            reader,
+            speaker,
+            desk,
+            clockwork,
+            ..
+        } = self;
         let fed = reader.feed(input, &mut |incoming| {
             match incoming {
                 Incoming::Message { payload: [], .. } if speaker.has_empty_pings() => {
@@ -236,7 +249,11 @@ impl Connection {
                 Incoming::Pong(_) => {}
                 Incoming::Close { .. } => desk.close(CloseCode::Normal, ""),
             }
-            if desk.must_pause() { Flow::Pause } else { Flow::Go }
+            if desk.must_pause() {
+                Flow::Pause
+            } else {
+                Flow::Go
+            }
         });
         self.has_kept_input = matches!(fed, Ok(Flow::Pause));
         if let Err(error) = fed {

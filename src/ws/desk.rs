@@ -19,9 +19,7 @@ use frontdesk_actors::edge::{Attachment, ReplayStep};
 use frontdesk_actors::{Command, DoorId, Edge, Joined, Joining, Outcome};
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::native::{FrameRef, RoomName, Since};
-use frontdesk_protocol::{
-    Cid, CloseCode, ConversationNo, ErrorCode, Rejection, RoomId, Timestamp,
-};
+use frontdesk_protocol::{Cid, CloseCode, ConversationNo, ErrorCode, Rejection, RoomId, Timestamp};
 use frontdesk_storage::EntityId;
 
 use super::shared::Shared;
@@ -93,7 +91,9 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(super) fn new(app: Arc<App>, shared: Arc<Shared>) -> Self {
-        let door = app.node.open_door(Arc::clone(&shared) as Arc<dyn frontdesk_actors::Door>);
+        let door = app
+            .node
+            .open_door(Arc::clone(&shared) as Arc<dyn frontdesk_actors::Door>);
         Self {
             app,
             shared,
@@ -126,10 +126,7 @@ impl Desk {
     }
 
     /// Starts a longer piece of work; no frame is read until it is done.
-    pub(crate) fn start(
-        &mut self,
-        work: impl Future<Output = Continuation> + Send + 'static,
-    ) {
+    pub(crate) fn start(&mut self, work: impl Future<Output = Continuation> + Send + 'static) {
         debug_assert!(self.work.is_none(), "invariant 1");
         self.work = Some(Box::pin(work));
     }
@@ -143,12 +140,18 @@ impl Desk {
         cid: Option<Cid>,
         weight_bytes: usize,
     ) {
-        let Some(principal) = self.principal() else { return };
+        let Some(principal) = self.principal() else {
+            return;
+        };
         self.next_cseq += 1;
         let cseq = self.next_cseq;
         let client_repeats = cid.is_some();
         let cid = cid.unwrap_or_else(frontdesk_actors::clock::fresh_cid);
-        let kept = if client_repeats { Command::Wake } else { command.clone() };
+        let kept = if client_repeats {
+            Command::Wake
+        } else {
+            command.clone()
+        };
         let waiting = Waiting {
             frame,
             entity: entity.clone(),
@@ -160,15 +163,13 @@ impl Desk {
         };
         self.waiting_bytes += weight_bytes;
         self.waiting.insert(cseq, waiting);
-        self.app.node.submit(entity, principal, command, cid, self.door, cseq);
+        self.app
+            .node
+            .submit(entity, principal, command, cid, self.door, cseq);
     }
 
     /// An outcome came. What the dialect has to tell, if anything.
-    pub(super) fn answered(
-        &mut self,
-        cseq: u64,
-        outcome: Outcome,
-    ) -> Option<(Waiting, Outcome)> {
+    pub(super) fn answered(&mut self, cseq: u64, outcome: Outcome) -> Option<(Waiting, Outcome)> {
         let waiting = self.waiting.get_mut(&cseq)?;
         let is_busy = matches!(&outcome, Outcome::Refused(why) if why.code == ErrorCode::Busy);
         if is_busy && !waiting.client_repeats {
@@ -183,13 +184,21 @@ impl Desk {
 
     /// Sends what was put off again, oldest first.
     pub(super) fn send_again(&mut self) {
-        let Some(principal) = self.principal() else { return };
+        let Some(principal) = self.principal() else {
+            return;
+        };
         self.has_put_off = false;
-        for (cseq, waiting) in self.waiting.iter_mut().filter(|(_, waiting)| waiting.put_off) {
+        for (cseq, waiting) in self
+            .waiting
+            .iter_mut()
+            .filter(|(_, waiting)| waiting.put_off)
+        {
             waiting.put_off = false;
             let (entity, command) = (waiting.entity.clone(), waiting.command.clone());
             let principal = Arc::clone(&principal);
-            self.app.node.submit(entity, principal, command, waiting.cid, self.door, *cseq);
+            self.app
+                .node
+                .submit(entity, principal, command, waiting.cid, self.door, *cseq);
         }
     }
 
@@ -234,7 +243,9 @@ impl Desk {
 
     /// Leaves a room; false when it was not joined.
     pub(crate) fn leave(&mut self, name: RoomName) -> bool {
-        let Some(room) = self.room(name).map(|joined| joined.room) else { return false };
+        let Some(room) = self.room(name).map(|joined| joined.room) else {
+            return false;
+        };
         self.rooms.retain(|joined| joined.room != room);
         true
     }
@@ -250,7 +261,11 @@ impl Desk {
     /// These rooms fell behind. Returns those that had not been.
     pub(super) fn fell_behind(&mut self, rooms: &[RoomId]) -> Vec<RoomId> {
         let mut newly = Vec::new();
-        for joined in self.rooms.iter_mut().filter(|joined| rooms.contains(&joined.room)) {
+        for joined in self
+            .rooms
+            .iter_mut()
+            .filter(|joined| rooms.contains(&joined.room))
+        {
             if !joined.is_behind {
                 joined.is_behind = true;
                 newly.push(joined.room);
@@ -263,13 +278,21 @@ impl Desk {
     pub(super) fn poll_replay(&mut self, cx: &mut std::task::Context<'_>) -> bool {
         if self.replay.is_none() {
             let behind = self.rooms.iter().find(|joined| joined.is_behind);
-            let Some(behind) = behind.filter(|_| self.shared.has_space()) else { return false };
+            let Some(behind) = behind.filter(|_| self.shared.has_space()) else {
+                return false;
+            };
             let (edge, attachment) = (Arc::clone(behind.edge()), behind.place.attachment);
             let room = behind.room;
-            self.replay = Some(Box::pin(async move { (room, edge.replay(attachment).await) }));
+            self.replay = Some(Box::pin(
+                async move { (room, edge.replay(attachment).await) },
+            ));
         }
-        let Some(replay) = self.replay.as_mut() else { return false };
-        let std::task::Poll::Ready((room, step)) = replay.as_mut().poll(cx) else { return false };
+        let Some(replay) = self.replay.as_mut() else {
+            return false;
+        };
+        let std::task::Poll::Ready((room, step)) = replay.as_mut().poll(cx) else {
+            return false;
+        };
         self.replay = None;
         match step {
             ReplayStep::Live => {
@@ -282,7 +305,10 @@ impl Desk {
             }
             ReplayStep::More | ReplayStep::Full => true,
             ReplayStep::Gone => {
-                if self.room(RoomName::Id(room)).is_some_and(|joined| joined.is_behind) {
+                if self
+                    .room(RoomName::Id(room))
+                    .is_some_and(|joined| joined.is_behind)
+                {
                     self.close(CloseCode::Internal, "history cannot be read now");
                 }
                 true
@@ -303,5 +329,11 @@ pub(crate) async fn join(
         since,
     };
     let (edge, joined) = app.node.join(entity, joining).await?;
-    Ok((Place { edge, attachment: joined.attachment }, joined))
+    Ok((
+        Place {
+            edge,
+            attachment: joined.attachment,
+        },
+        joined,
+    ))
 }

@@ -14,7 +14,6 @@
 //! Never: writes, wakes or locks by itself.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 use frontdesk_actors::edge::{EphemeralKey, EphemeralSubject};
@@ -68,7 +67,10 @@ impl Outbox {
     /// Queues an ephemeral frame, or puts it in the place of an older one.
     pub(crate) fn push_ephemeral(&mut self, key: EphemeralKey, frame: &Bytes, bound_bytes: usize) {
         let replaces = key.subject != EphemeralSubject::Presence;
-        let older = self.ephemeral.iter_mut().find(|(known, _)| replaces && *known == key);
+        let older = self
+            .ephemeral
+            .iter_mut()
+            .find(|(known, _)| replaces && *known == key);
         if let Some((_, older)) = older {
             self.queued_bytes = self.queued_bytes - older.len() + frame.len();
             *older = frame.clone();
@@ -141,7 +143,10 @@ impl Outbox {
     pub(crate) fn clear_unstarted(&mut self) {
         let started = self.started.take();
         let peak_bytes = self.peak_bytes;
-        *self = Self { peak_bytes, ..Self::default() };
+        *self = Self {
+            peak_bytes,
+            ..Self::default()
+        };
         self.queued_bytes = started.as_ref().map_or(0, Bytes::len);
         self.started = started;
     }
@@ -161,11 +166,6 @@ impl Outbox {
     }
 }
 
-/// Slices for one vectored write.
-pub(super) fn slices(batch: &[Bytes]) -> Vec<IoSlice<'_>> {
-    batch.iter().map(|frame| IoSlice::new(frame)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use frontdesk_protocol::{PersonId, RoomId};
@@ -179,7 +179,10 @@ mod tests {
     fn typing(person: &str) -> EphemeralKey {
         let person = PersonId::new(person).expect("valid");
         let room = RoomId::from_bits([1; 16]);
-        EphemeralKey { room, subject: EphemeralSubject::Typing(person) }
+        EphemeralKey {
+            room,
+            subject: EphemeralSubject::Typing(person),
+        }
     }
 
     /// Writes everything in pieces of at most `piece` bytes.

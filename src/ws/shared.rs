@@ -13,7 +13,7 @@ use bytes::Bytes;
 use frontdesk_actors::edge::EphemeralKey;
 use frontdesk_actors::{DialectId, Door, Listener, Outcome};
 use frontdesk_protocol::command::Principal;
-use frontdesk_protocol::{CloseCode, PersonId, RoomId};
+use frontdesk_protocol::{PersonId, RoomId};
 
 use super::outbox::{Bounds, Outbox};
 
@@ -28,8 +28,6 @@ pub(super) struct Mail {
     pub(super) look: bool,
     /// The node drains; leave after this many milliseconds.
     pub(super) drain_after_ms: Option<u64>,
-    /// The connection is to be closed.
-    pub(super) close: Option<(CloseCode, String)>,
 }
 
 impl Mail {
@@ -38,7 +36,6 @@ impl Mail {
             && self.behind.is_empty()
             && !self.look
             && self.drain_after_ms.is_none()
-            && self.close.is_none()
     }
 }
 
@@ -66,7 +63,12 @@ impl Shared {
             waker: None,
             is_blocked: false,
         };
-        Self { principal: OnceLock::new(), dialect, bounds, inner: Mutex::new(inner) }
+        Self {
+            principal: OnceLock::new(),
+            dialect,
+            bounds,
+            inner: Mutex::new(inner),
+        }
     }
 
     /// Says whose connection it is; true the first time.
@@ -94,18 +96,17 @@ impl Shared {
         self.tell(|mail| mail.drain_after_ms = Some(after_ms));
     }
 
-    /// Asks the task to close the connection.
-    pub(crate) fn close(&self, code: CloseCode, reason: &str) {
-        self.tell(|mail| mail.close = Some((code, reason.to_owned())));
-    }
-
     /// Takes what others left; when there is nothing, remembers whom to wake.
     pub(super) fn take_mail(&self, waker: &Waker) -> Option<Mail> {
         let mut inner = self.lock();
         if !inner.mail.is_empty() {
             return Some(std::mem::take(&mut inner.mail));
         }
-        if !inner.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        if !inner
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
             inner.waker = Some(waker.clone());
         }
         None
@@ -156,7 +157,11 @@ impl Shared {
     fn note<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
         let mut inner = self.lock();
         let result = change(&mut inner);
-        let waker = if inner.is_blocked { None } else { inner.waker.take() };
+        let waker = if inner.is_blocked {
+            None
+        } else {
+            inner.waker.take()
+        };
         drop(inner);
         if let Some(waker) = waker {
             waker.wake();
@@ -181,17 +186,28 @@ impl Listener for Shared {
     }
 
     fn person(&self) -> &PersonId {
-        &self.principal.get().expect("attached only once it is known whose it is").person
+        &self
+            .principal
+            .get()
+            .expect("attached only once it is known whose it is")
+            .person
     }
 
     fn push_durable(&self, frame: &Bytes, is_replay: bool) -> bool {
-        let bound_bytes =
-            if is_replay { self.bounds.soft_bytes } else { self.bounds.hard_bytes };
+        let bound_bytes = if is_replay {
+            self.bounds.soft_bytes
+        } else {
+            self.bounds.hard_bytes
+        };
         self.note(|inner| inner.outbox.push_durable(frame, bound_bytes))
     }
 
     fn push_ephemeral(&self, key: EphemeralKey, frame: &Bytes) {
-        self.note(|inner| inner.outbox.push_ephemeral(key, frame, self.bounds.soft_bytes));
+        self.note(|inner| {
+            inner
+                .outbox
+                .push_ephemeral(key, frame, self.bounds.soft_bytes)
+        });
     }
 
     fn fell_behind(&self, room: RoomId) {

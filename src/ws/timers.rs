@@ -27,7 +27,10 @@ pub(crate) struct Wheel {
 impl Wheel {
     pub(crate) fn new() -> Self {
         let slots = (0..SLOT_COUNT).map(|_| Mutex::new(Vec::new())).collect();
-        Self { slots, hand: Mutex::new(0) }
+        Self {
+            slots,
+            hand: Mutex::new(0),
+        }
     }
 
     /// Has a connection woken after this time.

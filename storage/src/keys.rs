@@ -235,3 +235,169 @@ fn parse_company(bytes: &[u8]) -> Result<(CompanyId, &[u8])> {
 fn bad_key(part: &str) -> Error {
     Error::Damaged(format!("a key's {part} is not one"))
 }
+
+/// Longest name of a blob, bytes: fits every file system's limit with an engine's own suffix.
+pub const BLOB_NAME_BYTES_MAX: usize = 128;
+
+/// The key of a blob: its company first, then a flat name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobKey {
+    company: CompanyId,
+    name: String,
+}
+
+impl BlobKey {
+    /// Checks the name: 1 to 128 of `A-Z a-z 0-9 . _ -`, not starting with a dot, so that it is a
+    /// file's name everywhere and never a way out of its company's folder.
+    pub fn new(company: CompanyId, name: &str) -> Result<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let length_fits = (1..=BLOB_NAME_BYTES_MAX).contains(&name.len());
+        if !length_fits || name.starts_with('.') || !name.bytes().all(allowed) {
+            return Err(Error::Refused(format!(
+                "not a blob's name: 1 to {BLOB_NAME_BYTES_MAX} of A-Z a-z 0-9 . _ -"
+            )));
+        }
+        Ok(Self {
+            company,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Whose it is.
+    pub fn company(&self) -> &CompanyId {
+        &self.company
+    }
+
+    /// The name within the company.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The path within the bucket or folder.
+    pub(crate) fn path(&self) -> object_store::path::Path {
+        object_store::path::Path::from_iter([self.company.as_str(), &self.name])
+    }
+}
+
+/// Where a company's blobs stand within the bucket or folder.
+pub(crate) fn blobs_of(company: &CompanyId) -> object_store::path::Path {
+    object_store::path::Path::from_iter([company.as_str()])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn companies() -> impl Strategy<Value = CompanyId> {
+        "[A-B0_]{1,3}".prop_map(|name| CompanyId::new(&name).expect("a company id"))
+    }
+
+    fn entities() -> impl Strategy<Value = EntityId> {
+        let bits = prop::collection::vec(prop::sample::select(vec![0u8, 1, 114, 255]), 16);
+        (companies(), prop::option::of(bits)).prop_map(|(company, bits)| match bits {
+            None => EntityId::company(company),
+            Some(bits) => {
+                let bits = bits.try_into().expect("sixteen bytes");
+                EntityId::room(company, RoomId::from_bits(bits))
+            }
+        })
+    }
+
+    fn contains(range: &KeyRange, key: &[u8]) -> bool {
+        range.from[..] <= *key && *key < range.to[..]
+    }
+
+    /// Every key that an entity's or its company's rows can have, for these numbers.
+    fn keys_of(entity: &EntityId, pos: u64, part: u16, row_key: &[u8]) -> Vec<Vec<u8>> {
+        let person = PersonId::new("5").expect("a person id");
+        vec![
+            record(entity, Pos(pos), part),
+            super::cid(entity, &Cid::from_digest([part as u8; 16]), &person),
+            snapshot(entity, part),
+            row(&entity.company, row_key, part),
+            pending(entity),
+            company(&entity.company),
+            boot(),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_scan_of_one_entity_or_company_never_meets_anothers(
+            mine in entities(),
+            other in entities(),
+            pos in 0..u64::MAX,
+            part in any::<u16>(),
+            row_key in prop::collection::vec(any::<u8>(), 0..4),
+        ) {
+            let foreign = keys_of(&other, pos, part, &row_key);
+            let records = records(&mine, Pos(0), Pos(u64::MAX));
+            let rows = rows(&mine.company, b"", &[0xFF; 512]);
+            let cids = cids_of(mine.company.as_str().as_bytes());
+            for (i, key) in foreign.iter().enumerate() {
+                let (is_record, is_cid, is_row) = (i == 0, i == 1, i == 3 && part == 0);
+                let same_company = mine.company == other.company;
+                prop_assert_eq!(contains(&records, key), is_record && mine == other);
+                prop_assert_eq!(contains(&cids, key), is_cid && same_company);
+                prop_assert_eq!(contains(&rows, key), is_row && same_company);
+                prop_assert_eq!(contains(&pendings(), key), i == 4);
+                prop_assert_eq!(contains(&super::companies(), key), i == 5);
+                prop_assert!(contains(&KeyRange::all(), key));
+            }
+            prop_assert_eq!(pending_entity(&pending(&other)).expect("parses"), other.clone());
+            let listed = listed_company(&company(&other.company)).expect("parses");
+            prop_assert_eq!(listed, other.company);
+        }
+
+        #[test]
+        fn keys_stand_in_the_order_of_positions_and_row_keys(
+            entity in entities(),
+            places in prop::collection::vec((any::<u64>(), any::<u16>()), 2),
+            row_keys in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..5), 2),
+        ) {
+            let key = |place: (u64, u16)| record(&entity, Pos(place.0), place.1);
+            prop_assert_eq!(key(places[0]).cmp(&key(places[1])), places[0].cmp(&places[1]));
+            let (pos, part) = record_place(&key(places[0])).expect("parses");
+            prop_assert_eq!((pos.0, part), places[0]);
+            let key = |row_key: &[u8]| row(&entity.company, row_key, 0);
+            let order = key(&row_keys[0]).cmp(&key(&row_keys[1]));
+            prop_assert_eq!(order, row_keys[0].cmp(&row_keys[1]));
+            let first = key(&row_keys[0]);
+            prop_assert_eq!(row_key(&entity.company, &first), &row_keys[0][..]);
+        }
+
+        #[test]
+        fn different_rows_and_parts_have_different_keys(
+            keys in prop::collection::vec(prop::collection::vec(0u8..3, 0..4), 2),
+            parts in prop::collection::vec(0u16..3, 2),
+        ) {
+            let company = CompanyId::new("A").expect("a company id");
+            let same = keys[0] == keys[1] && parts[0] == parts[1];
+            let first = row(&company, &keys[0], parts[0]);
+            prop_assert_eq!(first == row(&company, &keys[1], parts[1]), same);
+        }
+    }
+
+    #[test]
+    fn a_blobs_name_cannot_leave_its_company() {
+        let company = CompanyId::new("A").expect("a company id");
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "a/b",
+            "a\\b",
+            "a b",
+            "ä",
+            "a\0",
+            &"x".repeat(129),
+        ] {
+            assert!(BlobKey::new(company.clone(), bad).is_err(), "{bad:?}");
+        }
+        let key = BlobKey::new(company, "f_01-a.png").expect("a name");
+        assert_eq!(key.path().as_ref(), "A/f_01-a.png");
+    }
+}

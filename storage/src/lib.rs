@@ -11,6 +11,7 @@
 //!
 //! Never: knows what a record means, decides a command, or runs an actor.
 
+mod blobs;
 pub mod directory;
 mod engine;
 mod files;
@@ -22,13 +23,17 @@ mod parts;
 mod schema;
 mod store;
 pub mod testing;
+mod transfer;
 mod writer;
 
+pub use blobs::{BlobFuture, BlobMeta, Blobs, ObjectBlobs, PutKind};
 pub use directory::Directory;
 pub use journal::{
     Append, AppendOutcome, CidRow, Durability, EntityId, EntityKind, Error, Journal, Record,
     Result, Row, Snapshot, Tail,
 };
+pub use keys::{BLOB_NAME_BYTES_MAX, BlobKey};
 pub use open::{CACHE_BYTES_DEFAULT, EngineKind, OpenOptions, open};
 pub use schema::SCHEMA_VERSION;
 pub use store::{Clock, Fatal, QUEUE_BYTES_MAX, Store};
+pub use transfer::{Moved, export, import};

@@ -52,6 +52,9 @@ impl EngineKind {
 /// Memory that an engine keeps rows in to read them again, bytes, when nothing else is configured.
 pub const CACHE_BYTES_DEFAULT: u64 = 128 * 1024 * 1024;
 
+/// Where an import builds a store before it becomes one.
+pub(crate) const INCOMING: &str = "incoming";
+
 /// How to open a store.
 #[derive(Clone)]
 pub struct OpenOptions {
@@ -75,6 +78,9 @@ pub fn open(options: &OpenOptions) -> Result<Arc<Store>> {
     check_engine(&options.path, options.engine)?;
     let engine = open_engine(&options.path, options.engine, options.cache_bytes)?;
     files::sync_folder(&options.path)?;
+    if let Some(parent) = options.path.parent().filter(|parent| parent.is_dir()) {
+        files::sync_folder(parent)?;
+    }
     Store::start(Setup {
         engine,
         durability: options.durability,
@@ -87,22 +93,52 @@ pub fn open(options: &OpenOptions) -> Result<Arc<Store>> {
 }
 
 /// Opens the engine's files in the store's folder.
+///
+/// Neither engine survives a crash while it makes its files: fjall refuses to go on from half of them
+/// (a plain kill is enough), sled never syncs its `conf`. So a mark stands beside the folder until all
+/// of it is on disk, and a folder that still has the mark, which never served, is made anew.
 pub(crate) fn open_engine(
     path: &Path,
     kind: EngineKind,
     cache_bytes: u64,
 ) -> Result<Arc<dyn Engine>> {
     let folder = path.join(kind.as_str());
+    let mark = path.join(format!("{}.making", kind.as_str()));
+    let making = mark.exists() || !folder.exists();
+    if making {
+        files::write_synced(&mark)?;
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(files::failed("remove half an engine"))?;
+        }
+    }
     let engine: Arc<dyn Engine> = match kind {
         EngineKind::Sled => Arc::new(SledEngine::open(&folder, cache_bytes)?),
         EngineKind::Fjall => Arc::new(FjallEngine::open(&folder, cache_bytes)?),
     };
     files::sync_folder(&folder)?;
+    if making {
+        files::sync_tree(&folder)?;
+        files::sync_folder(path)?;
+        std::fs::remove_file(&mark).map_err(files::failed("remove the mark of making"))?;
+        files::sync_folder(path)?;
+    }
     Ok(engine)
 }
 
-/// Takes a folder's lock, for as long as the file lives.
-pub(crate) fn lock_folder(path: &Path) -> Result<File> {
+/// A folder's lock, held until it is dropped.
+pub(crate) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    /// Unlocks by hand: closing alone leaves the lock to a child process that is just being started
+    /// and has not yet let go of our files.
+    fn drop(&mut self) {
+        // If this fails, closing the file is all that is left to do, and happens next.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// Takes a folder's lock.
+pub(crate) fn lock_folder(path: &Path) -> Result<FolderLock> {
     std::fs::create_dir_all(path).map_err(files::failed("make the store's folder"))?;
     let file = FileOptions::new()
         .create(true)
@@ -111,7 +147,7 @@ pub(crate) fn lock_folder(path: &Path) -> Result<File> {
         .open(path.join("lock"))
         .map_err(files::failed("open the store's lock"))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Refused(format!(
             "the store in {} is in use by another process",
             path.display()
@@ -145,6 +181,10 @@ fn check_engine(path: &Path, wanted: EngineKind) -> Result<()> {
             found.as_str(),
             wanted.as_str()
         ))),
+        None if path.join(INCOMING).exists() => Err(Error::Refused(format!(
+            "an import into {} was cut off: run it again",
+            path.display()
+        ))),
         _ => Ok(()),
     }
 }
@@ -163,7 +203,10 @@ pub(crate) fn count_boot(
 ) -> Result<BootRecord> {
     let last = match read_boot(engine)? {
         Some(record) => record,
-        None => BootRecord::fresh(random),
+        None => {
+            check_no_rows(engine)?;
+            BootRecord::fresh(random)
+        }
     };
     let boot = last.opened(durability, random);
     let mut batch = Batch::default();
@@ -171,6 +214,19 @@ pub(crate) fn count_boot(
     engine.commit(&batch, Lasting::Synced)?;
     engine.sync()?;
     Ok(boot)
+}
+
+/// Rows without a boot record are the remains of a store, not a new one.
+fn check_no_rows(engine: &dyn Engine) -> Result<()> {
+    let mut found = false;
+    engine.scan(&keys::KeyRange::all(), false, &mut |_, _| {
+        found = true;
+        false
+    })?;
+    match found {
+        true => Err(Error::Damaged("rows without a boot record".into())),
+        false => Ok(()),
+    }
 }
 
 /// 64 random bits: the standard library's randomly keyed hash of a fresh UUID.

@@ -1,8 +1,8 @@
 //! Long values as several short ones: an engine's value has a bound, a record or row may exceed it.
 //!
-//! The first part is `part_count: u16, stamp: u64, bytes`, every further one `stamp: u64, bytes`. The
-//! stamp is the same in all parts of one write, so a reader that met the parts of two writes (rows
-//! and snapshots are overwritten) notices and reads again.
+//! The first part is `part_count: u16, stamp: u64, bytes`, every further one `stamp: u64, bytes`.
+//! The stamp is the same in all parts of one write, so a reader that met the parts of two writes
+//! (rows and snapshots are overwritten) notices and reads again.
 //!
 //! Never: reads or writes.
 

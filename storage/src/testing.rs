@@ -1,13 +1,13 @@
 //! A store in memory with faults that a test asks for: for tests and simulations of this and other
 //! crates, never for serving.
 //!
-//! It is the real store, with the real writer's thread, over an engine that keeps rows in memory and
-//! knows what a crash would leave.
+//! It is the real store, with the real writer's thread, over an engine that keeps rows in memory
+//! and knows what a crash would leave.
 //!
 //! Never: touches a disk.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +46,7 @@ pub struct Faults {
     gates: Mutex<Gates>,
     gates_changed: Condvar,
     verdicts: Mutex<VecDeque<Verdict>>,
+    commit_count: AtomicUsize,
 }
 
 impl Faults {
@@ -91,7 +92,13 @@ impl Faults {
         waited.unwrap_or_else(PoisonError::into_inner).0.waiting
     }
 
+    /// Commits that were begun.
+    pub fn commit_count(&self) -> usize {
+        self.commit_count.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn before_commit(&self) -> std::result::Result<(), String> {
+        self.commit_count.fetch_add(1, Ordering::SeqCst);
         self.wait_at_gate(|gates| gates.commits_held);
         match self.next_commit_fails.swap(false, Ordering::SeqCst) {
             true => Err("the test asked for a failed commit".into()),
@@ -235,8 +242,8 @@ impl MemoryStore {
         self.faults.clone()
     }
 
-    /// A new store that holds what this one would have left behind; this one goes on as a ghost that
-    /// nobody should ask. Open gates of the ghost are left as they are.
+    /// A new store that holds what this one would have left behind; this one goes on as a ghost
+    /// that nobody should ask. Open gates of the ghost are left as they are.
     pub fn crash(&self, crash: Crash) -> Result<MemoryStore> {
         let rows = match crash {
             Crash::Killed => self.engine.handed(),

@@ -223,7 +223,9 @@ fn answers() -> Vec<(&'static str, ServerFrame)> {
             ("12".to_owned(), Rejoined::Joined(joined(Resume::Ok))),
             (
                 ROOM.to_string(),
-                Rejoined::Refused { error: wire_error(ErrorCode::Unavailable) },
+                Rejoined::Refused {
+                    error: wire_error(ErrorCode::Unavailable),
+                },
             ),
         ]
         .into(),
@@ -244,10 +246,7 @@ fn answers() -> Vec<(&'static str, ServerFrame)> {
     let present = vec![person("5"), person("visitor-1")];
     vec![
         ("answer to connect", ok(Answer::Connected(connected))),
-        (
-            "answer to join",
-            ok(Answer::Joined(joined(Resume::Page))),
-        ),
+        ("answer to join", ok(Answer::Joined(joined(Resume::Page)))),
         ("answer to post_message", ok(posted(false))),
         ("answer to a repeated post_message", ok(posted(true))),
         ("answer to history", ok(Answer::Page(page))),

@@ -1,7 +1,7 @@
 //! Rows in memory behind [`Engine`]: for tests and simulation, with faults that tests ask for.
 //!
-//! It keeps three states apart, what is readable, what a dead process would leave with the operating
-//! system, and what a power loss would leave on disk, so that either crash can be played.
+//! It keeps three states apart, what is readable, what a dead process would leave with the
+//! operating system, and what a power loss would leave on disk, so that either crash can be played.
 //!
 //! Never: touches a disk.
 

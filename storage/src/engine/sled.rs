@@ -2,13 +2,14 @@
 //!
 //! sled's `flush` hands its log to the kernel and starts writing it out, but does not wait for the
 //! disk. So a synced commit flushes and then syncs sled's file through a handle of our own, which
-//! stays open. Values are small enough that sled never uses its `blobs` folder, which nothing syncs;
-//! that it stays empty is checked at open and close.
+//! stays open. Values are small enough that sled never uses its `blobs` folder, which nothing
+//! syncs; that it stays empty is checked at open and close.
 //!
 //! Never: uses a second tree, a transaction, or sled's background flusher.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -16,6 +17,10 @@ use crate::engine::{Batch, Engine, Lasting, Visitor};
 use crate::files;
 use crate::journal::{Error, Result};
 use crate::keys::KeyRange;
+
+/// How long sled's file may stay locked after its last owner let go of the store: half a second.
+const LOCK_TRY_COUNT_MAX: u32 = 50;
+const LOCK_WAIT: Duration = Duration::from_millis(10);
 
 pub(crate) struct SledEngine {
     db: sled::Db,
@@ -32,12 +37,7 @@ impl From<sled::Error> for Error {
 
 impl SledEngine {
     pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self> {
-        let db = sled::Config::new()
-            .path(path)
-            .cache_capacity(cache_bytes)
-            .flush_every_ms(None)
-            .mode(sled::Mode::HighThroughput)
-            .open()?;
+        let db = open_when_unlocked(path, cache_bytes)?;
         let file_path = path.join("db");
         let file = File::open(&file_path).map_err(files::failed("open sled's file"))?;
         let engine = Self {
@@ -64,6 +64,37 @@ impl SledEngine {
             ))),
         }
     }
+}
+
+/// The store's own lock is held, so whoever has sled's is only about to let go of it: a child
+/// process that is being started, or sled's own threads after a close.
+fn open_when_unlocked(path: &Path, cache_bytes: u64) -> Result<sled::Db> {
+    let mut tries_left = LOCK_TRY_COUNT_MAX;
+    loop {
+        let opened = sled::Config::new()
+            .path(path)
+            .cache_capacity(cache_bytes)
+            .flush_every_ms(None)
+            .mode(sled::Mode::HighThroughput)
+            .open();
+        match opened {
+            Err(sled::Error::Io(error))
+                if tries_left > 0 && error.to_string().contains("could not acquire lock") =>
+            {
+                tries_left -= 1;
+                wait_for_lock();
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "only while opening, before anything is served"
+)]
+fn wait_for_lock() {
+    std::thread::sleep(LOCK_WAIT);
 }
 
 impl Engine for SledEngine {

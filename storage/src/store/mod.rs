@@ -1,18 +1,18 @@
 //! The store: journal and directory written once over any engine.
 //!
-//! Owns: the table of active entities with their durable ends, what is hidden until it lasts, and the
-//! door to the writer's thread.
+//! Owns: the table of active entities with their durable ends, what is hidden until it lasts, and
+//! the door to the writer's thread.
 //!
 //! Invariants:
 //! 1. An entity outside the table of active ones is wholly durable.
 //! 2. A read of an active entity stops at its durable end. A read that began before the entity was
-//!    active looks at the table afterwards and drops what lies beyond, so that a group that is being
-//!    committed stays unseen even if its entity was fenced during the read.
+//!    active looks at the table afterwards and drops what lies beyond, so that a group that is
+//!    being committed stays unseen even if its entity was fenced during the read.
 //! 3. A failed commit or sync is final: the reason stays, and nothing is written any more.
 //!
-//! Epochs live in memory only. A fence writes nothing, because `boot_count` is the upper half of every
-//! epoch and is on disk before the store serves: no epoch of an earlier opening can come back.
-//! Releasing an entity forgets its epoch; the caller counts epochs up.
+//! Epochs live in memory only. A fence writes nothing, because `boot_count` is the upper half of
+//! every epoch and is on disk before the store serves: no epoch of an earlier opening can come
+//! back. Releasing an entity forgets its epoch; the caller counts epochs up.
 //!
 //! Never: decides what a record means.
 
@@ -21,9 +21,8 @@ mod journal;
 mod read;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -34,9 +33,10 @@ use frontdesk_protocol::Timestamp;
 use crate::engine::{Engine, Lasting};
 use crate::journal::{Durability, EntityId, Error, Result, Tail};
 use crate::metrics::JournalMetrics;
+use crate::open::FolderLock;
 use crate::schema::BootRecord;
 use crate::testing::Faults;
-use crate::writer::{Op, Writer};
+use crate::writer::{Line, Op, Writer};
 
 pub(crate) use journal::{cid_time, decode_pending, encode_cid, snapshot_header};
 pub(crate) use read::engine_tail;
@@ -155,16 +155,16 @@ pub(crate) struct Setup {
     pub(crate) random: Box<dyn FnMut() -> u64>,
     pub(crate) faults: Option<Arc<Faults>>,
     /// The lock on the store's folder, held until the engine is gone.
-    pub(crate) lock: Option<File>,
+    pub(crate) lock: Option<FolderLock>,
 }
 
 /// A journal and a directory on one engine, with one writer thread.
 pub struct Store {
-    queue: Sender<Op>,
+    line: Arc<Line>,
     writer: Mutex<Option<JoinHandle<()>>>,
     shared: Arc<Shared>,
     /// Declared last, so that it is released after the engine is dropped.
-    _lock: Option<File>,
+    _lock: Option<FolderLock>,
 }
 
 impl Store {
@@ -188,14 +188,16 @@ impl Store {
             failure: OnceLock::new(),
             fatal: setup.fatal,
         });
-        let (queue, ops) = mpsc::channel();
-        let writer = Writer::new(shared.clone(), ops);
+        let is_quick =
+            shared.durability() == Durability::Buffered && shared.engine.hands_over_quickly();
+        let line = Arc::new(Line::new(Writer::new(shared.clone()), is_quick));
+        let worked = Arc::clone(&line);
         let thread = std::thread::Builder::new()
             .name("journal-writer".into())
-            .spawn(move || writer.run())
+            .spawn(move || worked.run())
             .map_err(crate::files::failed("start the writer's thread"))?;
         Ok(Arc::new(Store {
-            queue,
+            line,
             writer: Mutex::new(Some(thread)),
             shared,
             _lock: setup.lock,
@@ -224,7 +226,7 @@ impl Store {
         self.shared.queue_appends.load(Ordering::Relaxed)
     }
 
-    /// Names this store; the same after every opening, another after an import.
+    /// Names this store; the same after every opening, another after a restore.
     pub fn store_id(&self) -> u64 {
         self.shared.boot.store_id
     }
@@ -232,8 +234,8 @@ impl Store {
     fn send(&self, op: Op) {
         self.shared.enter_queue(&op);
         // A closed queue gives the command back; dropping it answers it.
-        if let Err(refused) = self.queue.send(op) {
-            self.shared.leave_queue(&refused.0);
+        if let Err(refused) = self.line.enter(op) {
+            self.shared.leave_queue(&refused);
         }
     }
 
@@ -247,7 +249,11 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(thread) = thread {
+        // An answer may drop the store's last handle on the writer's own thread.
+        let own = std::thread::current().id();
+        if let Some(thread) =
+            thread.filter(|thread| thread.thread().id() != own && !Line::is_own_thread())
+        {
             // The writer catches its own panics and says so through `fail`.
             let _ = thread.join();
         }

@@ -1,7 +1,8 @@
-//! Reads below the traits: records put together from their parts, and rows under the veil of a commit
-//! in progress.
+//! Reads below the traits: records put together from their parts, and rows under the veil of a
+//! commit in progress.
 //!
-//! Invariant: what is returned was wholly written by one write, and is durable where its kind says so.
+//! Invariant: what is returned was wholly written by one write, and is durable where its kind says
+//! so.
 //!
 //! Never: writes.
 
@@ -255,7 +256,8 @@ impl Shared {
         }
     }
 
-    /// First parts in a range, as they are durable, at most `count_max`: engine keys with whole values.
+    /// First parts in a range, as they are durable, at most `count_max`: engine keys with whole
+    /// values.
     pub(crate) fn visible_rows(
         &self,
         company: &CompanyId,

@@ -56,10 +56,6 @@ impl Default for Group {
     }
 }
 
-pub(super) fn no_rows() -> Hidden {
-    Hidden::new()
-}
-
 impl Group {
     pub(super) fn count(&mut self, bytes: usize) {
         self.op_count += 1;

@@ -1,4 +1,5 @@
-//! Removes cid rows that are too old to matter, a slice at a time, while the writer has nothing to do.
+//! Removes cid rows that are too old to matter, a slice at a time, while the writer has nothing to
+//! do.
 //!
 //! It walks the companies by seeking from one to the next, so it needs no list of them.
 //!

@@ -2,5 +2,12 @@
 //!
 //! `conformance` runs the same facts on the store in memory, on sled and on fjall.
 
+mod blobs;
 mod conformance;
+mod crash;
+mod faults;
+mod metrics;
+mod model;
+mod opening;
 mod support;
+mod transfer;

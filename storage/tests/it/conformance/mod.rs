@@ -2,6 +2,7 @@
 
 mod appends;
 mod directory;
+mod readers;
 mod reads;
 mod reopening;
 
@@ -50,6 +51,8 @@ on_every_store! {
         rows_stay_in_their_company
         companies_are_created_once_and_listed_in_order
         expired_cids_are_swept_and_young_ones_stay;
+    readers:
+        readers_see_whole_writes_only;
     reopening:
         everything_is_there_after_reopening
         an_unclean_end_keeps_what_was_acknowledged

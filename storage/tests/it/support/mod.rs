@@ -241,3 +241,23 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
     panic!("never came true: {what}");
 }
+
+/// The cid row of the record at a pos in a numbered room: none is like another.
+pub(crate) struct CidRowOf(pub(crate) u8, pub(crate) u64);
+
+impl CidRowOf {
+    pub(crate) fn cid(&self) -> Cid {
+        let mut digest = [self.0; 16];
+        digest[8..].copy_from_slice(&self.1.to_be_bytes());
+        Cid::from_digest(digest)
+    }
+}
+
+impl From<CidRowOf> for CidRow {
+    fn from(of: CidRowOf) -> Self {
+        CidRow {
+            cid: of.cid(),
+            ..cid_row(0, of.1, NOW)
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! A server of our own for a run: built in release, started on a free port with a store of its own,
+//! ended with SIGTERM.
+//!
+//! Invariant: the process and its directory are gone when a [`Server`] is dropped.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::clock::{self, Clock};
+use crate::steady::Target;
+use crate::token::{COMPANY, Tokens};
+
+/// A server that has not said where it listens by now will not, seconds.
+const START_SECONDS_MAX: u64 = 60;
+/// A server that has not ended by now is killed, seconds: longer than its own drain takes.
+const STOP_SECONDS_MAX: u64 = 30;
+/// What the server prints before its address.
+const LISTENING: &str = "listening on http://";
+
+/// How to start a server.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The binary.
+    pub binary: PathBuf,
+    /// `storage.engine`, or the server's default.
+    pub engine: Option<String>,
+    /// `storage.durability`, or the server's default.
+    pub durability: Option<String>,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    directory: PathBuf,
+    /// How to reach and measure it.
+    pub target: Target,
+}
+
+/// Builds the server in release and says where the binary is.
+pub fn build() -> Result<PathBuf, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = Command::new(cargo);
+    command
+        .args([
+            "build",
+            "--release",
+            "-p",
+            "frontdesk",
+            "--bin",
+            "frontdesk",
+        ])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(root)
+        .stderr(Stdio::inherit());
+    let output = command
+        .output()
+        .map_err(|error| format!("cannot run cargo: {error}"))?;
+    if !output.status.success() {
+        return Err("the server does not build".to_owned());
+    }
+    let lines = String::from_utf8_lossy(&output.stdout);
+    let messages = lines
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let binary = messages
+        .filter(|message| message["target"]["name"] == "frontdesk")
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .next_back();
+    binary.ok_or_else(|| "cargo names no binary of the server".to_owned())
+}
+
+impl Server {
+    /// Starts one and waits until it listens.
+    pub fn start(launch: &Launch) -> Result<Self, String> {
+        let secret = random_hex()?;
+        let name = format!("frontdesk-loadtest-{}-{}", std::process::id(), &secret[..8]);
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir(&directory)
+            .map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
+        let mut command = Command::new(&launch.binary);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(&directory)
+            .env("FRONTDESK_AUTH__JWT_SECRET", &secret)
+            .env("FRONTDESK_PROVISION__COMPANIES", format!("[\"{COMPANY}\"]"))
+            .env("FRONTDESK_LIMITS__CONNECTIONS_PER_ADDRESS", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let settings = [
+            ("FRONTDESK_STORAGE__ENGINE", &launch.engine),
+            ("FRONTDESK_STORAGE__DURABILITY", &launch.durability),
+        ];
+        for (name, value) in settings {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        let child = command.spawn();
+        let child = child.map_err(|error| {
+            drop(std::fs::remove_dir_all(&directory));
+            format!("cannot start {}: {error}", launch.binary.display())
+        })?;
+        let target = Target {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            pid: Some(child.id()),
+            tokens: Tokens::Secret(secret),
+        };
+        // From here on dropping it ends the process and removes the directory.
+        let mut server = Self {
+            child,
+            directory,
+            target,
+        };
+        server.target.address = server.address()?;
+        Ok(server)
+    }
+
+    /// Waits for the line with the address; everything the server prints later is read and dropped.
+    fn address(&mut self) -> Result<SocketAddr, String> {
+        let stdout = self
+            .child
+            .stdout
+            .take()
+            .expect("stdout is piped at the start");
+        let (sender, receiver) = mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+            let address = lines.find_map(|line| {
+                let (_, address) = line.split_once(LISTENING)?;
+                Some(address.trim_end_matches('/').trim().to_owned())
+            });
+            // The receiver may have given up: then nobody needs the address.
+            drop(sender.send(address));
+            lines.for_each(drop);
+        });
+        let address = receiver.recv_timeout(Duration::from_secs(START_SECONDS_MAX));
+        let address = address.map_err(|_| "the server does not say where it listens")?;
+        let address = address.ok_or("the server ended before it listened")?;
+        address
+            .parse()
+            .map_err(|_| format!("the server listens on {address}, which is no address"))
+    }
+
+    fn stop(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let clock = Clock::start();
+        while clock.now_ns() < STOP_SECONDS_MAX * 1_000_000_000 {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            clock::sleep_thread(Duration::from_millis(20));
+        }
+        eprintln!("the server has not ended {STOP_SECONDS_MAX} s after SIGTERM and is killed");
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+        // What cannot be removed is in the temporary directory.
+        drop(std::fs::remove_dir_all(&self.directory));
+    }
+}
+
+fn random_hex() -> Result<String, String> {
+    let mut bytes = [0; 32];
+    let source = std::fs::File::open("/dev/urandom");
+    source
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .map_err(|error| format!("no randomness: {error}"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A program that prints some lines and then runs until SIGTERM.
+    fn program(name: &str, line: &str) -> Launch {
+        use std::os::unix::fs::PermissionsExt;
+        let file = format!("loadtest-{name}-{}", std::process::id());
+        let binary = std::env::temp_dir().join(file);
+        let script = format!("#!/bin/sh\necho starting\n{line}\nexec sleep 60\n");
+        std::fs::write(&binary, script).expect("the temporary directory takes a file");
+        let executable = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&binary, executable).expect("the file is ours");
+        Launch {
+            binary,
+            engine: Some("fjall".to_owned()),
+            durability: None,
+        }
+    }
+
+    #[test]
+    fn a_server_is_found_by_its_line_and_leaves_nothing() {
+        let line = "echo listening on http://127.0.0.1:4711/";
+        let launch = program("listens", line);
+        let server = Server::start(&launch).expect("it says where it listens");
+        let directory = server.directory.clone();
+        let stat = format!("/proc/{}", server.child.id());
+        assert_eq!(
+            server.target.address,
+            SocketAddr::from(([127, 0, 0, 1], 4711))
+        );
+        assert!(directory.is_dir() && Path::new(&stat).exists());
+        drop(server);
+        assert!(!directory.exists() && !Path::new(&stat).exists());
+        std::fs::remove_file(launch.binary).expect("the file is ours");
+    }
+
+    #[test]
+    fn a_server_that_ends_at_once_is_an_error() {
+        let launch = program("ends", "exit 1");
+        let error = Server::start(&launch).expect_err("it does not listen");
+        assert_eq!(error, "the server ended before it listened");
+        std::fs::remove_file(launch.binary).expect("the file is ours");
+    }
+}

@@ -1,0 +1,205 @@
+//! What every request and every connection of this node may use: the actors, the keys, the limits.
+//!
+//! Invariants: a [`Known`] exists only for a token that was verified and whose company is served
+//! here; whoever acts for a company holds one, or the principal taken from it.
+//! Never: holds a rule of the chat.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use dashmap::DashMap;
+use frontdesk_actors::{Command, DoorId, Node};
+use frontdesk_protocol::command::{CompanyCommand, Principal};
+use frontdesk_protocol::{ErrorCode, Rejection, Timestamp};
+use frontdesk_storage::EntityId;
+
+use crate::auth::{AuthError, Authenticator};
+use crate::config::{Config, Limits};
+use crate::telemetry::ServerMetrics;
+use crate::ws::{Bounds, Shared, Wheel};
+
+/// See the module's text.
+pub(crate) struct App {
+    pub(crate) node: Arc<Node>,
+    pub(crate) auth: Authenticator,
+    pub(crate) limits: Limits,
+    pub(crate) connect_timeout_ms: u64,
+    pub(crate) wheel: Arc<Wheel>,
+    pub(crate) metrics: ServerMetrics,
+    drain_ms: u64,
+    draining: AtomicBool,
+    connections: DashMap<u64, Weak<Shared>>,
+    next_connection: AtomicU64,
+    addresses: DashMap<IpAddr, u32>,
+}
+
+/// A verified token whose company is served here.
+pub(crate) struct Known {
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// A connection counted; dropping it counts it out.
+pub(crate) struct Counted {
+    app: Arc<App>,
+    number: u64,
+    address: IpAddr,
+}
+
+impl App {
+    pub(crate) fn new(node: Arc<Node>, config: &Config) -> Self {
+        Self {
+            node,
+            auth: Authenticator::new(&config.auth),
+            limits: config.limits.clone(),
+            connect_timeout_ms: config.auth.connect_timeout_ms,
+            wheel: Arc::new(Wheel::new()),
+            metrics: ServerMetrics::new(),
+            drain_ms: config.server.drain_ms,
+            draining: AtomicBool::new(false),
+            connections: DashMap::new(),
+            next_connection: AtomicU64::new(0),
+            addresses: DashMap::new(),
+        }
+    }
+
+    /// Who a token speaks for, completed with what the company knows of them.
+    pub(crate) async fn authenticate(self: &Arc<Self>, token: &str) -> Result<Known, Rejection> {
+        let now = self.node.clock().now();
+        let verified = self.auth.verify(token, now).map_err(|error: AuthError| {
+            self.metrics.refused_token();
+            Rejection::from(error)
+        })?;
+        let claimed = verified.principal();
+        let fault = |error: frontdesk_storage::Error| {
+            tracing::error!(%error, "people cannot be read");
+            Rejection::new(ErrorCode::Unavailable)
+        };
+        if !self
+            .node
+            .has_company(&claimed.company)
+            .await
+            .map_err(fault)?
+        {
+            self.metrics.refused_token();
+            return Err(Rejection::new(ErrorCode::UnknownCompany));
+        }
+        let stored = self
+            .node
+            .card(&claimed.company, &claimed.person)
+            .await
+            .map_err(fault)?;
+        let card = claimed
+            .card
+            .or(stored.as_ref().unwrap_or(&Default::default()));
+        let principal = Arc::new(Principal {
+            card,
+            ..Principal::clone(claimed)
+        });
+        if stored.as_ref() != Some(&principal.card) {
+            self.remember(&principal);
+        }
+        Ok(Known {
+            principal,
+            expires_at: verified.expires_at(),
+        })
+    }
+
+    /// Has the company know what the token says. Nobody waits for it: the next token says it again.
+    fn remember(&self, principal: &Arc<Principal>) {
+        let company = EntityId::company(principal.company.clone());
+        let (person, card) = (principal.person.clone(), principal.card.clone());
+        let command = Command::Company(CompanyCommand::KnowPerson { person, card });
+        let cid = frontdesk_actors::clock::fresh_cid();
+        self.node.submit(
+            company,
+            Arc::clone(principal),
+            command,
+            cid,
+            DoorId::NOBODY,
+            0,
+        );
+    }
+
+    /// Bounds of every outbox.
+    pub(crate) fn outbox_bounds(&self) -> Bounds {
+        Bounds {
+            soft_bytes: self.limits.outbox_soft_bytes,
+            hard_bytes: self.limits.outbox_hard_bytes,
+        }
+    }
+
+    /// Counts a connection in; `None` when its address has too many.
+    pub(crate) fn count_in(self: &Arc<Self>, address: IpAddr) -> Option<Counted> {
+        let count_max = self.limits.connections_per_address;
+        let mut count = self.addresses.entry(address).or_insert(0);
+        if count_max > 0 && *count >= count_max {
+            return None;
+        }
+        *count += 1;
+        drop(count);
+        let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
+        self.metrics.connections.increment(1.0);
+        Some(Counted {
+            app: Arc::clone(self),
+            number,
+            address,
+        })
+    }
+
+    /// Tells every connection to leave, each in its own place of the time there is.
+    pub(crate) fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        let window_ms = self.drain_window_ms();
+        let count = self.connections.len().max(1) as u64;
+        for (index, entry) in self.connections.iter().enumerate() {
+            if let Some(connection) = entry.value().upgrade() {
+                connection.drain(window_ms * index as u64 / count);
+            }
+        }
+    }
+
+    /// Whether the node is on its way out.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Connections open now.
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// When a client that was told to leave should come back, milliseconds.
+    pub(crate) fn retry_after_ms(&self) -> u64 {
+        self.drain_window_ms()
+    }
+
+    /// Half of the time is for leaving, the rest for what is under way.
+    fn drain_window_ms(&self) -> u64 {
+        self.drain_ms / 2
+    }
+}
+
+impl Counted {
+    /// Lets the drain find the connection.
+    pub(crate) fn announce(&self, shared: &Arc<Shared>) {
+        self.app
+            .connections
+            .insert(self.number, Arc::downgrade(shared));
+        if self.app.is_draining() {
+            shared.drain(0);
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.app.connections.remove(&self.number);
+        self.app.metrics.connections.decrement(1.0);
+        self.app.addresses.remove_if_mut(&self.address, |_, count| {
+            *count = count.saturating_sub(1);
+            *count == 0
+        });
+    }
+}

@@ -1,0 +1,121 @@
+//! Listening: sockets with a deep backlog, and an HTTP/1.1 task for each connection until it is
+//! answered or upgraded.
+//!
+//! Invariants: a burst of connects waits in the backlog instead of being retried by the kernel a
+//! second later; a client that does not finish its request head in time is dropped.
+//! Never: looks into a request.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tower::ServiceExt;
+
+/// Time for a request's head to arrive, milliseconds: a person's slowest network, not an attacker's
+/// patience.
+const HEAD_TIMEOUT_MS: u64 = 10_000;
+/// Buffer of one HTTP connection, bytes: a head with the longest token fits.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Pause after the process ran out of files, milliseconds.
+const NO_FILES_PAUSE_MS: u64 = 50;
+
+/// Starts a task that nobody awaits.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that spawns in this crate"
+)]
+pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(future)
+}
+
+/// Opens one listener.
+pub(crate) fn bind(address: SocketAddr, backlog_connections: u32) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog_connections)
+}
+
+/// Accepts until told to stop; requests under way are finished.
+pub(crate) async fn accept(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let http = Arc::new(http());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped(&mut stop) => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (http, router, stop) = (Arc::clone(&http), router.clone(), stop.clone());
+                spawn(serve(http, stream, peer, router, stop));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(Duration::from_millis(NO_FILES_PAUSE_MS)).await;
+            }
+        }
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    while !*stop.borrow_and_update() {
+        if stop.changed().await.is_err() {
+            return; // whoever could say stop is gone
+        }
+    }
+}
+
+fn http() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
+        .max_buf_size(HEAD_BYTES_MAX)
+        .half_close(false);
+    http
+}
+
+async fn serve(
+    http: Arc<http1::Builder>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    // A chat's frames are small and must not wait for each other.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let service = router.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        request
+    });
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let mut connection = std::pin::pin!(connection.with_upgrades());
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "http connection ended");
+    }
+}

@@ -1,0 +1,236 @@
+//! How a native connection begins and takes its places: token, `connect`, `join`, resume.
+//!
+//! Never: joins a room for someone whose token is not verified.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use frontdesk_actors::Joined as EdgeJoined;
+use frontdesk_protocol::codec::Codec;
+use frontdesk_protocol::limits::CONNECTION_ROOM_COUNT_MAX;
+use frontdesk_protocol::native::{
+    Answer, Connected, Done, FrameRef, Joined, Rejoined, RoomName, Since,
+};
+use frontdesk_protocol::{CloseCode, ErrorCode, Rejection};
+
+use super::{refuse, reply, wire_error};
+use crate::app::{App, Known};
+use crate::ws::Shared;
+use crate::ws::desk::{Continuation, Desk, Place, join};
+
+type Taken = Result<(Place, EdgeJoined), Rejection>;
+
+/// A token came with the upgrade.
+pub(crate) fn open(desk: &mut Desk, token: String) {
+    let app = Arc::clone(&desk.app);
+    desk.start(async move {
+        let known = app.authenticate(&token).await;
+        let go_on: Continuation = Box::new(move |desk| match known {
+            Ok(known) => become_known(desk, known),
+            Err(why) => close_unknown(desk, &why),
+        });
+        go_on
+    });
+}
+
+/// `connect`: proves who speaks unless the upgrade did, and resumes rooms.
+pub(super) fn connect(
+    codec: Codec,
+    desk: &mut Desk,
+    frame: Option<FrameRef>,
+    token: Option<String>,
+    resume: BTreeMap<RoomName, Since>,
+) {
+    if resume.len() > CONNECTION_ROOM_COUNT_MAX {
+        let why = format!("{} rooms, limit {CONNECTION_ROOM_COUNT_MAX}", resume.len());
+        return refuse(
+            codec,
+            desk,
+            frame,
+            Rejection::because(ErrorCode::TooManyRooms, why),
+        );
+    }
+    if token.is_none() && desk.principal().is_none() {
+        let code = ErrorCode::Unauthenticated;
+        return close_unknown(desk, &Rejection::new(code));
+    }
+    let (app, shared) = (Arc::clone(&desk.app), Arc::clone(&desk.shared));
+    desk.start(async move {
+        let known = match &token {
+            Some(token) => Some(app.authenticate(token).await),
+            None => None,
+        };
+        match known {
+            Some(Err(why)) => {
+                let go_on: Continuation = Box::new(move |desk| close_unknown(desk, &why));
+                go_on
+            }
+            known => {
+                let known = known.and_then(Result::ok);
+                let is_same = known.as_ref().is_none_or(|known| claim(&shared, known));
+                let taken = if is_same {
+                    resume_all(&app, &shared, resume).await
+                } else {
+                    vec![]
+                };
+                let go_on: Continuation = Box::new(move |desk| {
+                    if !is_same {
+                        return refuse_other_person(codec, desk, frame);
+                    }
+                    connected(codec, desk, frame, known, taken);
+                });
+                go_on
+            }
+        }
+    });
+}
+
+/// `refresh`: a newer token of the same person.
+pub(super) fn refresh(codec: Codec, desk: &mut Desk, frame: Option<FrameRef>, token: String) {
+    let app = Arc::clone(&desk.app);
+    desk.start(async move {
+        let known = app.authenticate(&token).await;
+        let go_on: Continuation = Box::new(move |desk| match known {
+            Ok(known) if claim(&desk.shared, &known) => {
+                desk.expires_at = Some(known.expires_at);
+                reply(codec, desk, frame, Answer::Done(Done {}));
+            }
+            Ok(_) => refuse_other_person(codec, desk, frame),
+            Err(why) => refuse(codec, desk, frame, why),
+        });
+        go_on
+    });
+}
+
+/// `join`.
+pub(super) fn join_room(
+    codec: Codec,
+    desk: &mut Desk,
+    frame: Option<FrameRef>,
+    room: RoomName,
+    since: Option<Since>,
+) {
+    if desk.rooms.len() >= CONNECTION_ROOM_COUNT_MAX && desk.room(room).is_none() {
+        let why = format!("limit {CONNECTION_ROOM_COUNT_MAX} rooms a connection");
+        return refuse(
+            codec,
+            desk,
+            frame,
+            Rejection::because(ErrorCode::TooManyRooms, why),
+        );
+    }
+    let (app, shared) = (Arc::clone(&desk.app), Arc::clone(&desk.shared));
+    desk.start(async move {
+        let taken = take(&app, &shared, room, since).await;
+        let go_on: Continuation = Box::new(move |desk| match taken {
+            Ok((place, joined)) => {
+                desk.take_place(place, &joined);
+                reply(codec, desk, frame, Answer::Joined(wire_joined(&joined)));
+            }
+            Err(why) => refuse(codec, desk, frame, why),
+        });
+        go_on
+    });
+}
+
+async fn resume_all(
+    app: &Arc<App>,
+    shared: &Arc<Shared>,
+    resume: BTreeMap<RoomName, Since>,
+) -> Vec<(RoomName, Taken)> {
+    let mut taken = Vec::with_capacity(resume.len());
+    for (room, since) in resume {
+        taken.push((room, take(app, shared, room, Some(since)).await));
+    }
+    taken
+}
+
+async fn take(app: &Arc<App>, shared: &Arc<Shared>, room: RoomName, since: Option<Since>) -> Taken {
+    let principal = shared.principal().map(Arc::clone);
+    let principal = principal.ok_or_else(|| Rejection::new(ErrorCode::Unauthenticated))?;
+    let found = app.node.find_room(&principal.company, room).await;
+    let entity = found.map_err(|error| {
+        tracing::error!(%error, "names cannot be read");
+        Rejection::new(ErrorCode::Unavailable)
+    })?;
+    let entity = entity.ok_or_else(|| Rejection::new(ErrorCode::UnknownRoom))?;
+    join(app, shared, &entity, since).await
+}
+
+fn connected(
+    codec: Codec,
+    desk: &mut Desk,
+    frame: Option<FrameRef>,
+    known: Option<Known>,
+    taken: Vec<(RoomName, Taken)>,
+) {
+    if let Some(known) = known {
+        desk.expires_at = Some(known.expires_at);
+    }
+    let Some(principal) = desk.principal() else {
+        return;
+    };
+    let mut rooms = BTreeMap::new();
+    for (name, taken) in taken {
+        let rejoined = match taken {
+            Ok((place, joined)) => {
+                desk.take_place(place, &joined);
+                Rejoined::Joined(wire_joined(&joined))
+            }
+            Err(why) => Rejoined::Refused {
+                error: wire_error(why),
+            },
+        };
+        rooms.insert(name.to_string(), rejoined);
+    }
+    let connected = Connected {
+        person: principal.person.clone(),
+        role: principal.role,
+        ping_ms: desk.app.limits.ping_ms,
+        expires_at: desk.expires_at,
+        rooms,
+    };
+    reply(codec, desk, frame, Answer::Connected(connected));
+}
+
+fn become_known(desk: &mut Desk, known: Known) {
+    if claim(&desk.shared, &known) {
+        desk.expires_at = Some(known.expires_at);
+    }
+}
+
+/// Whether the connection is, or now becomes, this person's.
+fn claim(shared: &Shared, known: &Known) -> bool {
+    shared.set_principal(Arc::clone(&known.principal))
+        || shared.principal().is_some_and(|current| {
+            current.company == known.principal.company && current.person == known.principal.person
+        })
+}
+
+fn refuse_other_person(codec: Codec, desk: &Desk, frame: Option<FrameRef>) {
+    let why = "the token is another person's: open another connection";
+    refuse(
+        codec,
+        desk,
+        frame,
+        Rejection::because(ErrorCode::Forbidden, why),
+    );
+}
+
+fn close_unknown(desk: &mut Desk, why: &Rejection) {
+    match why.code {
+        ErrorCode::Unavailable => desk.close(CloseCode::Internal, &why.message),
+        _ => desk.close(CloseCode::Unauthenticated, &why.message),
+    }
+}
+
+fn wire_joined(joined: &EdgeJoined) -> Joined {
+    Joined {
+        room: joined.context.room,
+        conversation_id: joined.context.conversation,
+        resume: joined.resume,
+        history_id: joined.history_id,
+        head: joined.head,
+        marks: joined.marks.clone(),
+    }
+}

@@ -1,0 +1,277 @@
+//! The composition root of a node: what is started in which order, and how it ends.
+//!
+//! Start: open the store (which syncs what it finds), start the actors (which go on with what they
+//! owe), make missing companies, bind, accept.
+//! Drain, on SIGTERM or SIGINT: stop accepting and turn `/readyz` red; tell every connection to
+//! leave, each in its own place of half the drain time; wait for them; put every entity to sleep;
+//! close the store with its clean mark.
+//!
+//! Never: holds a rule of the chat, or goes on after the store has failed.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use frontdesk_actors::clock::{Clock, SystemClock};
+use frontdesk_actors::{Node, NodeOptions};
+use frontdesk_storage::{Directory, Journal, OpenOptions, Store};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::config::{Config, Loaded};
+use crate::http::{self, ReadyProbe};
+use crate::listen::{self, spawn};
+use crate::telemetry::Metrics;
+use crate::ws::{Wheel, speaker, upgrade};
+
+/// Threads that read the store for those who await: reads are short and the disk is one.
+const BLOCKING_THREAD_COUNT: usize = 8;
+/// Pause between looks whether every connection has left, milliseconds.
+const LEAVE_LOOK_MS: u64 = 20;
+/// Pause between cleanings of the metrics' histograms, milliseconds.
+const UPKEEP_MS: u64 = 5_000;
+
+/// Why a node did not start or end as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store.
+    #[error(transparent)]
+    Storage(#[from] frontdesk_storage::Error),
+    /// The actors.
+    #[error(transparent)]
+    Actors(#[from] frontdesk_actors::node::StartError),
+    /// A listener.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Anything else of the operating system.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The settings do not make a node.
+    #[error("{0}")]
+    Settings(String),
+    /// The demo could not be set up.
+    #[error("demo: {0}")]
+    Demo(String),
+    /// Something was still under way at the end of the drain time.
+    #[error("stopped with work under way after {0} ms; it is finished at the next start")]
+    DrainTimeout(u64),
+}
+
+/// A node that serves.
+pub struct Running {
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
+    pub(crate) app: Arc<App>,
+    store: Arc<Store>,
+    stop: watch::Sender<bool>,
+    drain_ms: u64,
+}
+
+/// Serves until it is told to stop. `demo` prints links to open.
+pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
+    raise_file_limit();
+    if demo {
+        crate::demo::prepare(&mut loaded.config);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREAD_COUNT)
+        .build()
+        .map_err(|source| Error::Io {
+            what: "cannot start the runtime",
+            source,
+        })?;
+    runtime.block_on(async {
+        let store = open_store(&loaded.config)?;
+        let running = start_on(&loaded.config, store).await?;
+        for address in &running.addresses {
+            say(&format!("listening on http://{address}"))?;
+        }
+        if demo {
+            crate::demo::open(&running, &loaded.config).await?;
+        }
+        told_to_stop().await?;
+        tracing::info!("draining");
+        running.drain().await
+    })
+}
+
+/// Opens the store of the settings. A failed write or sync ends the process: going on would lie.
+pub fn open_store(config: &Config) -> Result<Arc<Store>, Error> {
+    let options = OpenOptions {
+        path: config.storage.path.clone(),
+        engine: config.storage.engine,
+        durability: config.storage.durability,
+        cache_bytes: config.storage.cache_bytes,
+        clock: Arc::new(|| SystemClock::default().now()),
+        fatal: Arc::new(|why| {
+            eprintln!("frontdesk: {why}");
+            std::process::exit(1);
+        }),
+    };
+    Ok(frontdesk_storage::open(&options)?)
+}
+
+/// Starts a node on a store that is open.
+pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Error> {
+    if config.auth.jwt_secret.is_none() && config.auth.keys.is_empty() {
+        let why = "no key to check tokens with: set auth.jwt_secret or FRONTDESK_AUTH__JWT_SECRET";
+        return Err(Error::Settings(why.to_owned()));
+    }
+    let node = Node::start(NodeOptions {
+        journal: Arc::clone(&store) as Arc<dyn Journal>,
+        directory: Arc::clone(&store) as Arc<dyn Directory>,
+        clock: Arc::new(SystemClock::default()),
+        dialects: speaker::dialects(),
+        limits: actor_limits(config),
+        bus_serialize: config.bus.serialize,
+    })
+    .await?;
+    for company in &config.provision.companies {
+        if store.create_company(company)? {
+            tracing::info!(%company, "company made");
+        }
+    }
+    let app = Arc::new(App::new(node, config));
+    spawn(Wheel::run(Arc::downgrade(&app.wheel)));
+    let (stop, stopped) = watch::channel(false);
+    spawn(upkeep(stopped.clone()));
+    let router = router(&app, config);
+    let mut addresses = Vec::new();
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    for address in &config.server.listen {
+        let listener = listen::bind(*address, config.server.backlog_connections)
+            .and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (bound, listener) = listener.map_err(|source| Error::Listen {
+            address: *address,
+            source,
+        })?;
+        addresses.push(bound);
+        listeners.push(listener);
+    }
+    for listener in listeners {
+        spawn(listen::accept(listener, router.clone(), stopped.clone()));
+    }
+    Ok(Running {
+        addresses,
+        app,
+        store,
+        stop,
+        drain_ms: config.server.drain_ms,
+    })
+}
+
+impl Running {
+    /// Stops as written in the module's text.
+    pub async fn drain(self) -> Result<(), Error> {
+        // Without a receiver nothing listens any more, which is what is wanted.
+        let _ = self.stop.send(true);
+        self.app.begin_drain();
+        let limit = Duration::from_millis(self.drain_ms);
+        let everyone_left = async {
+            while self.app.connection_count() > 0 {
+                tokio::time::sleep(Duration::from_millis(LEAVE_LOOK_MS)).await;
+            }
+        };
+        let all_left = tokio::time::timeout(limit, everyone_left).await.is_ok();
+        let all_asleep = self.app.node.drain(limit).await;
+        self.store.close()?;
+        match all_left && all_asleep {
+            true => Ok(()),
+            false => Err(Error::DrainTimeout(self.drain_ms)),
+        }
+    }
+
+    /// The actors, for tests that look at what runs.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.app.node
+    }
+}
+
+fn router(app: &Arc<App>, config: &Config) -> axum::Router {
+    let probed = Arc::clone(app);
+    let ready = ReadyProbe::new(move || {
+        let app = Arc::clone(&probed);
+        async move {
+            match app.is_draining() {
+                true => Err("draining".to_owned()),
+                false => app.node.probe().await,
+            }
+        }
+    });
+    let routes = http::rooms::routes(Arc::clone(app)).merge(upgrade::routes(Arc::clone(app)));
+    http::router(routes, ready, &config.limits)
+}
+
+fn actor_limits(config: &Config) -> frontdesk_actors::Limits {
+    frontdesk_actors::Limits {
+        entity_waiting_bytes: config.limits.room_waiting_bytes,
+        entity_idle_ms: config.limits.room_idle_ms,
+        ..frontdesk_actors::Limits::default()
+    }
+}
+
+async fn upkeep(mut stop: watch::Receiver<bool>) {
+    let mut interval = tokio::time::interval(Duration::from_millis(UPKEEP_MS));
+    while !*stop.borrow_and_update() {
+        tokio::select! {
+            _ = interval.tick() => Metrics::of_program().run_upkeep(),
+            changed = stop.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+async fn told_to_stop() -> Result<(), Error> {
+    let listen_for = |kind| {
+        signal(kind).map_err(|source| Error::Io {
+            what: "cannot listen for signals",
+            source,
+        })
+    };
+    let (mut terminate, mut interrupt) = (
+        listen_for(SignalKind::terminate())?,
+        listen_for(SignalKind::interrupt())?,
+    );
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Each connection is a file: as many as the system allows.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Prints one line for whoever started the program, at once even into a pipe.
+pub(crate) fn say(line: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|source| Error::Io {
+            what: "cannot print",
+            source,
+        })
+}

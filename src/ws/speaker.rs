@@ -1,0 +1,109 @@
+//! Who speaks with a client: native in either codec, or a profile. A connection holds one for its
+//! whole life; it is a word, not an object, so an idle connection pays nothing for it.
+//!
+//! Never: reads or writes the socket; it works on the connection's desk.
+
+use bytes::Bytes;
+use frontdesk_actors::{Dialect, DialectId, Outcome};
+use frontdesk_protocol::RoomId;
+use frontdesk_protocol::codec::Codec;
+use frontdesk_protocol::limits::CLIENT_MESSAGE_BYTES_MAX;
+use frontdesk_protocol::websocket::{Opcode, server_frame};
+
+use super::desk::{Desk, Waiting};
+use crate::native;
+use crate::profiles::direct;
+
+/// See the module's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    /// Native v1.
+    Native(Codec),
+    /// Two-party chat of the `direct` profile.
+    Direct,
+}
+
+/// The encoders of events, in the order of [`Speaker::dialect`].
+pub(crate) fn dialects() -> Vec<Box<dyn Dialect>> {
+    vec![
+        Box::new(native::NativeDialect(Codec::Json)),
+        Box::new(native::NativeDialect(Codec::Msgpack)),
+        Box::new(direct::DirectDialect),
+    ]
+}
+
+impl Speaker {
+    /// Index of its encoder in [`dialects`].
+    pub(crate) fn dialect(self) -> DialectId {
+        match self {
+            Speaker::Native(Codec::Json) => DialectId(0),
+            Speaker::Native(Codec::Msgpack) => DialectId(1),
+            Speaker::Direct => DialectId(2),
+        }
+    }
+
+    /// Largest message it reads, bytes.
+    pub(crate) fn message_bytes_max(self) -> u32 {
+        CLIENT_MESSAGE_BYTES_MAX as u32
+    }
+
+    /// Whether an empty message is a ping or pong; browsers cannot see control frames.
+    pub(crate) fn has_empty_pings(self) -> bool {
+        matches!(self, Speaker::Native(_))
+    }
+
+    /// A ping.
+    pub(crate) fn ping(self) -> Bytes {
+        match self {
+            Speaker::Native(Codec::Json) => server_frame(Opcode::Text, &[]),
+            Speaker::Native(Codec::Msgpack) => server_frame(Opcode::Binary, &[]),
+            // These clients parse every message as JSON: an empty one would throw.
+            Speaker::Direct => server_frame(Opcode::Ping, &[]),
+        }
+    }
+
+    /// A message came.
+    pub(crate) fn message(self, desk: &mut Desk, is_text: bool, payload: &[u8]) {
+        match self {
+            Speaker::Native(codec) => native::message(codec, desk, is_text, payload),
+            Speaker::Direct => direct::message(desk, is_text, payload),
+        }
+    }
+
+    /// A message came that is too large to be read; the connection goes on.
+    pub(crate) fn oversize(self, desk: &mut Desk, announced_bytes: u64) {
+        match self {
+            Speaker::Native(codec) => native::oversize(codec, desk, announced_bytes),
+            Speaker::Direct => direct::oversize(desk, announced_bytes),
+        }
+    }
+
+    /// A command has an outcome.
+    pub(crate) fn answered(self, desk: &mut Desk, waiting: Waiting, outcome: Outcome) {
+        match self {
+            Speaker::Native(codec) => native::answered(codec, desk, waiting, outcome),
+            Speaker::Direct => direct::answered(desk, outcome),
+        }
+    }
+
+    /// The connection fell behind in these rooms.
+    pub(crate) fn lagged(self, desk: &mut Desk, rooms: Vec<RoomId>) {
+        if let Speaker::Native(codec) = self {
+            native::lagged(codec, desk, rooms);
+        }
+    }
+
+    /// The node drains.
+    pub(crate) fn draining(self, desk: &mut Desk, after_ms: u64) {
+        if let Speaker::Native(codec) = self {
+            native::draining(codec, desk, after_ms);
+        }
+    }
+
+    /// The token has ended.
+    pub(crate) fn expired(self, desk: &mut Desk) {
+        if let Speaker::Native(codec) = self {
+            native::expired(codec, desk);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The upgrade: from an HTTP request to a bare TCP stream with a connection on it.
+//!
+//! Invariants: a request that is a WebSocket handshake is always accepted, and refused afterwards
+//! with a close code: before that a browser shows nothing but 1006. No HTTP buffer outlives the
+//! upgrade.
+//! Never: logs a token.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use frontdesk_protocol::codec::Codec;
+use frontdesk_protocol::limits::TOKEN_BYTES_MAX;
+use frontdesk_protocol::{CloseCode, ErrorCode};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::connection::Connection;
+use super::desk::Desk;
+use super::speaker::Speaker;
+use crate::app::App;
+use crate::auth;
+use crate::http::ApiError;
+use crate::listen::spawn;
+use crate::{native, profiles};
+
+/// The routes of sockets. Each is there with and without its trailing slash.
+pub(crate) fn routes(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/ws", get(native_socket))
+        .route("/v1/ws/", get(native_socket))
+        .route("/ws/chat/{conversation}", get(direct_socket))
+        .route("/ws/chat/{conversation}/", get(direct_socket))
+        .with_state(app)
+}
+
+async fn native_socket(
+    State(app): State<Arc<App>>,
+    peer: Option<Extension<SocketAddr>>,
+    request: Request,
+) -> Response {
+    let offered = header_text(request.headers(), header::SEC_WEBSOCKET_PROTOCOL);
+    let codec = offered
+        .split(',')
+        .find_map(|name| Codec::from_subprotocol(name.trim()));
+    let token = token_of(&request);
+    let speaker = Speaker::Native(codec.unwrap_or(Codec::Json));
+    let chosen = codec.map(Codec::subprotocol);
+    accept(app, peer, request, speaker, chosen, move |desk| {
+        if let Some(token) = token {
+            native::open(desk, token);
+        }
+    })
+}
+
+async fn direct_socket(
+    State(app): State<Arc<App>>,
+    Path(conversation): Path<String>,
+    peer: Option<Extension<SocketAddr>>,
+    request: Request,
+) -> Response {
+    let token = token_of(&request);
+    accept(app, peer, request, Speaker::Direct, None, move |desk| {
+        profiles::direct::open(desk, &conversation, token);
+    })
+}
+
+fn accept(
+    app: Arc<App>,
+    peer: Option<Extension<SocketAddr>>,
+    mut request: Request,
+    speaker: Speaker,
+    subprotocol: Option<&'static str>,
+    begin: impl FnOnce(&mut Desk) + Send + 'static,
+) -> Response {
+    let address = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Extension(peer)| peer.ip());
+    // Taken first: the handshake below would wrap it in a reader with a buffer of its own.
+    let upgraded = request.extensions_mut().remove::<OnUpgrade>();
+    let handshake = fastwebsockets::upgrade::upgrade(&mut request);
+    let (Some(upgraded), Ok((response, _))) = (upgraded, handshake) else {
+        return not_a_handshake();
+    };
+    spawn(serve(app, upgraded, address, speaker, begin));
+    let mut response = response.map(|_| Body::empty());
+    if let Some(name) = subprotocol {
+        let name = HeaderValue::from_static(name);
+        response
+            .headers_mut()
+            .insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+    }
+    response
+}
+
+async fn serve(
+    app: Arc<App>,
+    upgraded: OnUpgrade,
+    address: IpAddr,
+    speaker: Speaker,
+    begin: impl FnOnce(&mut Desk),
+) {
+    let Ok(upgraded) = upgraded.await else { return };
+    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+        return;
+    };
+    let stream = parts.io.into_inner();
+    let counted = app.count_in(address);
+    let is_refused = counted.is_none();
+    let connection = Connection::new(Arc::clone(&app), stream, &parts.read_buf, speaker, |desk| {
+        if is_refused {
+            let code = CloseCode::RateLimited;
+            desk.close(code, "too many connections from this address");
+        } else {
+            begin(desk);
+        }
+    });
+    drop(parts.read_buf);
+    if let Some(counted) = &counted {
+        counted.announce(connection.shared());
+    }
+    // Boxed here, so that the frames of the upgrade are gone while the connection lives.
+    spawn(async move {
+        connection.run().await;
+        drop(counted);
+    });
+}
+
+fn not_a_handshake() -> Response {
+    let why = "this path is a websocket: send an upgrade request";
+    let mut response = ApiError::because(ErrorCode::BadField, why).into_response();
+    *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    response
+}
+
+/// The token of a handshake, wherever it stands.
+fn token_of(request: &Request) -> Option<String> {
+    let headers = request.headers();
+    let offered = header_text(headers, header::SEC_WEBSOCKET_PROTOCOL);
+    let bearer = header_text(headers, header::AUTHORIZATION);
+    let query = request.uri().query().unwrap_or_default();
+    let token = auth::from_subprotocols(offered)
+        .or_else(|| auth::from_authorization(bearer))
+        .or_else(|| auth::from_query(query))?;
+    // One byte more than allowed is enough to be refused as too long.
+    Some(token.get(..TOKEN_BYTES_MAX + 1).unwrap_or(token).to_owned())
+}
+
+fn header_text(headers: &HeaderMap, name: header::HeaderName) -> &str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}

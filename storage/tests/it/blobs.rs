@@ -1,0 +1,111 @@
+//! What a place for blobs promises, on a folder and in memory.
+
+use bytes::Bytes;
+use frontdesk_storage::{BlobKey, Blobs, Durability, Error, ObjectBlobs, PutKind};
+
+use crate::support::company;
+
+fn key(company_name: &str, name: &str) -> BlobKey {
+    BlobKey::new(company(company_name), name).expect("a blob's name")
+}
+
+fn on_every_store<Fut: Future<Output = ()>>(fact: impl Fn(Box<dyn Blobs>) -> Fut) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    for durability in [Durability::Fsync, Durability::Buffered] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let blobs = ObjectBlobs::in_folder(&folder.path().join("blobs"), durability);
+        runtime.block_on(fact(Box::new(blobs.expect("a store"))));
+    }
+    runtime.block_on(fact(Box::new(ObjectBlobs::in_memory())));
+}
+
+#[test]
+fn a_blob_comes_back_whole_and_in_ranges() {
+    on_every_store(|blobs| async move {
+        let one = key("A", "one");
+        assert_eq!(blobs.get(&one, None).await.expect("reads"), None);
+        assert_eq!(blobs.get(&one, Some(0..1)).await.expect("reads"), None);
+        let bytes: Bytes = (0..100_000u32).map(|i| i as u8).collect();
+        assert!(
+            blobs
+                .put(&one, bytes.clone(), PutKind::Create)
+                .await
+                .expect("stored")
+        );
+        assert_eq!(
+            blobs.get(&one, None).await.expect("reads"),
+            Some(bytes.clone())
+        );
+        for range in [0..1u64, 500..70_000, 99_999..100_000, 99_990..200_000] {
+            let cut = range.start as usize..(range.end as usize).min(bytes.len());
+            let found = blobs.get(&one, Some(range)).await.expect("reads");
+            assert_eq!(found, Some(bytes.slice(cut)));
+        }
+        for outside in [100_000..100_001u64, 5..5] {
+            let found = blobs.get(&one, Some(outside)).await;
+            assert!(matches!(found, Err(Error::Refused(_))), "{found:?}");
+        }
+        let meta = blobs.head(&one).await.expect("reads").expect("is there");
+        assert_eq!((meta.key, meta.bytes), (one, 100_000));
+    });
+}
+
+#[test]
+fn creating_never_replaces_and_replacing_does() {
+    on_every_store(|blobs| async move {
+        let one = key("A", "one");
+        let put =
+            |text: &'static str, kind| blobs.put(&one, Bytes::from_static(text.as_bytes()), kind);
+        assert!(put("first", PutKind::Create).await.expect("stored"));
+        assert!(!put("second", PutKind::Create).await.expect("refused"));
+        assert_eq!(
+            &blobs.get(&one, None).await.expect("reads").expect("there")[..],
+            b"first"
+        );
+        assert!(put("third", PutKind::Replace).await.expect("stored"));
+        assert_eq!(
+            &blobs.get(&one, None).await.expect("reads").expect("there")[..],
+            b"third"
+        );
+    });
+}
+
+#[test]
+fn a_deleted_blob_is_gone() {
+    on_every_store(|blobs| async move {
+        let one = key("A", "one");
+        assert!(!blobs.delete(&one).await.expect("nothing there"));
+        blobs
+            .put(&one, Bytes::new(), PutKind::Create)
+            .await
+            .expect("stored");
+        assert!(blobs.delete(&one).await.expect("deleted"));
+        assert_eq!(blobs.head(&one).await.expect("reads"), None);
+        assert!(
+            blobs
+                .put(&one, Bytes::new(), PutKind::Create)
+                .await
+                .expect("stored again")
+        );
+    });
+}
+
+#[test]
+fn a_list_names_one_companys_blobs_in_order() {
+    on_every_store(|blobs| async move {
+        for (owner, name) in [("A", "b"), ("A", "a.png"), ("AA", "c"), ("B", "d")] {
+            let bytes = Bytes::from_static(b"xyz");
+            blobs
+                .put(&key(owner, name), bytes, PutKind::Create)
+                .await
+                .expect("stored");
+        }
+        let listed = blobs.list(&company("A")).await.expect("lists");
+        let names: Vec<_> = listed.iter().map(|meta| meta.key.name()).collect();
+        assert_eq!(names, ["a.png", "b"]);
+        assert!(listed.iter().all(|meta| meta.bytes == 3));
+        assert_eq!(blobs.list(&company("C")).await.expect("lists"), vec![]);
+    });
+}
