@@ -438,7 +438,8 @@ impl<R: Rules> EntityActor<R> {
     }
 
     fn put_snapshot(&self, state: &mut EntityState<R>) {
-        let snapshot = encode_snapshot(&state.rules, &state.cids, state.tail);
+        let now = self.node.clock.now();
+        let snapshot = encode_snapshot(&state.rules, &state.cids, state.tail, now);
         self.node.journal.put_snapshot(&self.slot.entity, snapshot);
         state.snapshot_pos = state.tail.pos;
     }

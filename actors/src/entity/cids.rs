@@ -112,13 +112,15 @@ impl CidWindows {
         }
     }
 
-    /// The floors as they are when every window is forgotten: what a snapshot keeps.
-    pub(crate) fn floors(&self) -> BTreeMap<PersonId, Timestamp> {
+    /// The floors as they are when every window is forgotten: what a snapshot keeps. A floor older
+    /// than commands are remembered is not needed: what lies below it has expired.
+    pub(crate) fn floors(&self, now: Timestamp) -> BTreeMap<PersonId, Timestamp> {
         let mut floors = self.floors.clone();
         for (person, window) in &self.people {
             let newest = window.order.iter().map(floor_of).max().unwrap_or_default();
             floors.insert(person.clone(), window.floor.max(newest));
         }
+        floors.retain(|_, floor| floor.0.saturating_add(CID_KEPT_MS) >= now.0);
         floors
     }
 }
@@ -190,17 +192,26 @@ mod tests {
         let mut windows = CidWindows::default();
         windows.remember(&ann(), cid(500, 1), remembered(1));
         windows.remember(&ann(), cid(300, 1), remembered(2));
-        let woken = CidWindows::with_floors(windows.floors());
+        let woken = CidWindows::with_floors(windows.floors(Timestamp(1)));
         assert_eq!(woken.known(&ann(), &cid(300, 1)), Known::LookUp);
         assert_eq!(woken.known(&ann(), &cid(500, 1)), Known::LookUp);
         assert_eq!(woken.known(&ann(), &cid(501, 1)), Known::New);
     }
 
     #[test]
+    fn a_floor_is_kept_for_as_long_as_cids_are_remembered() {
+        let mut windows = CidWindows::default();
+        windows.remember(&ann(), cid(1_000, 1), remembered(1));
+        let last = Timestamp(1_000 + CID_KEPT_MS);
+        assert!(windows.floors(last).contains_key(&ann()));
+        assert!(windows.floors(last.next()).is_empty());
+    }
+
+    #[test]
     fn forgetting_a_cid_without_a_time_makes_every_later_one_a_look_up() {
         let mut windows = CidWindows::default();
         windows.remember(&ann(), Cid::from_digest([9; 16]), remembered(1));
-        let woken = CidWindows::with_floors(windows.floors());
+        let woken = CidWindows::with_floors(windows.floors(Timestamp(1)));
         assert_eq!(
             woken.known(&ann(), &cid(u64::from(u32::MAX), 1)),
             Known::LookUp

@@ -110,7 +110,12 @@ where
 }
 
 /// Makes a snapshot of a state at a durable position.
-pub(crate) fn encode_snapshot<R: Rules>(rules: &R, cids: &CidWindows, at: Tail) -> Snapshot {
+pub(crate) fn encode_snapshot<R: Rules>(
+    rules: &R,
+    cids: &CidWindows,
+    at: Tail,
+    now: Timestamp,
+) -> Snapshot {
     #[derive(Serialize)]
     struct Borrowed<'a, R> {
         rules: &'a R,
@@ -118,7 +123,7 @@ pub(crate) fn encode_snapshot<R: Rules>(rules: &R, cids: &CidWindows, at: Tail) 
     }
     let body = Borrowed {
         rules,
-        cid_floors: cids.floors(),
+        cid_floors: cids.floors(now),
     };
     let payload = rmp_serde::to_vec_named(&body).expect("a state always encodes");
     Snapshot {
