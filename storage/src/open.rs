@@ -7,7 +7,7 @@
 //! 2. The boot is counted and everything found is synced before the store serves.
 //! 3. A folder keeps its engine; another one is refused, never started beside it.
 //!
-//! Never: repairs, converts or deletes.
+//! Never: converts, or takes away what was acknowledged. An engine may cut off its journal's torn end.
 
 use std::fs::{File, OpenOptions as FileOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
