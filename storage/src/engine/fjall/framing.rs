@@ -4,8 +4,8 @@
 //! little-endian:
 //!
 //! - start: `1`, count of items (u32), seqno (u64);
-//! - item: `2`, value type (u8), compression (u8, always 0), keyspace (u64), length of the key (u16),
-//!   length of the value (u32) and the same once more as stored, key, value;
+//! - item: `2`, value type (u8), compression (u8, always 0), keyspace (u64), length of the key
+//!   (u16), length of the value (u32) and the same once more as stored, key, value;
 //! - clear: `4`, keyspace (u64); counts as an item;
 //! - end: `3`, xxh3 of all items' bytes (u64), `FJL` and the format's number.
 //!
