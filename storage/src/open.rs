@@ -7,7 +7,8 @@
 //! 2. The boot is counted and everything found is synced before the store serves.
 //! 3. A folder keeps its engine; another one is refused, never started beside it.
 //!
-//! Never: repairs, converts or deletes.
+//! Never: converts, or takes away what was acknowledged. An engine may cut off its journal's torn
+//! end.
 
 use std::fs::{File, OpenOptions as FileOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -94,9 +95,10 @@ pub fn open(options: &OpenOptions) -> Result<Arc<Store>> {
 
 /// Opens the engine's files in the store's folder.
 ///
-/// Neither engine survives a crash while it makes its files: fjall refuses to go on from half of them
-/// (a plain kill is enough), sled never syncs its `conf`. So a mark stands beside the folder until all
-/// of it is on disk, and a folder that still has the mark, which never served, is made anew.
+/// Neither engine survives a crash while it makes its files: fjall refuses to go on from half of
+/// them (a plain kill is enough), sled never syncs its `conf`. So a mark stands beside the folder
+/// until all of it is on disk, and a folder that still has the mark, which never served, is made
+/// anew.
 pub(crate) fn open_engine(
     path: &Path,
     kind: EngineKind,

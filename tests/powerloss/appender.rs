@@ -64,7 +64,11 @@ fn options() -> OpenOptions {
     OpenOptions {
         path: PathBuf::from(env::var("POWERLOSS_DIR").unwrap()).join("store"),
         engine,
-        durability: Durability::Fsync,
+        durability: match env::var("STORE_DURABILITY").as_deref() {
+            Ok("buffered") => Durability::Buffered,
+            Ok(other) if other != "fsync" => panic!("no durability `{other}`"),
+            _ => Durability::Fsync,
+        },
         cache_bytes: CACHE_BYTES_DEFAULT,
         clock: Arc::new(|| NOW),
         fatal: Arc::new(|why| say(&format!("broken: fatal: {why}"))),

@@ -27,6 +27,7 @@ const OURS_IN_TESTS: &[(&str, &str)] = &[(SERVER, LOADTEST)];
 const OWNED: &[(&str, &[&str])] = &[
     ("sled", &[STORAGE]),
     ("fjall", &[STORAGE]),
+    ("xxhash-rust", &[STORAGE]),
     ("object_store", &[STORAGE]),
     ("ractor", &[ACTORS]),
     ("axum", &[SERVER]),

@@ -3,13 +3,23 @@
 //! A commit is written to fjall's journal and, if asked, synced before its rows become readable, so
 //! nothing needs to be hidden meanwhile.
 //!
+//! Invariant: each batch is synced before the next is written, unless the mark that batches pile up
+//! unsynced is on disk. What a power loss may do to the journal follows from it: see [`repair`].
+//!
 //! Never: leaves a commit that was to be handed over in fjall's own buffer.
 
+mod framing;
+mod repair;
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
+use crate::engine::fjall::repair::UNSYNCED;
 use crate::engine::{Batch, Engine, Lasting, Visitor};
 use crate::files;
 use crate::journal::{Error, Result};
@@ -30,6 +40,8 @@ pub(crate) struct FjallEngine {
     db: Database,
     rows: Keyspace,
     path: PathBuf,
+    /// The mark that batches pile up unsynced stands.
+    piles_up: AtomicBool,
 }
 
 impl From<fjall::Error> for Error {
@@ -40,6 +52,7 @@ impl From<fjall::Error> for Error {
 
 impl FjallEngine {
     pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self> {
+        repair::repair(path)?;
         let db = Database::builder(path)
             .cache_size(cache_bytes)
             .max_journaling_size(JOURNALS_BYTES_MAX)
@@ -48,11 +61,34 @@ impl FjallEngine {
         let rows = db.keyspace("rows", || {
             KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES_MAX)
         })?;
-        Ok(Self {
+        let engine = Self {
             db,
             rows,
             path: path.to_owned(),
-        })
+            piles_up: AtomicBool::new(false),
+        };
+        engine.end_the_pile()?;
+        Ok(engine)
+    }
+
+    /// Marks that from now on batches pile up unsynced, before the first does.
+    fn pile_up(&self) -> Result<()> {
+        if !self.piles_up.load(Ordering::Acquire) {
+            files::write_synced(&self.path.join(UNSYNCED))?;
+            self.piles_up.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Takes the mark away once everything found is on disk.
+    fn end_the_pile(&self) -> Result<()> {
+        let mark = self.path.join(UNSYNCED);
+        if !mark.exists() {
+            return Ok(());
+        }
+        self.sync()?;
+        std::fs::remove_file(mark).map_err(files::failed("remove the mark of unsynced batches"))?;
+        files::sync_folder(&self.path)
     }
 }
 
@@ -83,9 +119,12 @@ impl Engine for FjallEngine {
 
     fn commit(&self, batch: &Batch, lasting: Lasting) -> Result<()> {
         let persist = match lasting {
-            Lasting::Later => None,
-            Lasting::Handed => Some(PersistMode::Buffer),
-            Lasting::Synced => Some(PersistMode::SyncData),
+            Lasting::Later if self.piles_up.load(Ordering::Acquire) => None,
+            Lasting::Handed => {
+                self.pile_up()?;
+                Some(PersistMode::Buffer)
+            }
+            Lasting::Later | Lasting::Synced => Some(PersistMode::SyncData),
         };
         let mut writes = self.db.batch().durability(persist);
         for (key, value) in batch.writes() {
