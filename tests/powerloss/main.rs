@@ -11,7 +11,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod appender;
 mod child;
 mod library;
 mod loss;
 mod scenarios;
+mod store;

@@ -37,6 +37,7 @@ pub(crate) fn run(scenario: &str) {
         "grow" => grow(),
         "syncs" => syncs(),
         "threads" => threads(),
+        "store" => crate::appender::run(),
         other => panic!("no scenario `{other}`"),
     }
 }
