@@ -7,9 +7,9 @@
 //! - `library`: the library itself keeps and loses what it should.
 //! - `store`: both engines keep every acknowledged record, round after round.
 //!
-//! `POWERLOSS_ROUNDS=100` runs more rounds, `POWERLOSS_SEED` chooses others, `POWERLOSS_DIRS=strict`
-//! is stricter about names, `POWERLOSS_COUNT_REFUSALS=1` counts stores that do not open instead of
-//! failing at the first.
+//! `POWERLOSS_ROUNDS=100` runs more rounds, `POWERLOSS_SEED` chooses others,
+//! `POWERLOSS_DIRS=strict` is stricter about names, `POWERLOSS_COUNT_REFUSALS=1` counts stores that
+//! do not open instead of failing at the first.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
