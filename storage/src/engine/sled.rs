@@ -66,8 +66,8 @@ impl SledEngine {
     }
 }
 
-/// The store's own lock is held, so whoever has sled's is only about to let go of it: a child process
-/// that is being started, or sled's own threads after a close.
+/// The store's own lock is held, so whoever has sled's is only about to let go of it: a child
+/// process that is being started, or sled's own threads after a close.
 fn open_when_unlocked(path: &Path, cache_bytes: u64) -> Result<sled::Db> {
     let mut tries_left = LOCK_TRY_COUNT_MAX;
     loop {

@@ -367,7 +367,11 @@ fn run(kind: Kind, steps: Vec<Step>) {
 
 proptest! {
     // Few cases, because each opens and closes a store on the disk several times.
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 12,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn memory_does_what_the_model_does(steps in prop::collection::vec(steps(), 1..60)) {
