@@ -56,7 +56,10 @@ impl Powered {
             let mut starting = self.trial.settings.spawn();
             pause(Duration::from_millis(mixed(seed) % STARTING_MS_MAX));
             starting.kill();
-            self.loss.lose(mode, seed);
+            // It may have been killed before it wrote anything.
+            if self.trial.beside("store.undo/log").exists() {
+                self.loss.lose(mode, seed);
+            }
         }
         let mut server = self.trial.start().map_err(Fault::Start)?;
         let lived = self.live(&server, seed);

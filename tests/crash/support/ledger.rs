@@ -59,6 +59,13 @@ struct Account {
     seen: BTreeMap<u64, Line>,
 }
 
+/// What a history that is read from now on must hold of a room.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    acknowledged: HashMap<String, u64>,
+    seen: BTreeMap<u64, Line>,
+}
+
 #[derive(Debug, Default)]
 struct Book {
     rooms: BTreeMap<String, Account>,
@@ -147,8 +154,24 @@ impl Ledger {
         reached == member_count
     }
 
+    /// What is known of a room before its history is read.
+    pub(crate) fn known(&self, room: &str) -> Known {
+        let book = self.book();
+        let account = book.rooms.get(room);
+        account.map_or_else(Known::default, |account| Known {
+            acknowledged: account.acknowledged.clone(),
+            seen: account.seen.clone(),
+        })
+    }
+
     /// Compares a room's history with the accounts. `complete`: every message has to be there.
-    pub(crate) fn check(&self, room: &str, lines: &[Line], complete: bool) -> Result<(), String> {
+    pub(crate) fn check(
+        &self,
+        room: &str,
+        known: &Known,
+        lines: &[Line],
+        complete: bool,
+    ) -> Result<(), String> {
         let mut book = self.book();
         let account = book.rooms.entry(room.to_owned()).or_default();
         let mut numbers: HashMap<&str, u64> = HashMap::new();
@@ -170,7 +193,7 @@ impl Ledger {
                 return Err(format!("{room}: {line:?} is not number {number}"));
             }
         }
-        for (cid, seq) in &account.acknowledged {
+        for (cid, seq) in &known.acknowledged {
             let found = places.get(cid.as_str());
             if found != Some(seq) {
                 return Err(format!(
@@ -179,7 +202,7 @@ impl Ledger {
                 ));
             }
         }
-        for (seq, line) in &account.seen {
+        for (seq, line) in &known.seen {
             let found = lines.get(*seq as usize - 1);
             if found != Some(line) {
                 return Err(format!("{room}: {line:?} was seen, there is {found:?}"));

@@ -391,7 +391,11 @@ impl Member {
         let last = place.ahead.unwrap_or(place.seq);
         if line.seq != last + 1 {
             let (person, seq) = (&self.person, line.seq);
-            let fault = format!("{person}: {room}: {seq} was pushed after {last}");
+            let pages = self.pages.len();
+            let fault = format!(
+                "{person}: {room}: {seq} was pushed after {last}: {}, {:?}, {pages} pages",
+                place.seq, place.ahead
+            );
             return self.ledger.fault(fault);
         }
         match &mut place.ahead {

@@ -6,6 +6,7 @@ pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod member;
 pub(crate) mod server;
+pub(crate) mod talk;
 pub(crate) mod trial;
 
 use std::env;

@@ -221,7 +221,9 @@ impl Server {
 
     /// SIGTERM, its end, and what it said on standard error: nothing, if all went well.
     pub(crate) fn stop(mut self) -> Result<String, String> {
-        self.terminate();
+        if self.has_ended().is_none() {
+            self.terminate();
+        }
         let status = self.wait_for_end()?;
         let said = self.stderr.rest();
         match status.success() {

@@ -3,7 +3,7 @@
 //!
 //! Never: decides when a server dies; the tests do.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,9 +70,9 @@ impl Trial {
         }
     }
 
-    /// The folder around the store, for what stands beside it.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
+    /// A place beside the store.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Starts a server; the first one gets the rooms and the members.
@@ -132,14 +132,23 @@ impl Trial {
         self.ledger.faults()
     }
 
+    /// Waits until so many connections were made.
+    pub(crate) fn wait_for_connections(&self, count: u64) -> Result<(), String> {
+        wait_for("connections", LOAD_LIMIT, || {
+            (self.figures().connections >= count).then_some(())
+        })
+    }
+
     /// Compares all histories with the ledger. Answers whether each log kept its name.
     pub(crate) fn check(&mut self, server: &Server, complete: bool) -> Result<bool, String> {
         self.ledger.faults()?;
         let mut kept = true;
         for room in &mut self.rooms {
+            let known = self.ledger.known(&room.id);
             let history = self.asker.history(server.address(), &room.id);
             let history = self.runtime.block_on(history)?;
-            self.ledger.check(&room.id, &history.lines, complete)?;
+            self.ledger
+                .check(&room.id, &known, &history.lines, complete)?;
             kept &= room.history_id.is_empty() || room.history_id == history.history_id;
             room.history_id = history.history_id;
         }
