@@ -27,6 +27,8 @@ use crate::listen::{self, spawn};
 use crate::telemetry::Metrics;
 use crate::ws::{Wheel, speaker, upgrade};
 
+/// Threads that read the store for those who await: reads are short and the disk is one.
+const BLOCKING_THREAD_COUNT: usize = 8;
 /// Pause between looks whether every connection has left, milliseconds.
 const LEAVE_LOOK_MS: u64 = 20;
 /// Pause between cleanings of the metrics' histograms, milliseconds.
@@ -86,6 +88,7 @@ pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(BLOCKING_THREAD_COUNT)
         .build()
         .map_err(|source| Error::Io {
             what: "cannot start the runtime",

@@ -22,6 +22,30 @@ pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     folder.sync_all().map_err(failed("sync a folder"))
 }
 
+/// Makes an empty file that is on disk with its name.
+pub(crate) fn write_synced(path: &Path) -> Result<()> {
+    let file = File::create(path).map_err(failed("make a file"))?;
+    file.sync_all().map_err(failed("sync a file"))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Puts all files below a folder on disk, and all names. Files that vanish meanwhile need not be.
+pub(crate) fn sync_tree(path: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(path).map_err(failed("list a folder"))? {
+        let path = entry.map_err(failed("list a folder"))?.path();
+        if path.is_dir() {
+            sync_tree(&path)?;
+            continue;
+        }
+        match File::open(&path) {
+            Ok(file) => file.sync_all().map_err(failed("sync a file"))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("open a file to sync it")(error)),
+        }
+    }
+    sync_folder(path)
+}
+
 /// Bytes on disk below a folder. Files that vanish meanwhile count as nothing.
 pub(crate) fn tree_bytes(path: &Path) -> Result<u64> {
     use std::os::unix::fs::MetadataExt;

@@ -78,6 +78,9 @@ pub fn open(options: &OpenOptions) -> Result<Arc<Store>> {
     check_engine(&options.path, options.engine)?;
     let engine = open_engine(&options.path, options.engine, options.cache_bytes)?;
     files::sync_folder(&options.path)?;
+    if let Some(parent) = options.path.parent().filter(|parent| parent.is_dir()) {
+        files::sync_folder(parent)?;
+    }
     Store::start(Setup {
         engine,
         durability: options.durability,
@@ -90,17 +93,35 @@ pub fn open(options: &OpenOptions) -> Result<Arc<Store>> {
 }
 
 /// Opens the engine's files in the store's folder.
+///
+/// Neither engine survives a crash while it makes its files: fjall refuses to go on from half of them
+/// (a plain kill is enough), sled never syncs its `conf`. So a mark stands beside the folder until all
+/// of it is on disk, and a folder that still has the mark, which never served, is made anew.
 pub(crate) fn open_engine(
     path: &Path,
     kind: EngineKind,
     cache_bytes: u64,
 ) -> Result<Arc<dyn Engine>> {
     let folder = path.join(kind.as_str());
+    let mark = path.join(format!("{}.making", kind.as_str()));
+    let making = mark.exists() || !folder.exists();
+    if making {
+        files::write_synced(&mark)?;
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(files::failed("remove half an engine"))?;
+        }
+    }
     let engine: Arc<dyn Engine> = match kind {
         EngineKind::Sled => Arc::new(SledEngine::open(&folder, cache_bytes)?),
         EngineKind::Fjall => Arc::new(FjallEngine::open(&folder, cache_bytes)?),
     };
     files::sync_folder(&folder)?;
+    if making {
+        files::sync_tree(&folder)?;
+        files::sync_folder(path)?;
+        std::fs::remove_file(&mark).map_err(files::failed("remove the mark of making"))?;
+        files::sync_folder(path)?;
+    }
     Ok(engine)
 }
 

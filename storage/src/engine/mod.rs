@@ -91,6 +91,12 @@ pub(crate) trait Engine: Send + Sync + 'static {
     /// Puts everything committed so far on disk.
     fn sync(&self) -> Result<()>;
 
+    /// Whether a commit that is only handed to the operating system takes microseconds, so that it
+    /// may be done on any thread.
+    fn hands_over_quickly(&self) -> bool {
+        false
+    }
+
     /// Whether a commit can be read before it lasts; if so the store hides it meanwhile.
     fn shows_before_lasting(&self) -> bool;
 

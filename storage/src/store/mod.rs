@@ -22,7 +22,7 @@ mod read;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -36,7 +36,7 @@ use crate::metrics::JournalMetrics;
 use crate::open::FolderLock;
 use crate::schema::BootRecord;
 use crate::testing::Faults;
-use crate::writer::{Op, Writer};
+use crate::writer::{Line, Op, Writer};
 
 pub(crate) use journal::{cid_time, decode_pending, encode_cid, snapshot_header};
 pub(crate) use read::engine_tail;
@@ -160,7 +160,7 @@ pub(crate) struct Setup {
 
 /// A journal and a directory on one engine, with one writer thread.
 pub struct Store {
-    queue: Sender<Op>,
+    line: Arc<Line>,
     writer: Mutex<Option<JoinHandle<()>>>,
     shared: Arc<Shared>,
     /// Declared last, so that it is released after the engine is dropped.
@@ -188,14 +188,16 @@ impl Store {
             failure: OnceLock::new(),
             fatal: setup.fatal,
         });
-        let (queue, ops) = mpsc::channel();
-        let writer = Writer::new(shared.clone(), ops);
+        let is_quick =
+            shared.durability() == Durability::Buffered && shared.engine.hands_over_quickly();
+        let line = Arc::new(Line::new(Writer::new(shared.clone()), is_quick));
+        let worked = Arc::clone(&line);
         let thread = std::thread::Builder::new()
             .name("journal-writer".into())
-            .spawn(move || writer.run())
+            .spawn(move || worked.run())
             .map_err(crate::files::failed("start the writer's thread"))?;
         Ok(Arc::new(Store {
-            queue,
+            line,
             writer: Mutex::new(Some(thread)),
             shared,
             _lock: setup.lock,
@@ -232,8 +234,8 @@ impl Store {
     fn send(&self, op: Op) {
         self.shared.enter_queue(&op);
         // A closed queue gives the command back; dropping it answers it.
-        if let Err(refused) = self.queue.send(op) {
-            self.shared.leave_queue(&refused.0);
+        if let Err(refused) = self.line.enter(op) {
+            self.shared.leave_queue(&refused);
         }
     }
 
@@ -249,7 +251,9 @@ impl Store {
             .take();
         // An answer may drop the store's last handle on the writer's own thread.
         let own = std::thread::current().id();
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != own) {
+        if let Some(thread) =
+            thread.filter(|thread| thread.thread().id() != own && !Line::is_own_thread())
+        {
             // The writer catches its own panics and says so through `fail`.
             let _ = thread.join();
         }

@@ -1,6 +1,10 @@
-//! The one thread that writes: takes what has queued, commits it as one group, answers.
+//! The one writer: takes what has queued, commits it as one group, answers.
 //!
-//! Owns: the queue's far end, the epochs and ends of active entities, the sweep.
+//! It works on a thread of its own. Where a commit is only a hand-over to the operating system, the
+//! thread that asks works it off by itself if the writer is free: a change of threads would cost
+//! more than the commit. Either way one at a time writes, behind one lock, in the queue's order.
+//!
+//! Owns: the queue, the epochs and ends of active entities, the sweep.
 //!
 //! Invariants:
 //! 1. One batch and at most one sync a group; when idle a single append is a group, at once.
@@ -11,13 +15,13 @@
 
 mod answer;
 mod group;
+mod line;
 mod sweep;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
-use std::time::Duration;
+use std::sync::mpsc::SyncSender;
 
 use bytes::Bytes;
 use frontdesk_protocol::{CompanyId, Epoch, Pos};
@@ -30,14 +34,13 @@ use crate::store::{Active, Hidden, Shared, acknowledged};
 
 pub(crate) use answer::{Answer, FenceAnswer};
 use group::Group;
+pub(crate) use line::Line;
 use sweep::Sweep;
 
 /// Commands in one group: a page of latency at most, and a bound for the batch's memory.
 const GROUP_OPS_MAX: usize = 256;
 /// Bytes in one group; one command more may exceed it.
 const GROUP_BYTES_MAX: usize = 1024 * 1024;
-/// How long the idle writer sleeps before it looks for something to sweep.
-const IDLE_WAIT: Duration = Duration::from_secs(1);
 
 /// What the writer is asked to do.
 pub(crate) enum Op {
@@ -109,18 +112,18 @@ struct Owned {
     active: Arc<Active>,
 }
 
-/// The writer's thread.
+/// The writer's state.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
-    ops: Receiver<Op>,
     owned: HashMap<EntityId, Owned>,
     group: Group,
     sweep: Sweep,
     /// Marks the parts of one write; never repeats within a store.
     stamp: u64,
+    next: Next,
 }
 
-/// Whether the thread goes on.
+/// Whether the writer goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Go,
@@ -128,74 +131,47 @@ enum Next {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, ops: Receiver<Op>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let stamp = u64::from(shared.boot.boot_count) << 40;
         Self {
             shared,
-            ops,
             owned: HashMap::new(),
             group: Group::default(),
             sweep: Sweep::default(),
             stamp,
+            next: Next::Go,
         }
     }
 
-    /// Runs until the store is closed or dropped, or fails; then answers what is left.
-    pub(crate) fn run(mut self) {
-        let ran = catch_unwind(AssertUnwindSafe(|| self.work()));
-        if ran.is_err() {
+    /// Works off what has queued, a group at a time. False when it was the last time.
+    fn work(&mut self, line: &Line) -> bool {
+        let worked = catch_unwind(AssertUnwindSafe(|| {
+            while self.goes_on() {
+                let Some(first) = line.next() else { return };
+                self.next = self.take(first);
+                while self.goes_on() && !self.group.is_full() {
+                    let Some(op) = line.next() else { break };
+                    self.next = self.take(op);
+                }
+                self.commit_group();
+            }
+        }));
+        if worked.is_err() {
             self.shared.fail("the journal's writer panicked");
+        }
+        if self.goes_on() {
+            return true;
         }
         // Dropping a command answers it: first the group that broke, then the queue.
         self.group = Group::default();
-        if self.shared.failure().is_some() {
-            while let Ok(op) = self.ops.recv() {
-                self.shared.leave_queue(&op);
-                if matches!(op, Op::Stop | Op::Close { .. }) {
-                    break;
-                }
-            }
-        }
-        while let Ok(op) = self.ops.try_recv() {
+        for op in line.close() {
             self.shared.leave_queue(&op);
         }
+        false
     }
 
-    fn work(&mut self) {
-        loop {
-            let Some(first) = self.next_op() else { return };
-            let mut next = self.take(first);
-            while next == Next::Go && !self.group.is_full() {
-                match self.ops.try_recv() {
-                    Ok(op) => next = self.take(op),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                }
-            }
-            self.commit_group();
-            if next == Next::Stop || self.shared.failure().is_some() {
-                return;
-            }
-        }
-    }
-
-    /// The next command; sweeps while there is none.
-    fn next_op(&mut self) -> Option<Op> {
-        loop {
-            match self.ops.try_recv() {
-                Ok(op) => return Some(op),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => {}
-            }
-            self.sweep_a_slice();
-            if self.shared.failure().is_some() {
-                return None;
-            }
-            match self.ops.recv_timeout(IDLE_WAIT) {
-                Ok(op) => return Some(op),
-                Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        }
+    fn goes_on(&self) -> bool {
+        self.next == Next::Go && self.shared.failure().is_none()
     }
 
     fn take(&mut self, op: Op) -> Next {
