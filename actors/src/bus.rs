@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::{Envelope, Outcome, ReplyTo};
 
-/// Durable events of a room on their way to its edges; without events it only says where the head is.
+/// Durable events of a room on their way to its edges, and where they leave its head.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Publish {
     /// The room's ownership term.
     pub epoch: Epoch,
-    /// Seq of the first shown event; the head itself when there are no events.
-    pub first_seq: Seq,
+    /// Seq of the last shown event, these included.
+    pub head: Seq,
     /// What happened, in order.
     pub events: Arc<[RoomEvent]>,
 }

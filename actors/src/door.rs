@@ -11,9 +11,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::entity::Outcome;
+use crate::node::Node;
 
 /// Names a door within one boot of a node. 0 is nobody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct DoorId(pub u64);
 
@@ -62,6 +65,27 @@ impl Doors {
     /// Doors open now.
     pub(crate) fn count(&self) -> usize {
         self.open.len()
+    }
+}
+
+/// A door that is closed when whoever opened it is gone, however it ends.
+pub(crate) struct OwnDoor {
+    node: Arc<Node>,
+    pub(crate) id: DoorId,
+}
+
+impl OwnDoor {
+    /// Opens a door.
+    pub(crate) fn open(node: &Arc<Node>, door: Arc<dyn Door>) -> Self {
+        let node = Arc::clone(node);
+        let id = node.doors.open(door);
+        Self { node, id }
+    }
+}
+
+impl Drop for OwnDoor {
+    fn drop(&mut self) {
+        self.node.doors.close(self.id);
     }
 }
 

@@ -1,9 +1,9 @@
 //! Behaviour: the entities of frontdesk as supervised actors, the edges that bring their events to
 //! connections, and the bus between them.
 //!
-//! Where to look: [`node`] composes everything and is the door for the server; [`entity`] is the one
-//! engine of everything that lasts (decide, append, apply, effects); [`room`] and [`company`] are the
-//! rules; [`registry`] finds, wakes and retires actors; [`edge`] fans out and replays.
+//! Where to look: [`node`] composes everything and is the door for the server; [`entity`] is the
+//! one engine of everything that lasts (decide, append, apply, effects); [`room`] and [`company`]
+//! are the rules; [`registry`] finds, wakes and retires actors; [`edge`] fans out and replays.
 //!
 //! Invariants:
 //! 1. Nothing is published or answered before the journal says that it is durable.
@@ -27,6 +27,8 @@ pub mod registry;
 pub mod room;
 mod supervisor;
 mod task;
+#[cfg(test)]
+mod tests;
 
 pub use door::{Door, DoorId};
 pub use edge::{Dialect, DialectId, Edge, Joined, Joining, Listener, RoomContext};

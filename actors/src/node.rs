@@ -1,10 +1,10 @@
 //! One node's actors, composed: the store, the tree, the registry, the edges, the bus. The server
 //! talks to this and to [`Edge`](crate::Edge), to nothing else here.
 //!
-//! Drain order, written once: the server stops accepting and lets connections finish what they asked;
-//! then [`Node::drain`] refuses new commands of clients, lets entities finish what is under way and
-//! deliver what they owe, puts each to sleep behind a snapshot, ends the tree children first, and
-//! stops the ticker; then the server closes the store.
+//! Drain order, written once: the server stops accepting and lets connections finish what they
+//! asked; then [`Node::drain`] refuses new commands of clients, lets entities finish what is under
+//! way and deliver what they owe, puts each to sleep behind a snapshot, ends the tree children
+//! first, and stops the ticker; then the server closes the store.
 //!
 //! Never: knows a socket or a token.
 
@@ -28,7 +28,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::supervisor::Supervisors;
-use crate::task::{blocking, spawn};
+use crate::task::{blocking, pause, spawn};
 
 /// The door of callers that await; opened first, so its number is known.
 pub(crate) const ASK_DOOR: DoorId = DoorId(1);
@@ -88,7 +88,9 @@ pub struct NodeCounts {
     pub actors: usize,
     /// Rooms in use by connections here.
     pub edges: usize,
-    /// Open doors of connections.
+    /// Bytes of commands that were admitted and not decided yet.
+    pub waiting_bytes: usize,
+    /// Open doors: of connections, and of entities that owe something.
     pub doors: usize,
     /// Messages that crossed the bus encoded.
     pub bus_messages: u64,
@@ -253,7 +255,7 @@ impl Node {
     pub async fn drain(self: &Arc<Self>, limit: Duration) -> bool {
         let everyone_sleeps = async {
             while !self.registry.close() {
-                tokio::time::sleep(Duration::from_millis(DRAIN_LOOK_MS)).await;
+                pause(DRAIN_LOOK_MS).await;
             }
         };
         let all_asleep = timeout(limit, everyone_sleeps).await.is_ok();
@@ -270,6 +272,7 @@ impl Node {
             entities: entities + leaving,
             actors: self.registry.actor_count(),
             edges: self.edges.count(),
+            waiting_bytes: self.registry.waiting_bytes(),
             doors: self.doors.count() - 1,
             bus_messages,
             bus_bytes,

@@ -171,6 +171,7 @@ fn history(
 ) -> Result<HistoryPage> {
     let head = journal.tail(entity)?.seq;
     let (events, more) = match from {
+        PageFrom::After(after) if after >= head => (Vec::new(), false),
         PageFrom::After(after) => {
             let events = events_after(journal, entity, after, count, usize::MAX)?;
             let last = events

@@ -1,12 +1,12 @@
-//! Finds an entity's slot, starts its actor when there is none, and retires it when there is nothing
-//! left to do.
+//! Finds an entity's slot, starts its actor when there is none, and retires it when there is
+//! nothing left to do.
 //!
 //! Invariants:
-//! 1. A slot leaves the map only when it is closed, and it is closed only while nothing waits in it,
-//!    both under the map's lock of that entity; so no admitted command is lost.
+//! 1. A slot leaves the map only when it is closed, and it is closed only while nothing waits in
+//!    it, both under the map's lock of that entity; so no admitted command is lost.
 //! 2. The next actor of an entity opens after the one before it has ended.
-//! 3. Not the map but the journal's fence makes an owner: two slots of one entity would be slow, not
-//!    wrong.
+//! 3. Not the map but the journal's fence makes an owner: two slots of one entity would be slow,
+//!    not wrong.
 //!
 //! Never: holds a map's lock across an await.
 
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
-use frontdesk_protocol::{ErrorCode, Rejection};
+use frontdesk_protocol::{CompanyId, ErrorCode, Rejection};
 use frontdesk_storage::EntityId;
 use ractor::{ActorCell, ActorId};
 use tokio::sync::Notify;
@@ -29,7 +29,8 @@ use crate::task::lock;
 /// The awake entities of a node.
 pub(crate) struct Registry {
     slots: DashMap<EntityId, Arc<Slot>>,
-    by_actor: DashMap<ActorId, Arc<Slot>>,
+    /// Actors that run, each with the slot it serves and as which incarnation.
+    by_actor: DashMap<ActorId, (Arc<Slot>, u64)>,
     /// Retired slots whose actor has not ended yet.
     leaving: Mutex<HashMap<EntityId, Arc<Notify>>>,
     generations: AtomicU64,
@@ -59,17 +60,20 @@ impl Registry {
         loop {
             let (slot, is_new) = self.slot(&entity, now_ms);
             let admission = slot.admit(&envelope, waiting_bytes_max, now_ms);
-            let starts = is_new || matches!(admission, Admission::AdmittedStart);
+            let starts = match admission {
+                Admission::AdmittedStart { incarnation } => Some(incarnation),
+                _ => is_new.then_some(0),
+            };
             match admission {
-                Admission::Admitted | Admission::AdmittedStart => {}
+                Admission::Admitted | Admission::AdmittedStart { .. } => {}
                 Admission::Refused(why) => {
                     node.metrics.commands_refused_busy.increment(1);
                     node.answer(envelope.reply_to, Outcome::Refused(why));
                 }
                 Admission::Gone => continue,
             }
-            if starts {
-                node.start_actor(slot, 0);
+            if let Some(incarnation) = starts {
+                node.start_actor(slot, incarnation, 0);
             }
             return;
         }
@@ -115,36 +119,47 @@ impl Registry {
     }
 
     /// An actor serves a slot from now on.
-    pub(crate) fn register(&self, actor: ActorId, slot: &Arc<Slot>) {
-        self.by_actor.insert(actor, Arc::clone(slot));
+    pub(crate) fn register(&self, actor: ActorId, slot: &Arc<Slot>, incarnation: u64) {
+        self.by_actor.insert(actor, (Arc::clone(slot), incarnation));
     }
 
     /// An actor has ended by itself.
     pub(crate) fn ended(&self, actor: &ActorCell) {
-        if let Some((_, slot)) = self.by_actor.remove(&actor.get_id())
+        if let Some((_, (slot, _))) = self.by_actor.remove(&actor.get_id())
             && let Some(ended) = lock(&self.leaving).remove(&slot.entity)
         {
             ended.notify_waiters();
         }
     }
 
-    /// An actor has crashed: the slot it served.
-    pub(crate) fn crashed(&self, actor: &ActorCell) -> Option<Arc<Slot>> {
-        let (_, slot) = self.by_actor.remove(&actor.get_id())?;
+    /// An actor has crashed: the slot it served, and as which incarnation.
+    pub(crate) fn crashed(&self, actor: &ActorCell) -> Option<(Arc<Slot>, u64)> {
+        let (_, (slot, incarnation)) = self.by_actor.remove(&actor.get_id())?;
         if let Some(ended) = lock(&self.leaving).remove(&slot.entity) {
             ended.notify_waiters();
             return None; // it was leaving anyway
         }
-        Some(slot)
+        Some((slot, incarnation))
     }
 
-    /// Slots of one company, after its supervisor was lost with all its actors.
-    pub(crate) fn slots_of(&self, company: &frontdesk_protocol::CompanyId) -> Vec<Arc<Slot>> {
+    /// A company's supervisor was lost with all its actors, and with it the word of their ends.
+    /// Returns the slots that have no actor now, each with the incarnation that was lost.
+    pub(crate) fn lost(&self, company: &CompanyId) -> Vec<(Arc<Slot>, u64)> {
+        self.by_actor
+            .retain(|_, (slot, _)| slot.entity.company != *company);
+        lock(&self.leaving).retain(|entity, ended| {
+            let stays = entity.company != *company;
+            if !stays {
+                ended.notify_waiters();
+            }
+            stays
+        });
         let of_company = |entry: &dashmap::mapref::multiple::RefMulti<'_, EntityId, Arc<Slot>>| {
             entry.key().company == *company
         };
         let found = self.slots.iter().filter(of_company);
-        found.map(|entry| Arc::clone(entry.value())).collect()
+        let lost = found.map(|entry| (Arc::clone(entry.value()), entry.incarnation()));
+        lost.collect()
     }
 
     /// Once a second: puts the idle to sleep and refuses what waited too long.
@@ -156,6 +171,7 @@ impl Registry {
             .map(|entry| Arc::clone(entry.value()))
             .collect();
         for slot in slots {
+            self.forget_given_up(&slot, now_ms, false);
             if let Some(actor) = slot.idle_actor(node.limits.entity_idle_ms, now_ms) {
                 // A dead actor has no need to sleep.
                 let _ = actor.cast(EntityMsg::Sleep);
@@ -169,6 +185,12 @@ impl Registry {
         node.metrics.entities_awake.set(self.slots.len() as f64);
     }
 
+    fn forget_given_up(&self, slot: &Arc<Slot>, now_ms: u64, at_once: bool) {
+        self.slots.remove_if(&slot.entity, |_, current| {
+            Arc::ptr_eq(current, slot) && slot.close_if_given_up(now_ms, at_once)
+        });
+    }
+
     /// Refuses new commands from now on and asks everyone to sleep; true when all do.
     pub(crate) fn close(&self) -> bool {
         self.closing.store(true, Ordering::Release);
@@ -178,6 +200,7 @@ impl Registry {
             .map(|entry| Arc::clone(entry.value()))
             .collect();
         for slot in &slots {
+            self.forget_given_up(slot, 0, true);
             if let Some(actor) = slot.actor() {
                 // A dead actor has no need to sleep.
                 let _ = actor.cast(EntityMsg::Sleep);
@@ -196,13 +219,21 @@ impl Registry {
         self.by_actor.len()
     }
 
-    /// Bytes of commands waiting in an entity.
-    pub(crate) fn waiting_bytes(&self, entity: &EntityId) -> usize {
+    /// Bytes of commands that wait in all entities.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        let waiting = self.slots.iter().map(|entry| entry.waiting_bytes());
+        waiting.sum()
+    }
+
+    /// The incarnation of an entity's actor, if it is up.
+    #[cfg(test)]
+    pub(crate) fn incarnation(&self, entity: &EntityId) -> Option<u64> {
         let slot = self
             .slots
             .get(entity)
             .map(|entry| Arc::clone(entry.value()));
-        slot.map_or(0, |slot| slot.waiting_bytes())
+        slot.filter(|slot| slot.actor().is_some())
+            .map(|slot| slot.incarnation())
     }
 
     #[cfg(test)]

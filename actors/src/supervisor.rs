@@ -1,11 +1,12 @@
-//! The supervision tree: the node's root, under it one supervisor for each active company, under that
-//! the company's entities. Supervisors know no rules and take no commands: they watch and restart.
+//! The supervision tree: the node's root, under it one supervisor for each active company, under
+//! that the company's entities. Supervisors know no rules and take no commands: they watch and
+//! restart.
 //!
 //! Invariants:
 //! 1. A crash of an entity restarts that entity from its journal, with backoff and a budget; its
 //!    neighbours notice nothing.
-//! 2. A crash of a company's supervisor takes that company's actors with it and restarts them; other
-//!    companies notice nothing.
+//! 2. A crash of a company's supervisor takes that company's actors with it and restarts them;
+//!    other companies notice nothing.
 //!
 //! Never: ends because a child did (ractor's default), or restarts what was asked to stop.
 
@@ -25,11 +26,15 @@ use crate::entity::actor::EntityActor;
 use crate::entity::slot::{AfterCrash, Slot};
 use crate::node::Node;
 use crate::room::RoomState;
-use crate::task::spawn;
+use crate::task::{pause, spawn};
 
-/// Messages of supervisors: there are none.
+/// Messages of supervisors: there are none but in tests.
 #[derive(Debug)]
-pub(crate) enum NoMsg {}
+pub(crate) enum NoMsg {
+    /// Fail as a bug would: for tests of the restart path.
+    #[cfg(test)]
+    Crash,
+}
 
 /// The root of a node's tree.
 pub(crate) struct RootSupervisor;
@@ -74,6 +79,17 @@ impl Supervisors {
         self.companies.remove(company);
     }
 
+    #[cfg(test)]
+    pub(crate) fn crash(&self, company: &CompanyId) {
+        let supervisor = self
+            .companies
+            .get(company)
+            .and_then(|cell| cell.value().get().cloned());
+        if let Some(supervisor) = supervisor {
+            let _ = supervisor.cast(NoMsg::Crash);
+        }
+    }
+
     /// Ends the tree, children first: a parent that goes first kills them.
     pub(crate) async fn stop(&self, timeout: Duration) {
         if let Some(root) = self.root.get() {
@@ -85,30 +101,34 @@ impl Supervisors {
 
 impl Node {
     /// Starts the actor of a slot, after a pause.
-    pub(crate) fn start_actor(self: &Arc<Self>, slot: Arc<Slot>, after_ms: u64) {
+    pub(crate) fn start_actor(self: &Arc<Self>, slot: Arc<Slot>, incarnation: u64, after_ms: u64) {
         let node = Arc::clone(self);
         spawn(async move {
             if after_ms > 0 {
-                tokio::time::sleep(Duration::from_millis(after_ms)).await;
+                pause(after_ms).await;
             }
             let supervisor = node.supervisors.of(&node, &slot.entity.company).await;
             let started = match supervisor {
                 None => Err("no supervisor".to_owned()),
-                Some(cell) => spawn_entity(&node, &slot, cell).await,
+                Some(cell) => spawn_entity(&node, &slot, incarnation, cell).await,
             };
             if let Err(why) = started {
                 warn!(entity = %slot.entity, why, "entity did not start");
-                node.entity_crashed(&slot);
+                node.entity_crashed(&slot, incarnation);
             }
         });
     }
 
-    fn entity_crashed(self: &Arc<Self>, slot: &Arc<Slot>) {
-        match slot.crashed(self.clock.monotonic_ms()) {
-            AfterCrash::Restart { after_ms } => {
+    fn entity_crashed(self: &Arc<Self>, slot: &Arc<Slot>, incarnation: u64) {
+        match slot.crashed(incarnation, self.clock.monotonic_ms()) {
+            AfterCrash::Restart {
+                after_ms,
+                incarnation,
+            } => {
                 self.metrics.entity_restarts.increment(1);
-                self.start_actor(Arc::clone(slot), after_ms);
+                self.start_actor(Arc::clone(slot), incarnation, after_ms);
             }
+            AfterCrash::Old => {}
             AfterCrash::GiveUp => {
                 self.metrics.entity_given_up.increment(1);
                 error!(entity = %slot.entity, "restart budget used up, entity rests");
@@ -124,16 +144,17 @@ impl Node {
 async fn spawn_entity(
     node: &Arc<Node>,
     slot: &Arc<Slot>,
+    incarnation: u64,
     supervisor: ActorCell,
 ) -> Result<(), String> {
     let (node, slot) = (Arc::clone(node), Arc::clone(slot));
     let started = match slot.entity.kind {
         EntityKind::Room(_) => {
-            let actor = EntityActor::<RoomState>::new(node, slot);
+            let actor = EntityActor::<RoomState>::new(node, slot, incarnation);
             Actor::spawn_linked(None, actor, (), supervisor).await
         }
         EntityKind::Company => {
-            let actor = EntityActor::<CompanyState>::new(node, slot);
+            let actor = EntityActor::<CompanyState>::new(node, slot, incarnation);
             Actor::spawn_linked(None, actor, (), supervisor).await
         }
     };
@@ -171,9 +192,11 @@ impl Actor for RootSupervisor {
             (id == Some(child.get_id())).then(|| entry.key().clone())
         });
         let Some(company) = lost else { return Ok(()) };
+        // In this order: while the dead supervisor is the company's, no new actor can be lost.
+        let lost = node.registry.lost(&company);
         node.supervisors.lost(&company);
-        for slot in node.registry.slots_of(&company) {
-            node.entity_crashed(&slot);
+        for (slot, incarnation) in lost {
+            node.entity_crashed(&slot, incarnation);
         }
         Ok(())
     }
@@ -192,6 +215,18 @@ impl Actor for CompanySupervisor {
         Ok(node)
     }
 
+    #[cfg(test)]
+    async fn handle(
+        &self,
+        _myself: ActorRef<NoMsg>,
+        msg: NoMsg,
+        _node: &mut Weak<Node>,
+    ) -> Result<(), ActorProcessingErr> {
+        match msg {
+            NoMsg::Crash => panic!("a test asked this supervisor to crash"),
+        }
+    }
+
     async fn handle_supervisor_evt(
         &self,
         _myself: ActorRef<NoMsg>,
@@ -204,9 +239,9 @@ impl Actor for CompanySupervisor {
         match event {
             SupervisionEvent::ActorTerminated(child, _, _) => node.registry.ended(&child),
             SupervisionEvent::ActorFailed(child, why) => {
-                if let Some(slot) = node.registry.crashed(&child) {
+                if let Some((slot, incarnation)) = node.registry.crashed(&child) {
                     warn!(company = %self.company, entity = %slot.entity, %why, "entity failed");
-                    node.entity_crashed(&slot);
+                    node.entity_crashed(&slot, incarnation);
                 }
             }
             _ => {}

@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
@@ -18,6 +19,11 @@ where
     F::Output: Send + 'static,
 {
     tokio::spawn(future)
+}
+
+/// Waits.
+pub(crate) async fn pause(for_ms: u64) {
+    tokio::time::sleep(Duration::from_millis(for_ms)).await;
 }
 
 /// Runs a read of the store off the event loop. The pool is tokio's; callers are bounded by the

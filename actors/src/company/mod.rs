@@ -1,5 +1,5 @@
-//! A company: the people it knows, the numbers of its conversations, which pair has which room. Pure
-//! rules; the engine around them is in [`crate::entity`].
+//! A company: the people it knows, the numbers of its conversations, which pair has which room.
+//! Pure rules; the engine around them is in [`crate::entity`].
 //!
 //! What grows with the company (people, numbers, pairs) is in ordered index rows written with the
 //! records, not in the state: waking a company of a million conversations reads a few numbers.
@@ -7,7 +7,8 @@
 //! Invariants:
 //! 1. Conversation numbers are 1, 2, 3, … each given once.
 //! 2. A pair has at most one direct room.
-//! 3. A room that was opened is made, whatever crashes in between: the company owes it as an effect.
+//! 3. A room that was opened is made, whatever crashes in between: the company owes it as an
+//!    effect.
 //!
 //! Never: speaks to a client, or holds what a room said.
 

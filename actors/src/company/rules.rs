@@ -52,12 +52,17 @@ impl Rules for CompanyState {
                 let Some(opener) = person_of(asked.caller) else {
                     return Vec::new();
                 };
-                let pair = direct.then(|| participants.first()).flatten();
-                let pair = pair.map(|other| tables::pair_key(&tables::pair(opener, other)));
-                let named = participants.iter().take(OPEN_PARTICIPANT_COUNT_MAX);
-                pair.into_iter()
-                    .chain(named.map(tables::person_key))
-                    .collect()
+                // Of exactly the people that are decided on: a row that is not read counts as
+                // absent, and would be written over.
+                let Ok(everyone) = everyone(opener, participants, *direct) else {
+                    return Vec::new();
+                };
+                let pair = match (*direct, everyone.as_slice()) {
+                    (true, [one, two]) => Some(tables::pair_key(&tables::pair(one, two))),
+                    _ => None,
+                };
+                let named = everyone[1..].iter().map(tables::person_key);
+                pair.into_iter().chain(named).collect()
             }
             CompanyCommand::KnowPerson { person, .. } => vec![tables::person_key(person)],
         }
@@ -72,7 +77,7 @@ impl Rules for CompanyState {
         match asked.command {
             Command::Company(CompanyCommand::OpenRoom { .. }) => self.open_room(asked, known, now),
             Command::Company(CompanyCommand::KnowPerson { person, card }) => {
-                Ok(self.know_person(asked, known, person, card))
+                self.know_person(asked, known, person, card)
             }
             Command::Wake => Ok(Decided::nothing(Answer::Done)),
             Command::Room(_) => Err(Rejection::new(ErrorCode::NotSupported)),
@@ -88,6 +93,13 @@ impl Rules for CompanyState {
             room: *room,
             conversation: ConversationNo(number),
             created: false,
+        }
+    }
+
+    fn waits_for(&self, entity: &EntityId, answer: &Answer) -> Option<EntityId> {
+        match answer {
+            Answer::Opened { room, .. } => Some(EntityId::room(entity.company.clone(), *room)),
+            _ => None,
         }
     }
 
@@ -218,7 +230,6 @@ impl CompanyState {
                 created: true,
             },
             remember: Some(conversation.0),
-            after_effects: true,
         })
     }
 
@@ -263,25 +274,26 @@ impl CompanyState {
         known: &Known,
         person: &PersonId,
         card: &Card,
-    ) -> Decided<CompanyEvent> {
-        debug_assert!(person_of(asked.caller).is_none_or(|caller| caller == person));
+    ) -> Result<Decided<CompanyEvent>, Rejection> {
+        if person_of(asked.caller).is_some_and(|caller| caller != person) {
+            return Err(Rejection::new(ErrorCode::Forbidden));
+        }
         let older = self.card(person, known);
         let newer = older
             .as_deref()
             .map_or_else(|| card.clone(), |older| card.or(older));
         if older.as_deref() == Some(&newer) {
-            return Decided::nothing(Answer::Done);
+            return Ok(Decided::nothing(Answer::Done));
         }
         let event = CompanyEvent::PersonKnown {
             person: person.clone(),
             card: newer,
         };
-        Decided {
+        Ok(Decided {
             events: vec![event],
             answer: Answer::Done,
             remember: None,
-            after_effects: false,
-        }
+        })
     }
 }
 

@@ -6,8 +6,9 @@
 //! fed with pages from the ring or the journal until it is at the head (see [`replay`]).
 //!
 //! Invariants:
-//! 1. A connection gets a room's events in seq order, each once. While it is behind, live events are
-//!    not queued for it; it goes live in one step under the edge's lock, at `next` and nowhere else.
+//! 1. A connection gets a room's events in seq order, each once. While it is behind, live events
+//!    are not queued for it; it goes live in one step under the edge's lock, at `next` and nowhere
+//!    else.
 //! 2. Only durable events come here, so everything that is queued is durable.
 //! 3. Nobody is waited for: a full outbox makes its own connection fall behind and no other.
 //!
@@ -143,6 +144,25 @@ pub(crate) struct View {
     pub(crate) marks: BTreeMap<PersonId, Seq>,
 }
 
+impl View {
+    /// One's own words are read.
+    fn note_author(&mut self, event: &RoomEvent) {
+        if let RoomEvent::MessagePosted(message) = event {
+            let mark = self.marks.entry(message.author.id.clone()).or_default();
+            *mark = (*mark).max(message.seq);
+        }
+    }
+
+    /// What was published while this was read from the journal; only participants have a mark.
+    fn merge(&mut self, published: &View) {
+        self.head = self.head.max(published.head);
+        for (person, mark) in &mut self.marks {
+            let newer = published.marks.get(person).copied();
+            *mark = (*mark).max(newer.unwrap_or_default());
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cursor {
     Live,
@@ -273,19 +293,23 @@ impl Edge {
         present.into_iter().cloned().collect()
     }
 
-    /// Durable events of the room, in order; or, without events, where its head is.
+    /// Durable events of the room, in order, and where its head is.
     pub(crate) fn on_publish(self: &Arc<Self>, publish: &Publish) {
         let mut state = lock(&self.state);
         if !state.loaded {
             // Nobody is attached yet. The load that is under way reads bookkeeping again; of shown
             // events it only has to know how far they go, since they are in the journal.
             state.stale |= publish.events.iter().any(|event| event.seq().is_none());
-            let last = publish.events.iter().rev().find_map(RoomEvent::seq);
-            state.view.head = state.view.head.max(last.unwrap_or_default());
+            state.view.head = state.view.head.max(publish.head);
+            for event in publish.events.iter() {
+                state.view.note_author(event);
+            }
             return;
         }
-        if publish.events.is_empty() && publish.first_seq > state.view.head {
-            state.gap_before(publish.first_seq.next(), self.room);
+        let first = publish.events.iter().find_map(RoomEvent::seq);
+        let first = first.unwrap_or(publish.head.next());
+        if first > state.view.head.next() {
+            state.gap_before(first, self.room);
         }
         for event in publish.events.iter() {
             match event.seq() {
@@ -297,15 +321,9 @@ impl Edge {
     }
 
     fn fan_out(self: &Arc<Self>, state: &mut EdgeState, seq: Seq, event: &RoomEvent) {
-        if seq > state.view.head.next() {
-            state.gap_before(seq, self.room);
-        }
+        debug_assert_eq!(seq, state.view.head.next(), "invariant 1");
         state.view.head = seq;
-        if let RoomEvent::MessagePosted(message) = event
-            && let Some(mark) = state.view.marks.get_mut(&message.author.id)
-        {
-            *mark = seq;
-        }
+        state.view.note_author(event);
         let context = self.context(state);
         let EdgeState { ring, members, .. } = state;
         let entry = ring.push(seq, event);
@@ -342,8 +360,9 @@ impl Edge {
     fn note(self: &Arc<Self>, state: &mut EdgeState, event: &RoomEvent) {
         match event {
             RoomEvent::ReadMarked { person, seq, .. } => {
-                if let Some(mark) = state.view.marks.get_mut(person) {
-                    *mark = (*mark).max(*seq);
+                match state.view.marks.get_mut(person) {
+                    Some(mark) if *mark < *seq => *mark = *seq,
+                    _ => return, // shown before: told again after a restart of the room
                 }
                 let read = Ephemeral::Read {
                     person: person.clone(),

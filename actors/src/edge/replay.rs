@@ -5,7 +5,8 @@
 //! missing makes the cursor live, under the same lock that fans out.
 //!
 //! Invariants: every step re-checks the attachment, so detaching ends it; a page read from the
-//! journal is used only if the cursor still stands where the page begins.
+//! journal is used only if the cursor still stands where the page begins, and only up to the head
+//! that the edge knows: what lies beyond is about to be published and comes live.
 //! Never: holds the edge's lock while the journal is read.
 
 use std::sync::Arc;
@@ -114,14 +115,14 @@ impl Edge {
         Some(fits)
     }
 
-    fn replay_page(
+    pub(crate) fn replay_page(
         self: &Arc<Self>,
         attachment: Attachment,
         after: Seq,
         events: &[RoomEvent],
     ) -> ReplayStep {
         let mut state = lock(&self.state);
-        let context = self.context(&state);
+        let (context, head) = (self.context(&state), state.view.head);
         let Some(member) = state.member(attachment) else {
             return ReplayStep::Gone;
         };
@@ -130,28 +131,36 @@ impl Edge {
         }
         let encoder = &self.dialects[usize::from(member.listener.dialect().0)];
         let mut next = after.next();
-        let mut pushed_count = 0;
-        for event in events {
+        let mut is_full = false;
+        let mut page = events
+            .iter()
+            .take_while(|event| event.seq().is_none_or(|seq| seq <= head))
+            .peekable();
+        let is_short = page.peek().is_none() && next <= head;
+        for event in page {
             if event.seq() != Some(next) {
-                // The journal shows less than the edge knows: a restore under our feet.
-                tracing::error!(entity = %self.entity, expected = next.0, "hole in the journal");
-                return ReplayStep::Gone;
+                return self.hole(next);
             }
             let frame = encoder.event(&context, event);
             if !frame.is_none_or(|frame| member.listener.push_durable(&frame, true)) {
+                is_full = true;
                 break;
             }
             next = next.next();
-            pushed_count += 1;
         }
         member.cursor = Cursor::Behind(next);
-        self.count_replayed(pushed_count);
-        let is_full = pushed_count < events.len() as u64;
-        if is_full {
-            ReplayStep::Full
-        } else {
-            ReplayStep::More
+        self.count_replayed(next.0 - after.0 - 1);
+        match (is_short, is_full) {
+            (true, _) => self.hole(next),
+            (_, true) => ReplayStep::Full,
+            _ => ReplayStep::More,
         }
+    }
+
+    /// The journal shows less than the edge knows: a restore under our feet.
+    fn hole(&self, expected: Seq) -> ReplayStep {
+        tracing::error!(entity = %self.entity, expected = expected.0, "hole in the journal");
+        ReplayStep::Gone
     }
 
     fn count_replayed(&self, count: u64) {

@@ -94,14 +94,14 @@ impl EdgeTable {
     }
 }
 
-async fn load(node: &Arc<Node>, edge: &Arc<Edge>) -> Result<()> {
+pub(super) async fn load(node: &Arc<Node>, edge: &Arc<Edge>) -> Result<()> {
     for _ in 0..LOAD_COUNT_MAX {
         lock(&edge.state).stale = false;
-        let read = node.room_view(&edge.entity).await?;
+        let mut read = node.room_view(&edge.entity).await?;
         let mut state = lock(&edge.state);
         if !state.stale {
-            let head = state.view.head.max(read.head);
-            state.view = View { head, ..read };
+            read.merge(&state.view);
+            state.view = read;
             state.loaded = true;
             return Ok(());
         }

@@ -1,1 +1,86 @@
+//! An edge on its own: what is published while it is being loaded, and the bounds of its ring.
 
+use std::sync::Arc;
+
+use frontdesk_protocol::command::{Card, Role};
+use frontdesk_protocol::event::{Author, Message, RoomEvent};
+use frontdesk_protocol::{Epoch, Seq, Timestamp};
+
+use super::ring::Ring;
+use super::{Edge, lock, table};
+use crate::bus::Publish;
+use crate::limits::{RING_BYTES_MAX, RING_EVENT_COUNT_MAX};
+use crate::tests::{World, cid_at, person, room_id};
+
+fn message(seq: u64, text: &str) -> RoomEvent {
+    RoomEvent::MessagePosted(Message {
+        seq: Seq(seq),
+        at: Timestamp(1),
+        cid: cid_at(Timestamp(1), seq),
+        author: Author {
+            id: person("ann"),
+            role: Role::Agent,
+            card: Card::default(),
+        },
+        text: text.into(),
+        rich: None,
+        reply_to: None,
+    })
+}
+
+#[tokio::test]
+async fn what_is_published_while_an_edge_is_loaded_is_not_forgotten() {
+    let world = World::new(false).await;
+    let room = world.room(&["ann", "bob"]).await;
+    world.posted(&room, "bob", "1").await;
+    let edge = Arc::new(Edge::new(&world.node, room.clone(), room_id(&room)));
+    // Published after the view was read and before it is taken over.
+    edge.on_publish(&Publish {
+        epoch: Epoch(1),
+        head: Seq(2),
+        events: vec![message(2, "2")].into(),
+    });
+    table::load(&world.node, &edge).await.expect("loaded");
+    let state = lock(&edge.state);
+    assert_eq!(state.view.head, Seq(2));
+    assert_eq!(
+        state.view.marks[&person("ann")],
+        Seq(2),
+        "one's own words are read"
+    );
+    assert_eq!(state.view.marks[&person("bob")], Seq(1));
+}
+
+#[test]
+fn a_ring_is_bounded_in_events() {
+    let mut ring = Ring::default();
+    let last = RING_EVENT_COUNT_MAX as u64 + 10;
+    for seq in 1..=last {
+        ring.push(Seq(seq), &message(seq, "short"));
+    }
+    assert!(ring.get(Seq(10)).is_none());
+    assert!(ring.get(Seq(11)).is_some() && ring.get(Seq(last)).is_some());
+    assert!(ring.get(Seq(last + 1)).is_none());
+}
+
+#[test]
+fn a_ring_is_bounded_in_bytes_and_keeps_the_newest() {
+    let mut ring = Ring::default();
+    let text = "x".repeat(RING_BYTES_MAX / 8);
+    for seq in 1..=10 {
+        ring.push(Seq(seq), &message(seq, &text));
+    }
+    let kept = (1..=10).filter(|seq| ring.get(Seq(*seq)).is_some()).count();
+    assert!((1..=3).contains(&kept), "{kept} kept");
+    ring.push(Seq(11), &message(11, &"x".repeat(RING_BYTES_MAX)));
+    assert!(ring.get(Seq(11)).is_some() && ring.get(Seq(10)).is_none());
+}
+
+#[test]
+fn a_ring_holds_no_gap() {
+    let mut ring = Ring::default();
+    ring.push(Seq(1), &message(1, "1"));
+    ring.push(Seq(5), &message(5, "5"));
+    assert!(ring.get(Seq(1)).is_none());
+    assert!(ring.get(Seq(5)).is_some());
+}

@@ -6,8 +6,8 @@
 //!
 //! Invariants:
 //! 1. One append is in flight at most; `handle` never awaits the journal.
-//! 2. The state is ahead of the journal only while an append is in flight; any outcome but `Ok` ends
-//!    the actor, and its successor reads the journal behind a new fence and decides again.
+//! 2. The state is ahead of the journal only while an append is in flight; any outcome but `Ok`
+//!    ends the actor, and its successor reads the journal behind a new fence and decides again.
 //! 3. Replies and publications of a batch happen after its record is durable, in order.
 //!
 //! Never: returns an error for a refused command; flushes anything in `post_stop`.
@@ -32,7 +32,7 @@ use super::recover::{Recovered, encode_snapshot, recover};
 use super::slot::Slot;
 use super::{Caller, Command, Envelope, Outcome, ReplyTo, Rules};
 use crate::bus::{BusMessage, Publish};
-use crate::door::{Door, DoorId};
+use crate::door::{Door, OwnDoor};
 use crate::limits::{
     EFFECT_RETRY_MS, MARK_DELAY_MS, SNAPSHOT_ON_SLEEP_RECORD_COUNT, SNAPSHOT_RECORD_COUNT,
 };
@@ -65,6 +65,7 @@ pub(crate) enum EntityMsg {
 pub(crate) struct EntityActor<R> {
     node: Arc<Node>,
     slot: Arc<Slot>,
+    incarnation: u64,
     rules: PhantomData<fn() -> R>,
 }
 
@@ -84,16 +85,17 @@ pub(crate) struct EntityState<R: Rules> {
     taken: Vec<Arc<Envelope>>,
     batch: Option<Batch<R::Event>>,
     effects: Effects,
-    effect_door: DoorId,
+    effect_door: Option<OwnDoor>,
     snapshot_pos: Pos,
     work_later: bool,
 }
 
 impl<R: Rules> EntityActor<R> {
-    pub(crate) fn new(node: Arc<Node>, slot: Arc<Slot>) -> Self {
+    pub(crate) fn new(node: Arc<Node>, slot: Arc<Slot>, incarnation: u64) -> Self {
         Self {
             node,
             slot,
+            incarnation,
             rules: PhantomData,
         }
     }
@@ -106,11 +108,10 @@ impl<R: Rules> Actor for EntityActor<R> {
 
     async fn pre_start(
         &self,
-        myself: ActorRef<EntityMsg>,
+        _myself: ActorRef<EntityMsg>,
         (): (),
     ) -> Result<EntityState<R>, ActorProcessingErr> {
         self.node.registry.predecessor_ended(&self.slot).await;
-        self.node.registry.register(myself.get_id(), &self.slot);
         let epoch = self.node.next_epoch();
         let tail = self.fence(epoch).await?;
         let (journal, entity) = (Arc::clone(&self.node.journal), self.slot.entity.clone());
@@ -123,8 +124,7 @@ impl<R: Rules> Actor for EntityActor<R> {
             return Err(text.into());
         }
         debug!(entity = %self.slot.entity, epoch = epoch.0, pos = tail.pos.0, "entity awake");
-        let state = self.awake(&myself, epoch, recovered);
-        Ok(state)
+        Ok(Self::awake(epoch, recovered))
     }
 
     async fn handle(
@@ -155,8 +155,14 @@ impl<R: Rules> Actor for EntityActor<R> {
         state: &mut EntityState<R>,
     ) -> Result<(), ActorProcessingErr> {
         // Edges may have missed what the predecessor made durable and did not live to publish.
-        self.publish(state.rules.seq(), state.epoch, Vec::new());
-        self.slot.started(myself.clone());
+        let missed = state.rules.catch_up(self.node.clock.now());
+        self.publish(state.rules.seq(), state.epoch, missed);
+        // Only an actor that runs is counted: what fails before ends without a word to anyone.
+        let registry = &self.node.registry;
+        registry.register(myself.get_id(), &self.slot, self.incarnation);
+        if !self.slot.started(myself.clone(), self.incarnation) {
+            return Err("another actor was started in its place".into());
+        }
         self.send_effects(&myself, state);
         Ok(())
     }
@@ -175,17 +181,12 @@ impl<R: Rules> EntityActor<R> {
             .map_err(|_| "the journal's writer is gone")??)
     }
 
-    fn awake(
-        &self,
-        myself: &ActorRef<EntityMsg>,
-        epoch: Epoch,
-        recovered: Recovered<R>,
-    ) -> EntityState<R> {
+    fn awake(epoch: Epoch, recovered: Recovered<R>) -> EntityState<R> {
         let mut effects = Effects::default();
         for (pos, effect) in recovered.effects {
-            effects.owe(pos, effect, None);
+            effects.owe(pos, effect);
         }
-        let mut state = EntityState {
+        EntityState {
             rules: recovered.rules,
             cids: recovered.cids,
             tail: recovered.tail,
@@ -194,14 +195,10 @@ impl<R: Rules> EntityActor<R> {
             taken: Vec::new(),
             batch: None,
             effects,
-            effect_door: DoorId::NOBODY,
+            effect_door: None,
             snapshot_pos: recovered.snapshot_pos,
             work_later: false,
-        };
-        if !state.effects.is_empty() {
-            self.open_effect_door(myself, &mut state);
         }
-        state
     }
 
     fn on_work(&self, myself: &ActorRef<EntityMsg>, state: &mut EntityState<R>) {
@@ -210,7 +207,7 @@ impl<R: Rules> EntityActor<R> {
             return;
         }
         loop {
-            state.taken = self.slot.take_batch();
+            state.taken = self.slot.take_batch(self.incarnation);
             if state.taken.is_empty() {
                 return;
             }
@@ -262,8 +259,7 @@ impl<R: Rules> EntityActor<R> {
             .record(state.taken.len() as f64);
         state.taken.clear();
         if batch.events.is_empty() {
-            self.slot.finish();
-            self.answer_all(batch.replies);
+            self.finish(state, batch);
             return false;
         }
         let pending = state.effects.pending();
@@ -299,27 +295,48 @@ impl<R: Rules> EntityActor<R> {
             return Err(format!("append after pos {}: {outcome:?}", state.tail.pos).into());
         };
         let batch = state.batch.take().ok_or("an append nobody made")?;
-        let first_seq = state.tail.seq.next();
         state.tail = Tail {
             pos,
             seq: state.rules.seq(),
         };
         state.stage = Stage::Idle;
-        self.slot.finish();
-        let published: Vec<RoomEvent> = batch.events.iter().filter_map(R::publish).collect();
-        if !published.is_empty() {
-            self.publish(first_seq, state.epoch, published);
-        }
-        self.answer_all(batch.replies);
-        for (effect, waiting) in batch.effects {
-            state.effects.owe(pos, effect, waiting);
-        }
+        self.finish(state, batch);
         self.send_effects(myself, state);
         if pos.0 >= state.snapshot_pos.0 + SNAPSHOT_RECORD_COUNT {
             self.put_snapshot(state);
         }
         self.on_work(myself, state);
         Ok(())
+    }
+
+    /// A batch is durable: tells the edges, then the callers. An actor that was replaced tells
+    /// nobody: its successor reads the record and decides the same commands again.
+    fn finish(&self, state: &mut EntityState<R>, batch: Batch<R::Event>) {
+        let held: Vec<ReplyTo> = batch.waiting.iter().map(|(_, to, _)| *to).collect();
+        if !self.slot.finish(self.incarnation, &held) {
+            return;
+        }
+        let published: Vec<RoomEvent> = batch.events.iter().filter_map(R::publish).collect();
+        if !published.is_empty() {
+            self.publish(state.rules.seq(), state.epoch, published);
+        }
+        for effect in batch.effects {
+            state.effects.owe(state.tail.pos, effect);
+        }
+        self.answer_all(batch.replies);
+        for (other, to, answer) in batch.waiting {
+            if !state.effects.wait(&other, to, &answer) {
+                self.answer_held([(to, Outcome::Done(answer))]);
+            }
+        }
+    }
+
+    fn answer_held(&self, told: impl IntoIterator<Item = (ReplyTo, Outcome)>) {
+        for (to, outcome) in told {
+            if self.slot.finish_held(self.incarnation, to) {
+                self.node.answer(to, outcome);
+            }
+        }
     }
 
     fn on_effect_answered(
@@ -331,10 +348,10 @@ impl<R: Rules> EntityActor<R> {
     ) {
         let before = state.effects.pending();
         match state.effects.answered(number, outcome) {
-            Delivery::Delivered(told) => self.answer_all(told),
+            Delivery::Delivered(told) => self.answer_held(told),
             Delivery::Refused(told, why) => {
                 error!(entity = %self.slot.entity, %why, "effect refused");
-                self.answer_all(told);
+                self.answer_held(told);
             }
             Delivery::Again => {
                 let pause = Duration::from_millis(EFFECT_RETRY_MS);
@@ -351,8 +368,7 @@ impl<R: Rules> EntityActor<R> {
                 .settle(&self.slot.entity, state.epoch, pending);
         }
         if state.effects.is_empty() {
-            self.node.doors.close(state.effect_door);
-            state.effect_door = DoorId::NOBODY;
+            state.effect_door = None;
         }
         self.send_effects(myself, state);
     }
@@ -402,13 +418,12 @@ impl<R: Rules> EntityActor<R> {
         if state.effects.is_empty() {
             return;
         }
-        if state.effect_door == DoorId::NOBODY {
-            self.open_effect_door(myself, state);
-        }
-        for (number, effect) in state.effects.to_send() {
+        let open = || OwnDoor::open(&self.node, Arc::new(EffectDoor(myself.clone())));
+        let door = state.effect_door.get_or_insert_with(open).id;
+        for (number, effect) in state.effects.next_to_send() {
             let reply_to = ReplyTo {
                 boot: self.node.boot(),
-                door: state.effect_door,
+                door,
                 cseq: number,
             };
             let envelope = Envelope {
@@ -422,20 +437,16 @@ impl<R: Rules> EntityActor<R> {
         }
     }
 
-    fn open_effect_door(&self, myself: &ActorRef<EntityMsg>, state: &mut EntityState<R>) {
-        state.effect_door = self.node.doors.open(Arc::new(EffectDoor(myself.clone())));
-    }
-
     fn put_snapshot(&self, state: &mut EntityState<R>) {
         let snapshot = encode_snapshot(&state.rules, &state.cids, state.tail);
         self.node.journal.put_snapshot(&self.slot.entity, snapshot);
         state.snapshot_pos = state.tail.pos;
     }
 
-    fn publish(&self, first_seq: Seq, epoch: Epoch, events: Vec<RoomEvent>) {
+    fn publish(&self, head: Seq, epoch: Epoch, events: Vec<RoomEvent>) {
         let publish = Publish {
             epoch,
-            first_seq,
+            head,
             events: events.into(),
         };
         self.node

@@ -50,8 +50,10 @@ pub(crate) struct Batch<E> {
     pub(crate) events: Vec<E>,
     /// What callers are told once it is durable.
     pub(crate) replies: Vec<(ReplyTo, Outcome)>,
-    /// What others are owed once it is durable, each with who waits for it.
-    pub(crate) effects: Vec<(Effect, Option<(ReplyTo, Answer)>)>,
+    /// What others are owed once it is durable.
+    pub(crate) effects: Vec<Effect>,
+    /// Callers who are told when nothing is owed to an entity any more.
+    pub(crate) waiting: Vec<(EntityId, ReplyTo, Answer)>,
     /// Index rows that go with it.
     pub(crate) rows: Vec<Row>,
     cids: Vec<RecordCid>,
@@ -74,6 +76,22 @@ impl<E: serde::Serialize> Batch<E> {
             digest: cid.digest,
         };
         self.cids.iter().map(row).collect()
+    }
+}
+
+impl<E> Batch<E> {
+    fn tell<R>(&mut self, entity: &EntityId, rules: &R, to: ReplyTo, outcome: Outcome)
+    where
+        R: Rules<Event = E>,
+    {
+        let waits_for = match &outcome {
+            Outcome::Done(answer) => rules.waits_for(entity, answer),
+            _ => None,
+        };
+        match (waits_for, outcome) {
+            (Some(other), Outcome::Done(answer)) => self.waiting.push((other, to, answer)),
+            (_, outcome) => self.replies.push((to, outcome)),
+        }
     }
 }
 
@@ -109,6 +127,7 @@ pub(crate) fn decide<R: Rules>(
         events: Vec::new(),
         replies: Vec::with_capacity(envelopes.len()),
         effects: Vec::new(),
+        waiting: Vec::new(),
         rows: Vec::new(),
         cids: Vec::new(),
         at: now,
@@ -116,16 +135,17 @@ pub(crate) fn decide<R: Rules>(
     rules.begin_batch();
     for envelope in envelopes {
         let asked = asked(entity, envelope);
-        if let Some(outcome) = done_before(rules, windows, &asked, envelope, prepared, now) {
-            batch.replies.push((envelope.reply_to, outcome));
-            continue;
-        }
-        match rules.decide(&asked, &prepared.known, now) {
-            Ok(decided) => take(&mut batch, entity, rules, windows, envelope, decided),
-            Err(why) => batch
-                .replies
-                .push((envelope.reply_to, Outcome::Refused(why))),
-        }
+        let outcome = match done_before(rules, windows, &asked, envelope, prepared, now) {
+            Some(outcome) => outcome,
+            None => match rules.decide(&asked, &prepared.known, now) {
+                Ok(decided) => take(&mut batch, entity, rules, windows, envelope, decided),
+                Err(why) => Outcome::Refused(why),
+            },
+        };
+        batch.tell(entity, rules, envelope.reply_to, outcome);
+    }
+    for person in envelopes.iter().filter_map(|envelope| remembers(envelope)) {
+        windows.trim(person);
     }
     batch
 }
@@ -137,12 +157,11 @@ fn take<R: Rules>(
     windows: &mut CidWindows,
     envelope: &Envelope,
     decided: Decided<R::Event>,
-) {
-    let mut owed: Vec<Effect> = Vec::new();
+) -> Outcome {
     for event in decided.events {
         rules.apply(&event);
         batch.rows.extend(rules.rows(&event));
-        owed.extend(rules.effect(entity, &event));
+        batch.effects.extend(rules.effect(entity, &event));
         batch.events.push(event);
     }
     if let (Some(number), Some(person)) = (decided.remember, person_of(&envelope.caller)) {
@@ -161,17 +180,7 @@ fn take<R: Rules>(
             digest,
         });
     }
-    let last = owed.len().wrapping_sub(1);
-    let waits = decided.after_effects && !owed.is_empty();
-    for (i, effect) in owed.into_iter().enumerate() {
-        let waiting = (waits && i == last).then(|| (envelope.reply_to, decided.answer.clone()));
-        batch.effects.push((effect, waiting));
-    }
-    if !waits {
-        batch
-            .replies
-            .push((envelope.reply_to, Outcome::Done(decided.answer)));
-    }
+    Outcome::Done(decided.answer)
 }
 
 fn asked<'a>(entity: &'a EntityId, envelope: &'a Envelope) -> Asked<'a> {

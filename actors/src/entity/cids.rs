@@ -4,7 +4,8 @@
 //! looked up only when a cid could be among them: `floor` is the latest time carried by any cid of
 //! that person that is no longer in the window, so a cid made later is new without a look.
 //!
-//! Invariants: a cid that was remembered is found in the window, or is looked up.
+//! Invariants: a cid that was remembered is found in the window, or is looked up; nothing leaves a
+//! window between the look at what must be read for a batch and the last of its decisions.
 //! Never: reads the index itself.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -79,7 +80,8 @@ impl CidWindows {
         }
     }
 
-    /// Remembers a command.
+    /// Remembers a command. The window shrinks to its size only with [`CidWindows::trim`]: a repeat
+    /// later in the same batch was seen here and is not read from the index.
     pub(crate) fn remember(&mut self, person: &PersonId, cid: Cid, remembered: Remembered) {
         let window = match self.people.get_mut(person) {
             Some(window) => window,
@@ -95,7 +97,14 @@ impl CidWindows {
         if window.found.insert(cid, remembered).is_none() {
             window.order.push_back(cid);
         }
-        if window.order.len() > CID_WINDOW_COUNT
+    }
+
+    /// Forgets what is too much of one person, once a batch is decided.
+    pub(crate) fn trim(&mut self, person: &PersonId) {
+        let Some(window) = self.people.get_mut(person) else {
+            return;
+        };
+        while window.order.len() > CID_WINDOW_COUNT
             && let Some(oldest) = window.order.pop_front()
         {
             window.found.remove(&oldest);
@@ -168,6 +177,9 @@ mod tests {
         for i in 0..=CID_WINDOW_COUNT as u64 {
             windows.remember(&ann(), cid(100 + i, 1), remembered(i));
         }
+        let first = windows.known(&ann(), &cid(100, 1));
+        assert_eq!(first, Known::Done(remembered(0)), "until the batch is over");
+        windows.trim(&ann());
         assert_eq!(windows.known(&ann(), &cid(100, 1)), Known::LookUp);
         assert_eq!(windows.known(&ann(), &cid(99, 9)), Known::LookUp);
         assert_eq!(windows.known(&ann(), &cid(10_000, 1)), Known::New);

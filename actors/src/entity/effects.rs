@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use frontdesk_protocol::{Pos, Rejection};
+use frontdesk_storage::EntityId;
 
 use super::{Answer, Effect, Outcome, ReplyTo};
 use crate::limits::EFFECT_IN_FLIGHT_COUNT_MAX;
@@ -26,7 +27,7 @@ struct Owed {
     effect: Effect,
     stage: Stage,
     /// Who waits for it, and what they are told.
-    waiting: Option<(ReplyTo, Answer)>,
+    waiting: Vec<(ReplyTo, Answer)>,
 }
 
 /// The effects of one entity, oldest first.
@@ -40,9 +41,9 @@ pub(crate) struct Effects {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     /// Delivered; whoever waited is told.
-    Delivered(Option<(ReplyTo, Outcome)>),
+    Delivered(Vec<(ReplyTo, Outcome)>),
     /// Refused for good, which is a bug: it is dropped, and whoever waited is told.
-    Refused(Option<(ReplyTo, Outcome)>, Rejection),
+    Refused(Vec<(ReplyTo, Outcome)>, Rejection),
     /// Not now: try again after a pause.
     Again,
     /// Nothing is known of it.
@@ -51,7 +52,7 @@ pub(crate) enum Delivery {
 
 impl Effects {
     /// Owes one more.
-    pub(crate) fn owe(&mut self, pos: Pos, effect: Effect, waiting: Option<(ReplyTo, Answer)>) {
+    pub(crate) fn owe(&mut self, pos: Pos, effect: Effect) {
         self.next_number += 1;
         let number = self.next_number;
         self.owed.push_back(Owed {
@@ -59,8 +60,17 @@ impl Effects {
             pos,
             effect,
             stage: Stage::Waiting,
-            waiting,
+            waiting: Vec::new(),
         });
+    }
+
+    /// Has a caller wait for the last thing owed to an entity; false when nothing is.
+    pub(crate) fn wait(&mut self, other: &EntityId, to: ReplyTo, answer: &Answer) -> bool {
+        let mut owed = self.owed.iter_mut().rev();
+        let last = owed.find(|owed| owed.effect.to == *other && owed.stage != Stage::Delivered);
+        let Some(last) = last else { return false };
+        last.waiting.push((to, answer.clone()));
+        true
     }
 
     /// Whether nothing is owed.
@@ -75,7 +85,7 @@ impl Effects {
 
     /// Effects to send now, each with its number. At most one to a receiver is under way, so that
     /// a receiver sees them in order.
-    pub(crate) fn to_send(&mut self) -> Vec<(u64, Effect)> {
+    pub(crate) fn next_to_send(&mut self) -> Vec<(u64, Effect)> {
         let mut sent = Vec::new();
         for i in 0..self.owed.len().min(EFFECT_IN_FLIGHT_COUNT_MAX) {
             let earlier = self.owed.iter().take(i);
@@ -99,13 +109,16 @@ impl Effects {
         };
         let delivery = match outcome {
             Outcome::Done(_) => {
-                let told = owed.waiting.take();
-                Delivery::Delivered(told.map(|(to, answer)| (to, Outcome::Done(answer))))
+                let told = owed.waiting.drain(..);
+                Delivery::Delivered(
+                    told.map(|(to, answer)| (to, Outcome::Done(answer)))
+                        .collect(),
+                )
             }
             Outcome::Refused(why) if why.retry() == frontdesk_protocol::Retry::No => {
-                let told = owed.waiting.take();
+                let told = owed.waiting.drain(..);
                 let refused = told.map(|(to, _)| (to, Outcome::Refused(why.clone())));
-                Delivery::Refused(refused, why)
+                Delivery::Refused(refused.collect(), why)
             }
             Outcome::Refused(_) | Outcome::Unknown => Delivery::Again,
         };
@@ -144,9 +157,9 @@ mod tests {
     #[test]
     fn the_mark_stays_at_the_oldest_until_it_is_delivered() {
         let mut effects = Effects::default();
-        effects.owe(Pos(1), effect(1), None);
-        effects.owe(Pos(2), effect(2), None);
-        let sent = effects.to_send();
+        effects.owe(Pos(1), effect(1));
+        effects.owe(Pos(2), effect(2));
+        let sent = effects.next_to_send();
         assert_eq!(sent.len(), 2);
         let _ = effects.answered(sent[1].0, Outcome::Done(Answer::Done));
         assert_eq!(effects.pending(), Some(Pos(1)));
@@ -155,32 +168,54 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_is_told_with_the_last_delivery_to_that_receiver() {
+        let mut effects = Effects::default();
+        effects.owe(Pos(1), effect(1));
+        effects.owe(Pos(2), effect(1));
+        let to = ReplyTo {
+            boot: 1,
+            door: crate::door::DoorId(2),
+            cseq: 3,
+        };
+        assert!(effects.wait(&effect(1).to, to, &Answer::Done));
+        assert!(!effects.wait(&effect(2).to, to, &Answer::Done));
+        let first = effects.next_to_send();
+        let delivery = effects.answered(first[0].0, Outcome::Done(Answer::Done));
+        assert_eq!(delivery, Delivery::Delivered(Vec::new()));
+        let second = effects.next_to_send();
+        let delivery = effects.answered(second[0].0, Outcome::Done(Answer::Done));
+        let told = vec![(to, Outcome::Done(Answer::Done))];
+        assert_eq!(delivery, Delivery::Delivered(told));
+        assert!(!effects.wait(&effect(1).to, to, &Answer::Done));
+    }
+
+    #[test]
     fn a_receiver_gets_its_effects_one_after_another() {
         let mut effects = Effects::default();
-        effects.owe(Pos(1), effect(1), None);
-        effects.owe(Pos(2), effect(1), None);
-        let first = effects.to_send();
+        effects.owe(Pos(1), effect(1));
+        effects.owe(Pos(2), effect(1));
+        let first = effects.next_to_send();
         assert_eq!(first.len(), 1);
-        assert!(effects.to_send().is_empty());
+        assert!(effects.next_to_send().is_empty());
         let _ = effects.answered(first[0].0, Outcome::Done(Answer::Done));
-        assert_eq!(effects.to_send().len(), 1);
+        assert_eq!(effects.next_to_send().len(), 1);
     }
 
     #[test]
     fn busy_and_unknown_are_tried_again_and_a_refusal_is_not() {
         let mut effects = Effects::default();
-        effects.owe(Pos(1), effect(1), None);
+        effects.owe(Pos(1), effect(1));
         for outcome in [
             Outcome::Unknown,
             Outcome::Refused(Rejection::new(ErrorCode::Busy)),
         ] {
-            let sent = effects.to_send();
+            let sent = effects.next_to_send();
             assert_eq!(effects.answered(sent[0].0, outcome), Delivery::Again);
         }
-        let sent = effects.to_send();
+        let sent = effects.next_to_send();
         let why = Rejection::new(ErrorCode::Forbidden);
         let delivery = effects.answered(sent[0].0, Outcome::Refused(why.clone()));
-        assert_eq!(delivery, Delivery::Refused(None, why));
+        assert_eq!(delivery, Delivery::Refused(Vec::new(), why));
         assert!(effects.is_empty());
     }
 }

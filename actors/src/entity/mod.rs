@@ -1,8 +1,8 @@
 //! Entities: the one shape of everything that lasts. Pure rules decide and apply; one engine around
 //! them appends, recovers, answers, publishes and delivers effects.
 //!
-//! Owns: the vocabulary (envelopes, outcomes, [`Rules`]) and, in its files, the engine: [`actor`] the
-//! loop, [`slot`] what survives a crash of the actor, [`batch`] deciding, [`cids`] idempotency,
+//! Owns: the vocabulary (envelopes, outcomes, [`Rules`]) and, in its files, the engine: [`actor`]
+//! the loop, [`slot`] what survives a crash of the actor, [`batch`] deciding, [`cids`] idempotency,
 //! [`effects`] what leaves the entity, [`recover`] reading it back.
 //!
 //! Never: knows what a room is; never lets rules see a clock, a disk or an actor.
@@ -51,7 +51,9 @@ impl Envelope {
             }
             Command::Room(RoomCommand::CreateRoom { participants, .. })
             | Command::Company(CompanyCommand::OpenRoom { participants, .. }) => {
-                participants.len() * 64
+                // In the journal each id stands twice: in the room's list and as a known person.
+                let id_bytes = |person: &PersonId| 2 * person.as_str().len() + 64;
+                participants.iter().map(id_bytes).sum()
             }
             _ => 0,
         };
@@ -160,8 +162,6 @@ pub struct Decided<E> {
     pub answer: Answer,
     /// Remember the cid, with this number for [`Rules::repeat`].
     pub remember: Option<u64>,
-    /// Tell the caller only when the effects of these events are delivered.
-    pub after_effects: bool,
 }
 
 impl<E> Decided<E> {
@@ -171,7 +171,6 @@ impl<E> Decided<E> {
             events: Vec::new(),
             answer,
             remember: None,
-            after_effects: false,
         }
     }
 }
@@ -219,6 +218,12 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// The answer to a command that was done before and remembered with `number` at `at`.
     fn repeat(&self, asked: &Asked<'_>, number: u64, at: Timestamp) -> Answer;
 
+    /// Whose debts must be paid before a caller is given this answer, the first time or again: the
+    /// entity that the answer speaks of as being there.
+    fn waits_for(&self, _entity: &EntityId, _answer: &Answer) -> Option<EntityId> {
+        None
+    }
+
     /// An event changes the state.
     fn apply(&mut self, event: &Self::Event);
 
@@ -230,6 +235,11 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// What another entity is owed because of an event.
     fn effect(&self, _entity: &EntityId, _event: &Self::Event) -> Option<Effect> {
         None
+    }
+
+    /// Bookkeeping that edges may have missed when a predecessor died between the journal and them.
+    fn catch_up(&self, _now: Timestamp) -> Vec<RoomEvent> {
+        Vec::new()
     }
 
     /// The event as a room's edges get it.

@@ -209,13 +209,14 @@ fn replay<R: Rules>(
         }
     }
     if is_new {
-        for cid in body.cids {
+        for cid in &body.cids {
             let remembered = Remembered {
                 number: cid.number,
                 at: body.at,
                 digest: cid.digest,
             };
             recovered.cids.remember(&cid.person, cid.cid, remembered);
+            recovered.cids.trim(&cid.person);
         }
         recovered.tail = Tail {
             pos: record.pos,

@@ -1,5 +1,5 @@
-//! A room: who is in it, what was said, how far each has read. Pure rules; the engine around them is
-//! in [`crate::entity`].
+//! A room: who is in it, what was said, how far each has read. Pure rules; the engine around them
+//! is in [`crate::entity`].
 //!
 //! Invariants (as numbered in docs/ARCHITECTURE.md):
 //! 1. Seqs of shown events are gapless from 1, in the order of the journal.

@@ -69,7 +69,6 @@ impl Rules for RoomState {
                         dup: false,
                     },
                     remember: Some(seq.0),
-                    after_effects: false,
                 })
             }
             RoomCommand::MarkRead { seq } => {
@@ -112,6 +111,16 @@ impl Rules for RoomState {
             }
             RoomEvent::ReadMarked { person, seq, .. } => self.move_mark(person, *seq),
         }
+    }
+
+    fn catch_up(&self, now: Timestamp) -> Vec<RoomEvent> {
+        let read = self.seats.iter().filter(|(_, seat)| seat.read > Seq(0));
+        let marked = read.map(|(person, seat)| RoomEvent::ReadMarked {
+            person: person.clone(),
+            seq: seat.read,
+            at: now,
+        });
+        marked.collect()
     }
 
     fn publish(event: &RoomEvent) -> Option<RoomEvent> {
@@ -158,7 +167,6 @@ impl RoomState {
             events: vec![created],
             answer,
             remember: None,
-            after_effects: false,
         })
     }
 
@@ -221,7 +229,6 @@ impl RoomState {
             events: vec![marked],
             answer: Answer::Marked { read: wanted },
             remember: None,
-            after_effects: false,
         }
     }
 

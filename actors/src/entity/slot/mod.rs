@@ -1,18 +1,22 @@
 //! A slot: what an entity needs while it is awake and what must survive a crash of its actor: the
 //! commands that were admitted and not yet answered.
 //!
-//! Commands wait here, not in the actor's mailbox: the mailbox is unbounded and dies with the actor.
-//! The actor is only told that there is work.
+//! Commands wait here, not in the actor's mailbox: the mailbox is unbounded and dies with the
+//! actor. The actor is only told that there is work.
 //!
 //! Invariants:
-//! 1. Every admitted envelope is in `waiting` or `in_flight` until it is answered.
-//! 2. `waiting` is bounded in bytes; what does not fit is refused and nothing later of that door is
-//!    admitted before it, so order holds.
+//! 1. Every admitted envelope is in `waiting`, `in_flight` or `held` until it is answered.
+//! 2. `waiting` is bounded in bytes; what is refused for now comes again before anything later of
+//!    that door is admitted, so order holds.
 //! 3. A closed slot admits nothing: its entity is found again through the registry.
+//! 4. One incarnation of the actor is served at a time; what an older one still says is ignored.
 //!
 //! Never: decides anything, or awaits.
 
-use std::collections::{HashMap, VecDeque};
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +26,7 @@ use frontdesk_storage::EntityId;
 use ractor::ActorRef;
 
 use super::actor::EntityMsg;
-use super::{Command, Envelope};
+use super::{Command, Envelope, ReplyTo};
 use crate::door::DoorId;
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_COMMAND_COUNT_MAX, RESTART_BACKOFF_MS, RESTART_BACKOFF_MS_MAX,
@@ -32,6 +36,9 @@ use crate::task::lock;
 
 /// Doors whose refused command must come again first; more than this are forgotten, oldest first.
 const REFUSED_DOOR_COUNT_MAX: usize = 1_024;
+/// "Since" of a command that was in flight when its actor crashed: it may be written, so it is
+/// never taken out as overdue.
+const IN_FLIGHT_BEFORE: u64 = u64::MAX;
 
 /// How the actor of a slot is.
 enum Stage {
@@ -52,7 +59,11 @@ struct Inbox {
     waiting: VecDeque<(u64, Arc<Envelope>)>,
     waiting_bytes: usize,
     in_flight: Vec<Arc<Envelope>>,
-    refused: HashMap<DoorId, Cid>,
+    /// Durable, and answered when what the entity owes because of them is delivered.
+    held: Vec<Arc<Envelope>>,
+    /// The actor that is served, counted from 0.
+    incarnation: u64,
+    refused: BTreeMap<DoorId, Cid>,
     crashes_ms: VecDeque<u64>,
 }
 
@@ -68,8 +79,8 @@ pub(crate) struct Slot {
 pub(crate) enum Admission {
     /// It waits; it will be answered.
     Admitted,
-    /// It waits, and somebody must start an actor.
-    AdmittedStart,
+    /// It waits, and somebody must start an actor, as this incarnation.
+    AdmittedStart { incarnation: u64 },
     /// No.
     Refused(Rejection),
     /// The slot is closed: resolve again.
@@ -79,10 +90,12 @@ pub(crate) enum Admission {
 /// What to do after a crash.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum AfterCrash {
-    /// Start again after this pause.
-    Restart { after_ms: u64 },
-    /// The budget is used up; these are refused.
+    /// Start again after this pause, as this incarnation.
+    Restart { after_ms: u64, incarnation: u64 },
+    /// The budget is used up; what waits is refused.
     GiveUp,
+    /// It was not the actor that is served: its crash is no news.
+    Old,
 }
 
 impl Slot {
@@ -93,7 +106,9 @@ impl Slot {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             in_flight: Vec::new(),
-            refused: HashMap::new(),
+            held: Vec::new(),
+            incarnation: 0,
+            refused: BTreeMap::new(),
             crashes_ms: VecDeque::new(),
         };
         Self {
@@ -113,15 +128,11 @@ impl Slot {
     ) -> Admission {
         let mut inbox = lock(&self.inbox);
         self.active_ms.store(now_ms, Ordering::Relaxed);
-        let mut start = false;
         match inbox.stage {
             Stage::Closed => return Admission::Gone,
             Stage::GivenUp { until_ms } if now_ms < until_ms => {
+                inbox.remember_refused(envelope);
                 return Admission::Refused(Rejection::new(ErrorCode::Unavailable));
-            }
-            Stage::GivenUp { .. } => {
-                inbox.stage = Stage::Starting;
-                start = true;
             }
             _ => {}
         }
@@ -131,25 +142,35 @@ impl Slot {
         inbox.waiting_bytes += envelope.weight_bytes();
         inbox.waiting.push_back((now_ms, Arc::clone(envelope)));
         inbox.tell_of_work(is_patient(&envelope.command));
-        if start {
-            Admission::AdmittedStart
-        } else {
-            Admission::Admitted
+        if let Stage::GivenUp { .. } = inbox.stage {
+            inbox.stage = Stage::Starting;
+            inbox.incarnation += 1;
+            let incarnation = inbox.incarnation;
+            return Admission::AdmittedStart { incarnation };
         }
+        Admission::Admitted
     }
 
-    /// The actor is up: what its predecessor had in flight is decided again, first.
-    pub(crate) fn started(&self, actor: ActorRef<EntityMsg>) {
+    /// The actor is up: what its predecessor had in flight is decided again, first. False when
+    /// another one was started meanwhile.
+    pub(crate) fn started(&self, actor: ActorRef<EntityMsg>, incarnation: u64) -> bool {
         let mut inbox = lock(&self.inbox);
+        if inbox.incarnation != incarnation {
+            return false;
+        }
         inbox.requeue_in_flight();
         inbox.stage = Stage::Idle(actor);
         inbox.tell_of_work(false);
+        true
     }
 
     /// Takes the next batch; it stays in flight until `finish`. Empty means that the actor is idle
     /// from now on and will be told of work.
-    pub(crate) fn take_batch(&self) -> Vec<Arc<Envelope>> {
+    pub(crate) fn take_batch(&self, incarnation: u64) -> Vec<Arc<Envelope>> {
         let mut inbox = lock(&self.inbox);
+        if inbox.incarnation != incarnation {
+            return Vec::new();
+        }
         let mut batch_bytes = 0;
         while let Some((_, envelope)) = inbox.waiting.front() {
             let envelope_bytes = envelope.weight_bytes();
@@ -172,25 +193,64 @@ impl Slot {
         inbox.in_flight.clone()
     }
 
-    /// The batch in flight is answered.
-    pub(crate) fn finish(&self) {
-        lock(&self.inbox).in_flight.clear();
+    /// The batch in flight is answered, but for these, which are held. False when the batch is no
+    /// longer this actor's: then it answers nobody.
+    pub(crate) fn finish(&self, incarnation: u64, held: &[ReplyTo]) -> bool {
+        let mut inbox = lock(&self.inbox);
+        if inbox.incarnation != incarnation {
+            return false;
+        }
+        let finished = std::mem::take(&mut inbox.in_flight);
+        let is_held = |envelope: &Arc<Envelope>| held.contains(&envelope.reply_to);
+        inbox.held.extend(finished.into_iter().filter(is_held));
+        true
+    }
+
+    /// What was held for this caller is answered; false as for `finish`.
+    pub(crate) fn finish_held(&self, incarnation: u64, to: ReplyTo) -> bool {
+        let mut inbox = lock(&self.inbox);
+        inbox.held.retain(|envelope| envelope.reply_to != to);
+        inbox.incarnation == incarnation
     }
 
     /// Closes the slot if nothing is left to do. Called under the registry's lock of this entity.
     pub(crate) fn close_if_quiet(&self) -> bool {
         let mut inbox = lock(&self.inbox);
-        let is_quiet = inbox.waiting.is_empty() && inbox.in_flight.is_empty();
-        if is_quiet && matches!(inbox.stage, Stage::Idle(_) | Stage::Busy(_)) {
+        let is_up = matches!(inbox.stage, Stage::Idle(_) | Stage::Busy(_));
+        let closes = is_up && inbox.is_quiet();
+        if closes {
             inbox.stage = Stage::Closed;
-            return true;
         }
-        is_quiet && matches!(inbox.stage, Stage::Closed)
+        closes
     }
 
-    /// The actor crashed or could not start.
-    pub(crate) fn crashed(&self, now_ms: u64) -> AfterCrash {
+    /// Closes the slot if it was given up and has served its time, or `at_once`. Called as
+    /// `close_if_quiet`.
+    pub(crate) fn close_if_given_up(&self, now_ms: u64, at_once: bool) -> bool {
         let mut inbox = lock(&self.inbox);
+        let is_over = match inbox.stage {
+            Stage::GivenUp { until_ms } => at_once || until_ms <= now_ms,
+            _ => false,
+        };
+        let closes = is_over && inbox.is_quiet();
+        if closes {
+            inbox.stage = Stage::Closed;
+        }
+        closes
+    }
+
+    /// The actor that is served now.
+    pub(crate) fn incarnation(&self) -> u64 {
+        lock(&self.inbox).incarnation
+    }
+
+    /// An actor crashed or could not start.
+    pub(crate) fn crashed(&self, incarnation: u64, now_ms: u64) -> AfterCrash {
+        let mut inbox = lock(&self.inbox);
+        if inbox.incarnation != incarnation || matches!(inbox.stage, Stage::Closed) {
+            return AfterCrash::Old;
+        }
+        inbox.incarnation += 1;
         inbox.requeue_in_flight();
         while inbox
             .crashes_ms
@@ -214,26 +274,28 @@ impl Slot {
         } else {
             doubled.min(RESTART_BACKOFF_MS_MAX)
         };
-        AfterCrash::Restart { after_ms }
+        let incarnation = inbox.incarnation;
+        AfterCrash::Restart {
+            after_ms,
+            incarnation,
+        }
     }
 
     /// Takes out everything that waits, to be refused: the entity cannot be brought up.
     pub(crate) fn give_up_waiting(&self) -> Vec<Arc<Envelope>> {
-        lock(&self.inbox).drain_waiting()
+        lock(&self.inbox).refuse_waiting(0)
     }
 
     /// Takes out everything that waits if the oldest has waited longer than this; to be refused.
+    /// What was in flight before a crash stays: only the journal knows what became of it.
     pub(crate) fn take_overdue(&self, wait_ms_max: u64, now_ms: u64) -> Vec<Arc<Envelope>> {
         let mut inbox = lock(&self.inbox);
-        match inbox.waiting.front() {
-            Some((since, _)) if since + wait_ms_max < now_ms => {}
-            _ => return Vec::new(),
+        let was_in_flight = |(since, _): &&(u64, Arc<Envelope>)| *since == IN_FLIGHT_BEFORE;
+        let from = inbox.waiting.iter().take_while(was_in_flight).count();
+        match inbox.waiting.get(from) {
+            Some((since, _)) if since + wait_ms_max < now_ms => inbox.refuse_waiting(from),
+            _ => Vec::new(),
         }
-        let overdue = inbox.drain_waiting();
-        for envelope in &overdue {
-            inbox.remember_refused(envelope);
-        }
-        overdue
     }
 
     /// The actor, if the slot has been idle for this long.
@@ -283,32 +345,45 @@ impl Inbox {
         Some(Rejection::new(ErrorCode::Busy))
     }
 
+    fn is_quiet(&self) -> bool {
+        self.waiting.is_empty() && self.in_flight.is_empty() && self.held.is_empty()
+    }
+
     /// The first refused command of a door is the one that must come again. Callers that await
     /// share a door and keep no order among themselves.
     fn remember_refused(&mut self, envelope: &Envelope) {
         let door = envelope.reply_to.door;
         let is_ordered = door != DoorId::NOBODY && door != crate::node::ASK_DOOR;
-        if is_ordered && self.refused.len() < REFUSED_DOOR_COUNT_MAX {
+        if is_ordered {
             self.refused.entry(door).or_insert(envelope.cid);
+            if self.refused.len() > REFUSED_DOOR_COUNT_MAX {
+                self.refused.pop_first(); // doors are numbered as they open
+            }
         }
     }
 
-    fn drain_waiting(&mut self) -> Vec<Arc<Envelope>> {
-        self.waiting_bytes = 0;
-        self.waiting
-            .drain(..)
-            .map(|(_, envelope)| envelope)
-            .collect()
+    /// Takes out what waits from this place on, and remembers it as refused.
+    fn refuse_waiting(&mut self, from: usize) -> Vec<Arc<Envelope>> {
+        let taken = self.waiting.drain(from..).map(|(_, envelope)| envelope);
+        let taken: Vec<Arc<Envelope>> = taken.collect();
+        for envelope in &taken {
+            self.waiting_bytes -= envelope.weight_bytes();
+            self.remember_refused(envelope);
+        }
+        taken
     }
 
     fn requeue_in_flight(&mut self) {
-        for envelope in std::mem::take(&mut self.in_flight).into_iter().rev() {
+        let held = std::mem::take(&mut self.held);
+        let in_flight = std::mem::take(&mut self.in_flight);
+        for envelope in held.into_iter().chain(in_flight).rev() {
             self.waiting_bytes += envelope.weight_bytes();
-            self.waiting.push_front((u64::MAX / 2, envelope));
+            self.waiting.push_front((IN_FLIGHT_BEFORE, envelope));
         }
     }
 
-    /// Tells an idle actor. A patient command waits for company; whatever comes after takes it along.
+    /// Tells an idle actor. A patient command waits for company; whatever comes after takes it
+    /// along.
     fn tell_of_work(&mut self, is_patient: bool) {
         if self.waiting.is_empty() {
             return;
@@ -332,104 +407,4 @@ impl Inbox {
 /// Read marks are worth a record only together.
 fn is_patient(command: &Command) -> bool {
     matches!(command, Command::Room(RoomCommand::MarkRead { .. }))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use frontdesk_protocol::CompanyId;
-
-    use super::super::{Caller, ReplyTo};
-    use super::*;
-
-    fn slot() -> Slot {
-        let company = CompanyId::new("TES001").expect("valid");
-        Slot::new(EntityId::company(company), 1, 0)
-    }
-
-    fn envelope(door: u64, cid: u8) -> Arc<Envelope> {
-        let entity = slot().entity;
-        Arc::new(Envelope {
-            reply_to: ReplyTo {
-                boot: 1,
-                door: DoorId(door),
-                cseq: u64::from(cid),
-            },
-            cid: Cid::from_bits([cid; 16]),
-            caller: Caller::Entity(entity),
-            command: Command::Wake,
-        })
-    }
-
-    fn is_admitted(slot: &Slot, door: u64, cid: u8, bytes_max: usize) -> bool {
-        let admission = slot.admit(&envelope(door, cid), bytes_max, 0);
-        matches!(admission, Admission::Admitted)
-    }
-
-    #[test]
-    fn after_busy_a_door_must_send_the_refused_command_first() {
-        let slot = slot();
-        let one = envelope(9, 1).weight_bytes();
-        assert!(is_admitted(&slot, 9, 1, one));
-        assert!(!is_admitted(&slot, 9, 2, one));
-        assert!(!is_admitted(&slot, 9, 3, 10 * one), "3 may not overtake 2");
-        assert!(is_admitted(&slot, 8, 4, 10 * one), "another door is free");
-        assert!(is_admitted(&slot, 9, 2, 10 * one));
-        assert!(is_admitted(&slot, 9, 3, 10 * one));
-    }
-
-    #[test]
-    fn a_crash_puts_the_batch_in_flight_back_in_front() {
-        let slot = slot();
-        for cid in 1..=3 {
-            assert!(is_admitted(&slot, 9, cid, usize::MAX));
-        }
-        assert_eq!(slot.take_batch().len(), 3);
-        assert!(is_admitted(&slot, 9, 4, usize::MAX));
-        assert_eq!(slot.crashed(0), AfterCrash::Restart { after_ms: 0 });
-        let again: Vec<u64> = slot
-            .take_batch()
-            .iter()
-            .map(|sent| sent.reply_to.cseq)
-            .collect();
-        assert_eq!(again, [1, 2, 3, 4]);
-    }
-
-    #[test]
-    fn the_backoff_doubles_and_the_budget_ends() {
-        let slot = slot();
-        let pauses: Vec<AfterCrash> = (0..=RESTART_COUNT_MAX as u64)
-            .map(|at| slot.crashed(at))
-            .collect();
-        assert_eq!(pauses[0], AfterCrash::Restart { after_ms: 0 });
-        assert_eq!(
-            pauses[1],
-            AfterCrash::Restart {
-                after_ms: RESTART_BACKOFF_MS
-            }
-        );
-        assert_eq!(
-            pauses[2],
-            AfterCrash::Restart {
-                after_ms: 2 * RESTART_BACKOFF_MS
-            }
-        );
-        assert_eq!(pauses.last(), Some(&AfterCrash::GiveUp));
-        let refused = slot.admit(&envelope(9, 1), usize::MAX, 10);
-        assert!(matches!(refused, Admission::Refused(why) if why.code == ErrorCode::Unavailable));
-        let later = slot.admit(&envelope(9, 1), usize::MAX, RESTART_WINDOW_MS);
-        assert!(matches!(later, Admission::AdmittedStart));
-    }
-
-    #[test]
-    fn overdue_commands_are_taken_out_together_and_keep_their_order() {
-        let slot = slot();
-        assert!(is_admitted(&slot, 9, 1, usize::MAX));
-        assert!(is_admitted(&slot, 9, 2, usize::MAX));
-        assert!(slot.take_overdue(5_000, 5_000).is_empty());
-        assert_eq!(slot.take_overdue(5_000, 5_001).len(), 2);
-        assert!(!is_admitted(&slot, 9, 2, usize::MAX), "1 must come first");
-        assert!(is_admitted(&slot, 9, 1, usize::MAX));
-    }
 }

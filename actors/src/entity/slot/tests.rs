@@ -1,0 +1,153 @@
+//! Admission, order, crashes and time of one slot, without an actor.
+
+use std::sync::Arc;
+
+use frontdesk_protocol::CompanyId;
+
+use super::*;
+use crate::entity::Caller;
+
+fn slot() -> Slot {
+    let company = CompanyId::new("TES001").expect("valid");
+    Slot::new(EntityId::company(company), 1, 0)
+}
+
+fn envelope(door: u64, cid: u8) -> Arc<Envelope> {
+    let entity = slot().entity;
+    Arc::new(Envelope {
+        reply_to: ReplyTo {
+            boot: 1,
+            door: DoorId(door),
+            cseq: u64::from(cid),
+        },
+        cid: Cid::from_bits([cid; 16]),
+        caller: Caller::Entity(entity),
+        command: Command::Wake,
+    })
+}
+
+fn is_admitted(slot: &Slot, door: u64, cid: u8, bytes_max: usize) -> bool {
+    let admission = slot.admit(&envelope(door, cid), bytes_max, 0);
+    matches!(admission, Admission::Admitted)
+}
+
+fn restart(after_ms: u64, incarnation: u64) -> AfterCrash {
+    AfterCrash::Restart {
+        after_ms,
+        incarnation,
+    }
+}
+
+fn cseqs(envelopes: &[Arc<Envelope>]) -> Vec<u64> {
+    envelopes.iter().map(|sent| sent.reply_to.cseq).collect()
+}
+
+#[test]
+fn after_busy_a_door_must_send_the_refused_command_first() {
+    let slot = slot();
+    let one = envelope(9, 1).weight_bytes();
+    assert!(is_admitted(&slot, 9, 1, one));
+    assert!(!is_admitted(&slot, 9, 2, one));
+    assert!(!is_admitted(&slot, 9, 3, 10 * one), "3 may not overtake 2");
+    assert!(is_admitted(&slot, 8, 4, 10 * one), "another door is free");
+    assert!(is_admitted(&slot, 9, 2, 10 * one));
+    assert!(is_admitted(&slot, 9, 3, 10 * one));
+}
+
+#[test]
+fn a_crash_puts_the_batch_in_flight_back_in_front() {
+    let slot = slot();
+    for cid in 1..=3 {
+        assert!(is_admitted(&slot, 9, cid, usize::MAX));
+    }
+    assert_eq!(slot.take_batch(0).len(), 3);
+    assert!(is_admitted(&slot, 9, 4, usize::MAX));
+    assert_eq!(slot.crashed(0, 0), restart(0, 1));
+    assert_eq!(slot.crashed(0, 0), AfterCrash::Old, "it is known");
+    assert!(slot.take_batch(0).is_empty(), "an older actor gets nothing");
+    assert_eq!(cseqs(&slot.take_batch(1)), [1, 2, 3, 4]);
+}
+
+#[test]
+fn the_backoff_doubles_and_the_budget_ends() {
+    let slot = slot();
+    let pauses: Vec<AfterCrash> = (0..=RESTART_COUNT_MAX as u64)
+        .map(|at| slot.crashed(at, at))
+        .collect();
+    assert_eq!(pauses[0], restart(0, 1));
+    assert_eq!(pauses[1], restart(RESTART_BACKOFF_MS, 2));
+    assert_eq!(pauses[2], restart(2 * RESTART_BACKOFF_MS, 3));
+    assert_eq!(pauses.last(), Some(&AfterCrash::GiveUp));
+    let refused = slot.admit(&envelope(9, 1), usize::MAX, 10);
+    assert!(matches!(refused, Admission::Refused(why) if why.code == ErrorCode::Unavailable));
+    let overtakes = slot.admit(&envelope(9, 2), usize::MAX, RESTART_WINDOW_MS);
+    assert!(matches!(overtakes, Admission::Refused(why) if why.code == ErrorCode::Busy));
+    // Only what is admitted brings the actor back: a refusal must not leave it half started.
+    let later = slot.admit(&envelope(9, 1), usize::MAX, RESTART_WINDOW_MS);
+    assert!(matches!(later, Admission::AdmittedStart { .. }));
+}
+
+#[test]
+fn a_given_up_slot_closes_when_its_time_is_served() {
+    let slot = slot();
+    for at in 0..=RESTART_COUNT_MAX as u64 {
+        assert!(!slot.close_if_given_up(RESTART_WINDOW_MS, true));
+        slot.crashed(at, 0);
+    }
+    assert!(!slot.close_if_given_up(1, false));
+    assert!(slot.close_if_given_up(RESTART_WINDOW_MS, false));
+    let gone = slot.admit(&envelope(9, 1), usize::MAX, RESTART_WINDOW_MS);
+    assert!(matches!(gone, Admission::Gone));
+}
+
+#[test]
+fn what_is_held_comes_again_after_a_crash_and_only_once_otherwise() {
+    let slot = slot();
+    for cid in 1..=3 {
+        assert!(is_admitted(&slot, 9, cid, usize::MAX));
+    }
+    let taken = slot.take_batch(0);
+    assert!(slot.finish(0, &[taken[0].reply_to, taken[1].reply_to]));
+    assert!(slot.finish_held(0, taken[0].reply_to));
+    assert!(is_admitted(&slot, 9, 4, usize::MAX));
+    assert_eq!(slot.crashed(0, 0), restart(0, 1));
+    assert!(!slot.finish(0, &[]), "an older actor answers nobody");
+    assert_eq!(cseqs(&slot.take_batch(1)), [2, 4]);
+}
+
+#[test]
+fn behind_what_was_in_flight_the_overdue_are_found() {
+    let slot = slot();
+    assert!(is_admitted(&slot, 9, 1, usize::MAX));
+    slot.take_batch(0);
+    slot.crashed(0, 0);
+    assert!(is_admitted(&slot, 9, 2, usize::MAX));
+    assert_eq!(cseqs(&slot.take_overdue(5_000, 5_001)), [2]);
+    assert_eq!(
+        cseqs(&slot.take_batch(1)),
+        [1],
+        "only the journal knows what became of it"
+    );
+}
+
+#[test]
+fn of_too_many_refused_doors_the_oldest_are_forgotten() {
+    let slot = slot();
+    let last = 2 + REFUSED_DOOR_COUNT_MAX as u64;
+    for door in 2..=last {
+        assert!(!is_admitted(&slot, door, 1, 0));
+    }
+    assert!(is_admitted(&slot, 2, 2, usize::MAX));
+    assert!(!is_admitted(&slot, last, 2, usize::MAX));
+}
+
+#[test]
+fn overdue_commands_are_taken_out_together_and_keep_their_order() {
+    let slot = slot();
+    assert!(is_admitted(&slot, 9, 1, usize::MAX));
+    assert!(is_admitted(&slot, 9, 2, usize::MAX));
+    assert!(slot.take_overdue(5_000, 5_000).is_empty());
+    assert_eq!(slot.take_overdue(5_000, 5_001).len(), 2);
+    assert!(!is_admitted(&slot, 9, 2, usize::MAX), "1 must come first");
+    assert!(is_admitted(&slot, 9, 1, usize::MAX));
+}

@@ -1,0 +1,135 @@
+//! A command that is sent twice is done once, whatever lies between the two.
+
+use frontdesk_protocol::limits::CID_KEPT_MS;
+use frontdesk_protocol::{ErrorCode, Timestamp};
+use frontdesk_storage::testing::{Crash, Verdict};
+
+use super::{START, World, both_modes, cid_at, place, refusal};
+use crate::limits::CID_WINDOW_COUNT;
+
+both_modes! {
+    async fn a_cid_twice_in_one_batch_is_done_once(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann"]).await;
+        let door = world.door();
+        world.hold_commits().await;
+        door.post(&room, "ann", "first", world.cid(1), 0);
+        world.held();
+        for cseq in 1..=2 {
+            door.post(&room, "ann", "twice", world.cid(2), cseq);
+        }
+        world.release();
+        let heard = door.heard(3).await;
+        assert_eq!(place(&heard[1].1), (2, false));
+        assert_eq!(place(&heard[2].1), (2, true));
+        assert_eq!(world.record_sizes(&room), [1, 1, 1]);
+    }
+
+    async fn a_cid_again_is_answered_with_its_first_place_awake_or_woken(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann", "bob"]).await;
+        let cid = world.cid(1);
+        let first = world.post(&room, "ann", "once", cid).await;
+        assert_eq!(place(&first), (1, false));
+        assert_eq!(place(&world.post(&room, "ann", "once", cid).await), (1, true));
+        world.all_asleep().await;
+        assert_eq!(place(&world.post(&room, "ann", "once", cid).await), (1, true));
+        let other = world.post(&room, "bob", "once", cid).await;
+        assert_eq!(place(&other), (2, false), "another person's cid is another command");
+    }
+
+    async fn a_cid_is_found_in_the_index_after_newer_ones_and_a_snapshot(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann"]).await;
+        let cid = cid_at(Timestamp(START.0 - 1_000), 1);
+        assert_eq!(place(&world.post(&room, "ann", "old", cid).await), (1, false));
+        world.fill(&room, "ann", CID_WINDOW_COUNT as u64 + 44).await;
+        assert_eq!(place(&world.post(&room, "ann", "old", cid).await), (1, true));
+        world.all_asleep().await;
+        assert_eq!(place(&world.post(&room, "ann", "old", cid).await), (1, true));
+        for number in 0..20 {
+            world.posted(&room, "ann", &number.to_string()).await;
+        }
+        world.all_asleep().await;
+        world.writer_is_idle().await;
+        assert!(world.journal().snapshot(&room).expect("read").is_some());
+        assert_eq!(place(&world.post(&room, "ann", "old", cid).await), (1, true));
+    }
+
+    async fn a_cid_that_its_own_batch_pushes_out_of_memory_is_still_known(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann"]).await;
+        let oldest = world.cid(1);
+        world.post(&room, "ann", "oldest", oldest).await;
+        for number in 2..=CID_WINDOW_COUNT as u64 - 1 {
+            world.post(&room, "ann", "more", world.cid(number)).await;
+        }
+        let door = world.door();
+        world.hold_commits().await;
+        door.post(&room, "ann", "held", world.cid(1_000), 0);
+        world.held();
+        door.post(&room, "ann", "pushes", world.cid(1_001), 1);
+        door.post(&room, "ann", "oldest", oldest, 2);
+        world.release();
+        let heard = door.heard(3).await;
+        assert_eq!(place(&heard[2].1), (1, true));
+    }
+
+    async fn a_written_command_whose_answer_was_lost_is_answered_from_the_journal(
+        serialize: bool
+    ) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann"]).await;
+        world.memory.faults().next_append(Verdict::WriteAnswerUnknown);
+        assert_eq!(place(&world.post(&room, "ann", "once", world.cid(1)).await), (1, true));
+        assert_eq!(world.texts(&room).await, [(1, "once".to_owned())]);
+    }
+
+    async fn a_dropped_command_whose_answer_was_lost_is_done_afresh(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann"]).await;
+        world.memory.faults().next_append(Verdict::DropAnswerUnknown);
+        assert_eq!(place(&world.post(&room, "ann", "once", world.cid(1)).await), (1, false));
+        assert_eq!(world.texts(&room).await, [(1, "once".to_owned())]);
+    }
+
+    async fn a_cid_in_flight_when_the_node_dies_is_resolved_by_the_next(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann"]).await;
+        let door = world.door();
+        world.hold_syncs().await;
+        door.post(&room, "ann", "once", world.cid(1), 1);
+        world.held();
+        let lost = world.reborn(Crash::PowerLoss).await;
+        assert_eq!(place(&lost.post(&room, "ann", "once", world.cid(1)).await), (1, false));
+        world.release();
+        door.heard(1).await;
+        let kept = world.reborn(Crash::PowerLoss).await;
+        assert_eq!(place(&kept.post(&room, "ann", "once", world.cid(1)).await), (1, true));
+    }
+
+    async fn a_cid_used_for_another_text_is_refused(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann"]).await;
+        world.post(&room, "ann", "one", world.cid(1)).await;
+        let other = world.post(&room, "ann", "two", world.cid(1)).await;
+        assert_eq!(refusal(&other), ErrorCode::CidReused);
+        world.all_asleep().await;
+        let other = world.post(&room, "ann", "two", world.cid(1)).await;
+        assert_eq!(refusal(&other), ErrorCode::CidReused);
+        assert_eq!(world.texts(&room).await, [(1, "one".to_owned())]);
+    }
+
+    async fn a_cid_older_than_a_day_is_expired_unless_it_is_remembered(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann"]).await;
+        let known = world.cid(1);
+        world.post(&room, "ann", "known", known).await;
+        let unknown = world.cid(2);
+        world.clock.advance_ms(CID_KEPT_MS + 1);
+        let refused = world.post(&room, "ann", "late", unknown).await;
+        assert_eq!(refusal(&refused), ErrorCode::CidExpired);
+        assert_eq!(place(&world.post(&room, "ann", "known", known).await), (1, true));
+        assert_eq!(world.texts(&room).await.len(), 1);
+    }
+}
