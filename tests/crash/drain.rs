@@ -17,14 +17,17 @@ use crate::support::trial::{MEMBER_COUNT, Trial, person};
 use crate::support::{mixed, setting};
 
 /// Stops on one folder in a normal run.
-const ROUNDS: u64 = 4;
+const ROUNDS: u64 = 3;
 /// Time that the servers get for stopping, milliseconds.
 const DRAIN_MS: u64 = 3_000;
+/// Messages of one member that wait for an answer: enough for load, and a short history.
+const IN_FLIGHT_MAX: usize = 1;
 /// Acknowledgements before a stop, at most.
 const ACKNOWLEDGED_MAX: u64 = 200;
 
 fn draining_trial(engine: &'static str, durability: &'static str) -> Trial {
     let mut trial = Trial::new(engine, durability);
+    trial.in_flight_max = IN_FLIGHT_MAX;
     let drain_ms = DRAIN_MS.to_string();
     trial.settings = trial.settings.with("FRONTDESK_SERVER__DRAIN_MS", &drain_ms);
     trial
@@ -145,31 +148,46 @@ fn a_peer_that_does_not_hang_up_does_not_keep_the_server() {
     drop(silent);
 }
 
-/// While one socket has not left yet, the server is still there: who asks it hears 503, whether on
-/// a connection from before, or is not connected at all.
+/// While sockets have not left yet a probe finds nobody who listens, which is as red as it gets, and
+/// a request that was under way is finished with the answer that the node is going.
 #[test]
 fn readyz_is_red_while_draining_and_nobody_new_is_accepted() {
     let mut trial = draining_trial("fjall", "buffered");
     let server = trial.start().unwrap();
     let (address, token) = (server.address(), token(&person(0)));
     trial.runtime.block_on(async {
-        let mut waiting = TcpStream::connect(address).await.unwrap();
-        // Answered, so the connection before it was accepted as well.
         assert_eq!(trial.asker.status(address, "/readyz").await, Ok(200));
+        let mut asking = TcpStream::connect(address).await.unwrap();
+        let body = "{\"participants\": [1]}";
+        let head = format!(
+            "POST /v1/rooms HTTP/1.1\r\nhost: here\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\nexpect: 100-continue\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        asking.write_all(head.as_bytes()).await.unwrap();
+        // It waits for the body: the request is under way.
+        let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+        in_time(asking.read_exact(&mut go_on)).await.unwrap();
         let (mut native, _) = Talk::connect(address, &token, json!({})).await;
+        let (mut last, _) = Talk::connect(address, &token, json!({})).await;
         server.terminate();
         assert_eq!(native.next().await.unwrap()["type"], "drain");
-        let request = "GET /readyz HTTP/1.1\r\nhost: here\r\n\r\n";
-        waiting.write_all(request.as_bytes()).await.unwrap();
+        assert_eq!(last.next().await.unwrap()["type"], "drain");
+        trial.asker.status(address, "/readyz").await.unwrap_err();
+        asking.write_all(body.as_bytes()).await.unwrap();
         let mut answer = String::new();
-        let read = waiting.read_to_string(&mut answer);
-        let read = timeout(Duration::from_secs(10), read).await;
-        read.expect("an answer in time").unwrap();
+        in_time(asking.read_to_string(&mut answer)).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-        assert!(answer.contains("draining"), "{answer}");
-        TcpStream::connect(address).await.unwrap_err();
-        // Only now does the socket hang up, so the server was still draining.
-        native.until_closed().await;
+        assert!(answer.contains("\"draining\""), "{answer}");
+        // Only now do the sockets hang up, so the server was still draining.
+        assert_eq!(native.until_closed().await.1, 1012);
+        assert_eq!(last.until_closed().await.1, 1012);
     });
     stop_in_time(server).unwrap();
+}
+
+async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    let done = timeout(Duration::from_secs(10), work).await;
+    done.expect("an answer in time")
 }

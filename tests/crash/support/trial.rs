@@ -22,7 +22,7 @@ use super::wait_for;
 pub(crate) const MEMBER_COUNT: usize = 4;
 /// Rooms they talk in.
 pub(crate) const ROOM_COUNT: usize = 3;
-/// Messages of one member that wait for an answer.
+/// Messages of one member that wait for an answer, unless a test says otherwise.
 const IN_FLIGHT_MAX: usize = 6;
 /// Longest time that a load may take to come about, or to come to rest.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -43,6 +43,8 @@ pub(crate) struct Trial {
     pub(crate) asker: Asker,
     pub(crate) runtime: Runtime,
     pub(crate) rooms: Vec<Room>,
+    /// Messages of one member that wait for an answer.
+    pub(crate) in_flight_max: usize,
     orders: watch::Sender<Orders>,
     members: Vec<JoinHandle<()>>,
     folder: TempDir,
@@ -64,6 +66,7 @@ impl Trial {
             asker: Asker::new(token(&person(0))),
             runtime,
             rooms: Vec::new(),
+            in_flight_max: IN_FLIGHT_MAX,
             orders: watch::channel(Orders::default()).0,
             members: Vec::new(),
             folder,
@@ -98,7 +101,7 @@ impl Trial {
         let ids: Vec<String> = self.rooms.iter().map(|room| room.id.clone()).collect();
         for name in &people {
             let (ledger, orders) = (Arc::clone(&self.ledger), self.orders.subscribe());
-            let member = Member::new(name, &ids, IN_FLIGHT_MAX, ledger, orders);
+            let member = Member::new(name, &ids, self.in_flight_max, ledger, orders);
             self.members.push(self.runtime.spawn(member.run()));
         }
         Ok(())
