@@ -70,6 +70,17 @@ pub enum Error {
     DrainTimeout(u64),
 }
 
+impl Error {
+    /// Whether the caller should change something; everything else is our side's fault. An address in
+    /// use is neither's: it may be free in a moment.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Error::Settings(_) | Error::Storage(frontdesk_storage::Error::Refused(_))
+        )
+    }
+}
+
 /// A node that serves.
 pub struct Running {
     /// Where it listens.
@@ -94,7 +105,10 @@ pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
             what: "cannot start the runtime",
             source,
         })?;
+    check_keys(&loaded.config)?;
     runtime.block_on(async {
+        // Before anything is opened: a signal that nobody waits for ends the process as a kill does.
+        let told_to_stop = signals()?;
         let store = open_store(&loaded.config)?;
         let running = start_on(&loaded.config, store).await?;
         for address in &running.addresses {
@@ -103,7 +117,7 @@ pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
         if demo {
             crate::demo::open(&running, &loaded.config).await?;
         }
-        told_to_stop().await?;
+        told_to_stop.await;
         tracing::info!("draining");
         running.drain().await
     })
@@ -125,12 +139,18 @@ pub fn open_store(config: &Config) -> Result<Arc<Store>, Error> {
     Ok(frontdesk_storage::open(&options)?)
 }
 
-/// Starts a node on a store that is open.
-pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Error> {
+/// Whether anyone can be let in; asked before a store is made.
+fn check_keys(config: &Config) -> Result<(), Error> {
     if config.auth.jwt_secret.is_none() && config.auth.keys.is_empty() {
         let why = "no key to check tokens with: set auth.jwt_secret or FRONTDESK_AUTH__JWT_SECRET";
         return Err(Error::Settings(why.to_owned()));
     }
+    Ok(())
+}
+
+/// Starts a node on a store that is open.
+pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Error> {
+    check_keys(config)?;
     let node = Node::start(NodeOptions {
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         directory: Arc::clone(&store) as Arc<dyn Directory>,
@@ -234,7 +254,8 @@ async fn upkeep(mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn told_to_stop() -> Result<(), Error> {
+/// Takes the signals that tell a node to stop; the future ends with the first one since.
+fn signals() -> Result<impl Future<Output = ()>, Error> {
     let listen_for = |kind| {
         signal(kind).map_err(|source| Error::Io {
             what: "cannot listen for signals",
@@ -245,11 +266,12 @@ async fn told_to_stop() -> Result<(), Error> {
         listen_for(SignalKind::terminate())?,
         listen_for(SignalKind::interrupt())?,
     );
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// Each connection is a file: as many as the system allows.
