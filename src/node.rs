@@ -71,8 +71,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the caller should change something; everything else is our side's fault. An address in
-    /// use is neither's: it may be free in a moment.
+    /// Whether the caller should change something; everything else is our side's fault. An address
+    /// in use is neither's: it may be free in a moment.
     pub fn is_refusal(&self) -> bool {
         matches!(
             self,
@@ -107,7 +107,7 @@ pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
         })?;
     check_keys(&loaded.config)?;
     runtime.block_on(async {
-        // Before anything is opened: a signal that nobody waits for ends the process as a kill does.
+        // Before anything is opened: a signal nobody waits for ends the process as a kill does.
         let told_to_stop = signals()?;
         let store = open_store(&loaded.config)?;
         let running = start_on(&loaded.config, store).await?;

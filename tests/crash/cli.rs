@@ -115,6 +115,13 @@ fn config_shows_each_setting_with_its_origin_and_no_secret() {
     assert!(!shown.contains(SECRET), "{shown}");
 }
 
+/// What is run, with which variables, and the words of its complaint.
+type Case<'text> = (
+    &'text str,
+    &'text [(&'text str, &'text str)],
+    &'text [&'text str],
+);
+
 #[test]
 fn a_wrong_setting_is_named_with_its_origin() {
     let folder = folder();
@@ -122,7 +129,7 @@ fn a_wrong_setting_is_named_with_its_origin() {
     fs::write(&file, "[limits]\nping_ms = \"often\"\n").unwrap();
     let in_file = format!("serve --config {}", file.display());
     let at = format!("{}:2", file.display());
-    let cases: [(&str, &[(&str, &str)], &[&str]); 5] = [
+    let cases: [Case; 5] = [
         (&in_file, &[], &["limits.ping_ms", "often", &at]),
         (
             "serve",
@@ -250,7 +257,7 @@ fn the_two_links_of_the_demo_open_one_room_as_two_people() {
     server.stop().unwrap();
 }
 
-/// The demo still opens its room when the first line is read: the signal must be waited for by then.
+/// The demo still opens its room when the first line is read: signals must be waited for by then.
 #[test]
 fn a_server_that_is_told_to_stop_at_its_first_line_stops_in_order() {
     let mut wanted = serve("--demo --listen 127.0.0.1:0", &[]);

@@ -148,7 +148,7 @@ fn a_peer_that_does_not_hang_up_does_not_keep_the_server() {
     drop(silent);
 }
 
-/// While sockets have not left yet a probe finds nobody who listens, which is as red as it gets, and
+/// While sockets have not left yet a probe finds nobody who listens, which is as red as can be, and
 /// a request that was under way is finished with the answer that the node is going.
 #[test]
 fn readyz_is_red_while_draining_and_nobody_new_is_accepted() {

@@ -136,7 +136,7 @@ fn survives(engine: &'static str, mode: Mode) -> Figures {
     figures
 }
 
-/// The check itself is checked: after a good round, with syncs that do nothing, it must find a loss.
+/// The check itself is checked: after a good round, syncs that do nothing must be found out.
 fn loses_without_syncs(engine: &'static str) {
     let mut powered = Powered::new(engine);
     let mut figures = Figures::default();

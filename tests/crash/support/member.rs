@@ -1,5 +1,5 @@
-//! A member: a native client who posts to several rooms at once, reconnects when the server is gone,
-//! resumes where it stopped and sends again what was not answered.
+//! A member: a native client who posts to several rooms at once, reconnects when the server is
+//! gone, resumes where it stopped and sends again what was not answered.
 //!
 //! Invariants: what is unanswered is sent again in its order, with its cids, before anything new;
 //! everything delivered goes to the ledger, and a gap, a repeat or a wrong order is a fault.
@@ -24,7 +24,7 @@ use super::ledger::{Ledger, Line, text_of};
 
 /// Longest silence of a server before a member gives up: beyond its pings.
 const SILENCE_LIMIT: Duration = Duration::from_secs(40);
-/// Pause of a member whose connection ended, as clients make one.
+/// Pause of a member whose connection ended, as clients make one; orders end it.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// The close code that stands for "no close frame came".
 const NO_CLOSE: u16 = 1006;
@@ -136,12 +136,14 @@ impl Member {
                     ..
                 } => server,
             };
-            if let Ok(socket) = connect(server, "/v1/ws", &self.token).await {
-                if let Over::Left = self.live(socket).await {
-                    return;
-                }
+            if let Ok(socket) = connect(server, "/v1/ws", &self.token).await
+                && let Over::Left = self.live(socket).await
+            {
+                return;
             }
-            tokio::time::sleep(RETRY_PAUSE).await;
+            if let Ok(Err(_)) = timeout(RETRY_PAUSE, self.orders.changed()).await {
+                return; // the test is over
+            }
         }
     }
 
