@@ -99,6 +99,7 @@ pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .worker_threads(worker_count(loaded.config.server.worker_threads))
         .max_blocking_threads(BLOCKING_THREAD_COUNT)
         .build()
         .map_err(|source| Error::Io {
@@ -272,6 +273,15 @@ fn signals() -> Result<impl Future<Output = ()>, Error> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+fn worker_count(wanted: usize) -> usize {
+    let core_count = std::thread::available_parallelism().map_or(1, usize::from);
+    if wanted > 0 {
+        wanted
+    } else {
+        core_count.saturating_sub(1).max(1)
+    }
 }
 
 /// Each connection is a file: as many as the system allows.

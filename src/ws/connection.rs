@@ -119,7 +119,8 @@ impl Connection {
             moved |= self.poll_work(cx);
             moved |= self.desk.poll_replay(cx);
             match self.poll_write(cx) {
-                Ok(wrote) => moved |= wrote,
+                // What comes meanwhile wakes the task; only a replay waits for the space made.
+                Ok(wrote) => moved |= wrote && self.desk.is_behind(),
                 Err(Gone) => return Poll::Ready(Err(Gone)),
             }
             if let Some(close) = self.desk.close.take() {
@@ -171,32 +172,29 @@ impl Connection {
         true
     }
 
+    /// Writes what is queued until the socket takes no more; whether anything left.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
         BATCH.with_borrow_mut(|batch| {
-            batch.clear();
-            if !self.desk.shared.take_frames(batch) {
-                return Ok(false);
-            }
-            let mut slices = [IoSlice::new(&[]); WRITE_FRAME_COUNT_MAX];
-            for (slice, frame) in slices.iter_mut().zip(batch.iter()) {
-                *slice = IoSlice::new(frame);
-            }
-            let slices = &slices[..batch.len()];
-            let result = match Pin::new(&mut self.stream).poll_write_vectored(cx, slices) {
-                Poll::Ready(Ok(0) | Err(_)) => Err(Gone),
-                Poll::Ready(Ok(written)) => {
-                    self.desk.shared.wrote(batch, written, false);
-                    self.clockwork.wrote();
-                    Ok(true)
+            let mut wrote = false;
+            loop {
+                batch.clear();
+                if !self.desk.shared.take_frames(batch) {
+                    return Ok(wrote);
                 }
-                Poll::Pending => {
-                    self.desk.shared.wrote(batch, 0, true);
-                    self.clockwork.blocked(&self.desk);
-                    Ok(false)
+                match poll_write_batch(&mut self.stream, cx, batch) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Err(Gone),
+                    Poll::Ready(Ok(written)) => {
+                        self.desk.shared.wrote(batch, written, false);
+                        self.clockwork.wrote();
+                        wrote = true;
+                    }
+                    Poll::Pending => {
+                        self.desk.shared.wrote(batch, 0, true);
+                        self.clockwork.blocked(&self.desk);
+                        return Ok(wrote);
+                    }
                 }
-            };
-            batch.clear();
-            result
+            }
         })
     }
 
@@ -268,17 +266,10 @@ impl Connection {
             self.desk.shared.clear_frames();
         }
         self.desk.shared.push_control(close_frame(code, reason));
-        let written = poll_fn(|cx| {
-            loop {
-                match self.poll_write(cx) {
-                    Ok(true) => {}
-                    Ok(false) if self.desk.shared.queued_bytes().0 == 0 => {
-                        return Poll::Ready(Ok(()));
-                    }
-                    Ok(false) => return Poll::Pending,
-                    Err(Gone) => return Poll::Ready(Err(Gone)),
-                }
-            }
+        let written = poll_fn(|cx| match self.poll_write(cx) {
+            Ok(_) if self.desk.shared.queued_bytes().0 == 0 => Poll::Ready(Ok(())),
+            Ok(_) => Poll::Pending,
+            Err(Gone) => Poll::Ready(Err(Gone)),
         });
         if written.await.is_err() || self.stream.shutdown().await.is_err() {
             return;
@@ -290,4 +281,20 @@ impl Connection {
             }
         }
     }
+}
+
+/// One call for a batch; a lone frame goes the shorter way through the kernel.
+fn poll_write_batch(
+    stream: &mut TcpStream,
+    cx: &mut Context<'_>,
+    batch: &[Bytes],
+) -> Poll<std::io::Result<usize>> {
+    if let [frame] = batch {
+        return Pin::new(stream).poll_write(cx, frame);
+    }
+    let mut slices = [IoSlice::new(&[]); WRITE_FRAME_COUNT_MAX];
+    for (slice, frame) in slices.iter_mut().zip(batch) {
+        *slice = IoSlice::new(frame);
+    }
+    Pin::new(stream).poll_write_vectored(cx, &slices[..batch.len()])
 }

@@ -274,6 +274,11 @@ impl Desk {
         newly
     }
 
+    /// Whether a replay is owed.
+    pub(super) fn is_behind(&self) -> bool {
+        self.rooms.iter().any(|joined| joined.is_behind)
+    }
+
     /// Goes on with replaying rooms that are behind; true when something moved.
     pub(super) fn poll_replay(&mut self, cx: &mut std::task::Context<'_>) -> bool {
         if self.replay.is_none() {
