@@ -3,8 +3,8 @@
 //! Start: open the store (which syncs what it finds), start the actors (which go on with what they
 //! owe), make missing companies, bind, accept.
 //! Drain, on SIGTERM or SIGINT: stop accepting and turn `/readyz` red; tell every connection to
-//! leave, each in its own place of half the drain time; wait for them; put every entity to sleep;
-//! close the store with its clean mark.
+//! leave, each in its own place of half the drain time; wait for them and for requests under way;
+//! put every entity to sleep; close the store with its clean mark.
 //!
 //! Never: holds a rule of the chat, or goes on after the store has failed.
 
@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::config::{Config, Loaded};
 use crate::http::{self, ReadyProbe};
-use crate::listen::{self, spawn};
+use crate::listen::{self, UnderWay, spawn};
 use crate::telemetry::Metrics;
 use crate::ws::{Wheel, speaker, upgrade};
 
@@ -88,6 +88,7 @@ pub struct Running {
     pub(crate) app: Arc<App>,
     store: Arc<Store>,
     stop: watch::Sender<bool>,
+    requests: UnderWay,
     drain_ms: u64,
 }
 
@@ -183,14 +184,17 @@ pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Err
         addresses.push(bound);
         listeners.push(listener);
     }
+    let requests = UnderWay::default();
     for listener in listeners {
-        spawn(listen::accept(listener, router.clone(), stopped.clone()));
+        let (router, stopped) = (router.clone(), stopped.clone());
+        spawn(listen::accept(listener, router, stopped, requests.clone()));
     }
     Ok(Running {
         addresses,
         app,
         store,
         stop,
+        requests,
         drain_ms: config.server.drain_ms,
     })
 }
@@ -202,15 +206,25 @@ impl Running {
         let _ = self.stop.send(true);
         self.app.begin_drain();
         let limit = Duration::from_millis(self.drain_ms);
+        let look = || tokio::time::sleep(Duration::from_millis(LEAVE_LOOK_MS));
         let everyone_left = async {
             while self.app.connection_count() > 0 {
-                tokio::time::sleep(Duration::from_millis(LEAVE_LOOK_MS)).await;
+                look().await;
             }
         };
-        let all_left = tokio::time::timeout(limit, everyone_left).await.is_ok();
+        let requests_done = async {
+            while self.requests.count() > 0 {
+                look().await;
+            }
+        };
+        let (all_left, _) = tokio::join!(
+            tokio::time::timeout(limit, everyone_left),
+            // Whoever does not finish a request gets no answer; that is no fault of ours.
+            tokio::time::timeout(limit / 2, requests_done),
+        );
         let all_asleep = self.app.node.drain(limit).await;
         self.store.close()?;
-        match all_left && all_asleep {
+        match all_left.is_ok() && all_asleep {
             true => Ok(()),
             false => Err(Error::DrainTimeout(self.drain_ms)),
         }

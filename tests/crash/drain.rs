@@ -14,7 +14,7 @@ use crate::support::member::connect;
 use crate::support::server::Server;
 use crate::support::talk::Talk;
 use crate::support::trial::{MEMBER_COUNT, Trial, person};
-use crate::support::{mixed, setting};
+use crate::support::{mixed, pause, setting};
 
 /// Stops on one folder in a normal run.
 const ROUNDS: u64 = 3;
@@ -22,6 +22,8 @@ const ROUNDS: u64 = 3;
 const DRAIN_MS: u64 = 3_000;
 /// Messages of one member that wait for an answer: enough for load, and a short history.
 const IN_FLIGHT_MAX: usize = 1;
+/// Longer than a server with nothing under way takes to stop.
+const NOTHING_TO_DO: Duration = Duration::from_millis(1_000);
 /// Acknowledgements before a stop, at most.
 const ACKNOWLEDGED_MAX: u64 = 200;
 
@@ -148,6 +150,33 @@ fn a_peer_that_does_not_hang_up_does_not_keep_the_server() {
     drop(silent);
 }
 
+/// Sends a request's head and waits until the server asks for its body: it is under way.
+async fn request_under_way(server: &Server, body: &str) -> TcpStream {
+    let mut asking = TcpStream::connect(server.address()).await.unwrap();
+    let token = token(&person(0));
+    let head = format!(
+        "POST /v1/rooms HTTP/1.1\r\nhost: here\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\nexpect: 100-continue\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    asking.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    in_time(asking.read_exact(&mut go_on)).await.unwrap();
+    asking
+}
+
+/// Sends the body and expects to be told that the node is going.
+async fn assert_told_to_go(mut asking: TcpStream, body: &str) {
+    asking.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    in_time(asking.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("\"draining\""), "{answer}");
+}
+
+const BODY: &str = "{\"participants\": [1]}";
+
 /// While sockets have not left yet a probe finds nobody who listens, which is as red as can be, and
 /// a request that was under way is finished with the answer that the node is going.
 #[test]
@@ -157,34 +186,44 @@ fn readyz_is_red_while_draining_and_nobody_new_is_accepted() {
     let (address, token) = (server.address(), token(&person(0)));
     trial.runtime.block_on(async {
         assert_eq!(trial.asker.status(address, "/readyz").await, Ok(200));
-        let mut asking = TcpStream::connect(address).await.unwrap();
-        let body = "{\"participants\": [1]}";
-        let head = format!(
-            "POST /v1/rooms HTTP/1.1\r\nhost: here\r\nauthorization: Bearer {token}\r\n\
-             content-type: application/json\r\nexpect: 100-continue\r\n\
-             content-length: {}\r\n\r\n",
-            body.len()
-        );
-        asking.write_all(head.as_bytes()).await.unwrap();
-        // It waits for the body: the request is under way.
-        let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
-        in_time(asking.read_exact(&mut go_on)).await.unwrap();
-        let (mut native, _) = Talk::connect(address, &token, json!({})).await;
-        let (mut last, _) = Talk::connect(address, &token, json!({})).await;
+        let asking = request_under_way(&server, BODY).await;
+        let (mut first, _) = Talk::connect(address, &token, json!({})).await;
+        let (mut second, _) = Talk::connect(address, &token, json!({})).await;
         server.terminate();
-        assert_eq!(native.next().await.unwrap()["type"], "drain");
-        assert_eq!(last.next().await.unwrap()["type"], "drain");
+        assert_eq!(first.next().await.unwrap()["type"], "drain");
+        assert_eq!(second.next().await.unwrap()["type"], "drain");
         trial.asker.status(address, "/readyz").await.unwrap_err();
-        asking.write_all(body.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        in_time(asking.read_to_string(&mut answer)).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-        assert!(answer.contains("\"draining\""), "{answer}");
+        assert_told_to_go(asking, BODY).await;
         // Only now do the sockets hang up, so the server was still draining.
-        assert_eq!(native.until_closed().await.1, 1012);
-        assert_eq!(last.until_closed().await.1, 1012);
+        assert_eq!(first.until_closed().await.1, 1012);
+        assert_eq!(second.until_closed().await.1, 1012);
     });
     stop_in_time(server).unwrap();
+}
+
+#[test]
+fn a_request_that_is_under_way_is_waited_for() {
+    let mut trial = draining_trial("fjall", "buffered");
+    let mut server = trial.start().unwrap();
+    let asking = trial.runtime.block_on(request_under_way(&server, BODY));
+    server.terminate();
+    trial.runtime.block_on(in_time(async {
+        while TcpStream::connect(server.address()).await.is_ok() {}
+    }));
+    // Nothing else holds it: a server that does not wait is gone by the end of this.
+    pause(NOTHING_TO_DO);
+    assert!(server.has_ended().is_none(), "it did not wait");
+    trial.runtime.block_on(assert_told_to_go(asking, BODY));
+    stop_in_time(server).unwrap();
+}
+
+#[test]
+fn a_request_that_is_never_finished_does_not_keep_the_server() {
+    let mut trial = draining_trial("fjall", "buffered");
+    let server = trial.start().unwrap();
+    let asking = trial.runtime.block_on(request_under_way(&server, BODY));
+    stop_in_time(server).unwrap();
+    drop(asking);
 }
 
 async fn in_time<T>(work: impl Future<Output = T>) -> T {
