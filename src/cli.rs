@@ -179,7 +179,10 @@ fn serve(arguments: ServeArguments) -> Result<(), Error> {
     };
     let loaded = load(&arguments.settings, flags)?;
     crate::telemetry::init(&loaded.config.telemetry).map_err(Error::fault)?;
-    crate::node::run(loaded, arguments.demo).map_err(Error::fault)
+    match crate::node::run(loaded, arguments.demo) {
+        Err(error) if error.is_refusal() => Err(Error::Usage(error.to_string())),
+        ended => ended.map_err(Error::fault),
+    }
 }
 
 fn token(arguments: &TokenArguments, now: Timestamp) -> Result<String, Error> {

@@ -52,8 +52,26 @@ pub(crate) fn bind(address: SocketAddr, backlog_connections: u32) -> io::Result<
     socket.listen(backlog_connections)
 }
 
+/// Counts HTTP connections that are open. One that waits for its next request ends when the node is
+/// told to stop, so that what is left then is under way.
+#[derive(Clone, Default)]
+pub(crate) struct UnderWay(Arc<()>);
+
+impl UnderWay {
+    /// Connections under way.
+    pub(crate) fn count(&self) -> usize {
+        // Listeners that have not stopped yet count as well: one may be about to accept.
+        Arc::strong_count(&self.0) - 1
+    }
+}
+
 /// Accepts until told to stop; requests under way are finished.
-pub(crate) async fn accept(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn accept(
+    listener: TcpListener,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+    under_way: UnderWay,
+) {
     let http = Arc::new(http());
     loop {
         let accepted = tokio::select! {
@@ -63,7 +81,12 @@ pub(crate) async fn accept(listener: TcpListener, router: Router, mut stop: watc
         match accepted {
             Ok((stream, peer)) => {
                 let (http, router, stop) = (Arc::clone(&http), router.clone(), stop.clone());
-                spawn(serve(http, stream, peer, router, stop));
+                let serving = serve(http, stream, peer, router, stop);
+                let counted = under_way.clone();
+                spawn(async move {
+                    serving.await;
+                    drop(counted);
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept");

@@ -3,8 +3,8 @@
 //! Start: open the store (which syncs what it finds), start the actors (which go on with what they
 //! owe), make missing companies, bind, accept.
 //! Drain, on SIGTERM or SIGINT: stop accepting and turn `/readyz` red; tell every connection to
-//! leave, each in its own place of half the drain time; wait for them; put every entity to sleep;
-//! close the store with its clean mark.
+//! leave, each in its own place of half the drain time; wait for them and for requests under way;
+//! put every entity to sleep; close the store with its clean mark.
 //!
 //! Never: holds a rule of the chat, or goes on after the store has failed.
 
@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::config::{Config, Loaded};
 use crate::http::{self, ReadyProbe};
-use crate::listen::{self, spawn};
+use crate::listen::{self, UnderWay, spawn};
 use crate::telemetry::Metrics;
 use crate::ws::{Wheel, speaker, upgrade};
 
@@ -70,6 +70,17 @@ pub enum Error {
     DrainTimeout(u64),
 }
 
+impl Error {
+    /// Whether the caller should change something; everything else is our side's fault. An address
+    /// in use is neither's: it may be free in a moment.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Error::Settings(_) | Error::Storage(frontdesk_storage::Error::Refused(_))
+        )
+    }
+}
+
 /// A node that serves.
 pub struct Running {
     /// Where it listens.
@@ -77,6 +88,7 @@ pub struct Running {
     pub(crate) app: Arc<App>,
     store: Arc<Store>,
     stop: watch::Sender<bool>,
+    requests: UnderWay,
     drain_ms: u64,
 }
 
@@ -95,7 +107,10 @@ pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
             what: "cannot start the runtime",
             source,
         })?;
+    check_keys(&loaded.config)?;
     runtime.block_on(async {
+        // Before anything is opened: a signal nobody waits for ends the process as a kill does.
+        let told_to_stop = signals()?;
         let store = open_store(&loaded.config)?;
         let running = start_on(&loaded.config, store).await?;
         for address in &running.addresses {
@@ -104,7 +119,7 @@ pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
         if demo {
             crate::demo::open(&running, &loaded.config).await?;
         }
-        told_to_stop().await?;
+        told_to_stop.await;
         tracing::info!("draining");
         running.drain().await
     })
@@ -126,12 +141,18 @@ pub fn open_store(config: &Config) -> Result<Arc<Store>, Error> {
     Ok(frontdesk_storage::open(&options)?)
 }
 
-/// Starts a node on a store that is open.
-pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Error> {
+/// Whether anyone can be let in; asked before a store is made.
+fn check_keys(config: &Config) -> Result<(), Error> {
     if config.auth.jwt_secret.is_none() && config.auth.keys.is_empty() {
         let why = "no key to check tokens with: set auth.jwt_secret or FRONTDESK_AUTH__JWT_SECRET";
         return Err(Error::Settings(why.to_owned()));
     }
+    Ok(())
+}
+
+/// Starts a node on a store that is open.
+pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Error> {
+    check_keys(config)?;
     let node = Node::start(NodeOptions {
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         directory: Arc::clone(&store) as Arc<dyn Directory>,
@@ -163,14 +184,17 @@ pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Err
         addresses.push(bound);
         listeners.push(listener);
     }
+    let requests = UnderWay::default();
     for listener in listeners {
-        spawn(listen::accept(listener, router.clone(), stopped.clone()));
+        let (router, stopped) = (router.clone(), stopped.clone());
+        spawn(listen::accept(listener, router, stopped, requests.clone()));
     }
     Ok(Running {
         addresses,
         app,
         store,
         stop,
+        requests,
         drain_ms: config.server.drain_ms,
     })
 }
@@ -182,15 +206,25 @@ impl Running {
         let _ = self.stop.send(true);
         self.app.begin_drain();
         let limit = Duration::from_millis(self.drain_ms);
+        let look = || tokio::time::sleep(Duration::from_millis(LEAVE_LOOK_MS));
         let everyone_left = async {
             while self.app.connection_count() > 0 {
-                tokio::time::sleep(Duration::from_millis(LEAVE_LOOK_MS)).await;
+                look().await;
             }
         };
-        let all_left = tokio::time::timeout(limit, everyone_left).await.is_ok();
+        let requests_done = async {
+            while self.requests.count() > 0 {
+                look().await;
+            }
+        };
+        let (all_left, _) = tokio::join!(
+            tokio::time::timeout(limit, everyone_left),
+            // Whoever does not finish a request gets no answer; that is no fault of ours.
+            tokio::time::timeout(limit / 2, requests_done),
+        );
         let all_asleep = self.app.node.drain(limit).await;
         self.store.close()?;
-        match all_left && all_asleep {
+        match all_left.is_ok() && all_asleep {
             true => Ok(()),
             false => Err(Error::DrainTimeout(self.drain_ms)),
         }
@@ -235,7 +269,8 @@ async fn upkeep(mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn told_to_stop() -> Result<(), Error> {
+/// Takes the signals that tell a node to stop; the future ends with the first one since.
+fn signals() -> Result<impl Future<Output = ()>, Error> {
     let listen_for = |kind| {
         signal(kind).map_err(|source| Error::Io {
             what: "cannot listen for signals",
@@ -246,11 +281,12 @@ async fn told_to_stop() -> Result<(), Error> {
         listen_for(SignalKind::terminate())?,
         listen_for(SignalKind::interrupt())?,
     );
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 fn worker_count(wanted: usize) -> usize {

@@ -10,6 +10,7 @@ use frontdesk_protocol::CloseCode;
 
 use super::desk::Desk;
 use super::speaker::Speaker;
+use super::timers::{LOOK_AFTER_MS_MAX, TICK_MS};
 use crate::config::Limits;
 
 /// Grace after a token's end, milliseconds: a refresh may be on its way.
@@ -92,9 +93,10 @@ impl Clockwork {
     pub(super) fn look(&mut self, desk: &mut Desk, speaker: Speaker) {
         let now_ms = now_ms(desk);
         let limits = &desk.app.limits;
+        // A tick may come a little early; without a new plan nobody would look again.
         if self
             .planned_ms
-            .is_some_and(|planned_ms| planned_ms <= now_ms)
+            .is_some_and(|planned_ms| planned_ms <= now_ms + TICK_MS)
         {
             self.planned_ms = None;
         }
@@ -186,7 +188,7 @@ impl Clockwork {
         if desk.has_put_off() {
             due_ms = due_ms.min(now_ms + SEND_AGAIN_MS);
         }
-        let due_ms = due_ms.max(now_ms + 1);
+        let due_ms = due_ms.clamp(now_ms + 1, now_ms + LOOK_AFTER_MS_MAX);
         if self.planned_ms.is_none_or(|planned_ms| due_ms < planned_ms) {
             self.planned_ms = Some(due_ms);
             desk.app.wheel.look_after(&desk.shared, due_ms - now_ms);
