@@ -133,18 +133,20 @@ fn bad_msgpack() -> Vec<Case> {
     ]
 }
 
+fn bad(name: &'static str, text: &str) -> Case {
+    json_case(name, text, ErrorCode::BadField, json!(7))
+}
+
 fn bad_fields() -> Vec<Case> {
-    let bad = |name, text: &str| json_case(name, text, ErrorCode::BadField, json!(7));
+    let mut cases = bad_rooms_and_texts();
+    cases.extend(bad_positions_and_tokens());
+    cases.extend(bad_ids_and_types());
+    cases
+}
+
+fn bad_rooms_and_texts() -> Vec<Case> {
     let room = "r_000102030405060708090a0b0c0d0e0f";
-    let long_ref = format!(
-        r#"{{"id":"{}","type":"presence","room":1}}"#,
-        "x".repeat(65)
-    );
-    let long_token = format!(
-        r#"{{"type":"refresh","token":"{}","id":7}}"#,
-        "x".repeat(8_193)
-    );
-    let mut cases = vec![
+    vec![
         bad("no type", r#"{"id":7}"#),
         bad("a type that is a number", r#"{"type":3,"id":7}"#),
         bad("no room", r#"{"type":"join","id":7}"#),
@@ -171,6 +173,15 @@ fn bad_fields() -> Vec<Case> {
             r#"{"type":"post_message","room":1,"text":"a","id":7,
                 "cid":"c56a4180-65aa-42ec-a945-5fd21dec0538"}"#,
         ),
+    ]
+}
+
+fn bad_positions_and_tokens() -> Vec<Case> {
+    let long_token = format!(
+        r#"{{"type":"refresh","token":"{}","id":7}}"#,
+        "x".repeat(8_193)
+    );
+    vec![
         bad("no seq", r#"{"type":"mark_read","room":1,"id":7}"#),
         bad(
             "a seq with a fraction",
@@ -202,19 +213,26 @@ fn bad_fields() -> Vec<Case> {
         ),
         bad("no token to refresh", r#"{"type":"refresh","id":7}"#),
         bad("a token too long", &long_token),
-    ];
+    ]
+}
+
+fn bad_ids_and_types() -> Vec<Case> {
+    let long_ref = format!(
+        r#"{{"id":"{}","type":"presence","room":1}}"#,
+        "x".repeat(65)
+    );
     let no_id = |name, text: &str| json_case(name, text, ErrorCode::BadField, Value::Null);
-    cases.push(no_id("an id too long", &long_ref));
-    cases.push(no_id(
-        "an id that is a list",
-        r#"{"id":[1],"type":"presence","room":1}"#,
-    ));
-    let unknown = r#"{"type":"dance","id":"a"}"#;
-    cases.push(json_case(
-        "an unknown type",
-        unknown,
-        ErrorCode::UnknownType,
-        json!("a"),
-    ));
-    cases
+    vec![
+        no_id("an id too long", &long_ref),
+        no_id(
+            "an id that is a list",
+            r#"{"id":[1],"type":"presence","room":1}"#,
+        ),
+        json_case(
+            "an unknown type",
+            r#"{"type":"dance","id":"a"}"#,
+            ErrorCode::UnknownType,
+            json!("a"),
+        ),
+    ]
 }

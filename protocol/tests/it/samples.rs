@@ -35,6 +35,12 @@ fn client(request: ClientRequest) -> ClientFrame {
 }
 
 pub(crate) fn client_frames() -> Vec<(&'static str, ClientFrame)> {
+    let mut frames = places_and_messages();
+    frames.extend(marks_and_reads());
+    frames
+}
+
+fn places_and_messages() -> Vec<(&'static str, ClientFrame)> {
     let room = RoomName::Id(ROOM);
     let number = RoomName::Conversation(ConversationNo(12));
     let resume = [(room, since()), (number, since())].into();
@@ -91,6 +97,12 @@ pub(crate) fn client_frames() -> Vec<(&'static str, ClientFrame)> {
                 },
             },
         ),
+    ]
+}
+
+fn marks_and_reads() -> Vec<(&'static str, ClientFrame)> {
+    let room = RoomName::Id(ROOM);
+    vec![
         (
             "mark_read",
             client(ClientRequest::MarkRead { room, seq: Seq(42) }),
