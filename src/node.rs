@@ -17,7 +17,7 @@ use frontdesk_actors::clock::{Clock, SystemClock};
 use frontdesk_actors::{Node, NodeOptions};
 use frontdesk_storage::{Directory, Journal, OpenOptions, Store};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -65,6 +65,9 @@ pub enum Error {
     /// The demo could not be set up.
     #[error("demo: {0}")]
     Demo(String),
+    /// A second signal came while draining.
+    #[error("told to stop twice; what was under way is finished at the next start")]
+    ToldTwice,
     /// Something was still under way at the end of the drain time.
     #[error("stopped with work under way after {0} ms; it is finished at the next start")]
     DrainTimeout(u64),
@@ -108,9 +111,9 @@ pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
             source,
         })?;
     check_keys(&loaded.config)?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         // Before anything is opened: a signal nobody waits for ends the process as a kill does.
-        let told_to_stop = signals()?;
+        let mut signals = Signals::take()?;
         let store = open_store(&loaded.config)?;
         let running = start_on(&loaded.config, store).await?;
         for address in &running.addresses {
@@ -119,10 +122,16 @@ pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
         if demo {
             crate::demo::open(&running, &loaded.config).await?;
         }
-        told_to_stop.await;
+        signals.next().await;
         tracing::info!("draining");
-        running.drain().await
-    })
+        tokio::select! {
+            drained = running.drain() => drained,
+            () = signals.next() => Err(Error::ToldTwice),
+        }
+    });
+    // What did not end in its time, a sync that hangs among it, is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Opens the store of the settings. A failed write or sync ends the process: going on would lie.
@@ -200,12 +209,19 @@ pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Err
 }
 
 impl Running {
-    /// Stops as written in the module's text.
+    /// Stops as written in the module's text, within the drain time as a whole.
     pub async fn drain(self) -> Result<(), Error> {
+        let limit = Duration::from_millis(self.drain_ms);
+        let drain_ms = self.drain_ms;
+        let drained = tokio::time::timeout(limit, self.drain_at_leisure()).await;
+        drained.unwrap_or(Err(Error::DrainTimeout(drain_ms)))
+    }
+
+    async fn drain_at_leisure(self) -> Result<(), Error> {
         // Without a receiver nothing listens any more, which is what is wanted.
         let _ = self.stop.send(true);
         self.app.begin_drain();
-        let limit = Duration::from_millis(self.drain_ms);
+        let half = Duration::from_millis(self.drain_ms / 2);
         let look = || tokio::time::sleep(Duration::from_millis(LEAVE_LOOK_MS));
         let everyone_left = async {
             while self.app.connection_count() > 0 {
@@ -217,13 +233,17 @@ impl Running {
                 look().await;
             }
         };
+        // Whoever does not finish a request gets no answer; that is no fault of ours.
         let (all_left, _) = tokio::join!(
-            tokio::time::timeout(limit, everyone_left),
-            // Whoever does not finish a request gets no answer; that is no fault of ours.
-            tokio::time::timeout(limit / 2, requests_done),
+            tokio::time::timeout(half + half / 2, everyone_left),
+            tokio::time::timeout(half, requests_done),
         );
-        let all_asleep = self.app.node.drain(limit).await;
-        self.store.close()?;
+        let all_asleep = self.app.node.drain(half).await;
+        let store = Arc::clone(&self.store);
+        let closed = tokio::task::spawn_blocking(move || store.close());
+        closed
+            .await
+            .map_err(|_| Error::DrainTimeout(self.drain_ms))??;
         match all_left.is_ok() && all_asleep {
             true => Ok(()),
             false => Err(Error::DrainTimeout(self.drain_ms)),
@@ -269,24 +289,34 @@ async fn upkeep(mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Takes the signals that tell a node to stop; the future ends with the first one since.
-fn signals() -> Result<impl Future<Output = ()>, Error> {
-    let listen_for = |kind| {
-        signal(kind).map_err(|source| Error::Io {
-            what: "cannot listen for signals",
-            source,
+/// The signals that tell a node to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes them from now on.
+    fn take() -> Result<Self, Error> {
+        let listen_for = |kind| {
+            signal(kind).map_err(|source| Error::Io {
+                what: "cannot listen for signals",
+                source,
+            })
+        };
+        Ok(Self {
+            terminate: listen_for(SignalKind::terminate())?,
+            interrupt: listen_for(SignalKind::interrupt())?,
         })
-    };
-    let (mut terminate, mut interrupt) = (
-        listen_for(SignalKind::terminate())?,
-        listen_for(SignalKind::interrupt())?,
-    );
-    Ok(async move {
+    }
+
+    /// Ends with the next one.
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    })
+    }
 }
 
 fn worker_count(wanted: usize) -> usize {

@@ -19,23 +19,15 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new() -> Self {
         describe_gauge!(
-            "frontdesk_entities_awake_count",
+            "frontdesk_entities_awake",
             Unit::Count,
             "entities with an actor"
         );
         describe_counter!("frontdesk_entity_restarts_total", "entity actors restarted");
         describe_counter!("frontdesk_entity_given_up_total", "restart budgets used up");
         describe_counter!("frontdesk_commands_busy_total", "commands answered busy");
-        describe_histogram!(
-            "frontdesk_batch_commands_count",
-            Unit::Count,
-            "commands a record"
-        );
-        describe_gauge!(
-            "frontdesk_edges_count",
-            Unit::Count,
-            "rooms in use on this node"
-        );
+        describe_histogram!("frontdesk_batch_commands", Unit::Count, "commands a record");
+        describe_gauge!("frontdesk_edges", Unit::Count, "rooms in use on this node");
         describe_counter!(
             "frontdesk_deliveries_total",
             "events queued live to connections"
@@ -46,12 +38,12 @@ impl Metrics {
         );
         describe_counter!("frontdesk_replayed_events_total", "events queued by replay");
         Self {
-            entities_awake: gauge!("frontdesk_entities_awake_count"),
+            entities_awake: gauge!("frontdesk_entities_awake"),
             entity_restarts: counter!("frontdesk_entity_restarts_total"),
             entity_given_up: counter!("frontdesk_entity_given_up_total"),
             commands_refused_busy: counter!("frontdesk_commands_busy_total"),
-            batch_commands: histogram!("frontdesk_batch_commands_count"),
-            edges: gauge!("frontdesk_edges_count"),
+            batch_commands: histogram!("frontdesk_batch_commands"),
+            edges: gauge!("frontdesk_edges"),
             deliveries: counter!("frontdesk_deliveries_total"),
             lagged: counter!("frontdesk_lagged_total"),
             replayed: counter!("frontdesk_replayed_events_total"),

@@ -1,8 +1,8 @@
 //! A connection: one task that reads, writes, and works its desk.
 //!
 //! It waits until the socket is readable, reads into a scratch buffer of its worker thread and
-//! parses there, so that an idle connection holds no buffer. What leaves are complete, shared frames
-//! in vectored writes.
+//! parses there, so that an idle connection holds no buffer. What leaves are complete, shared
+//! frames in vectored writes.
 //!
 //! Invariants:
 //! 1. While a client's command waits, or the outbox is full, the client is not read: it is pushed
@@ -259,8 +259,8 @@ impl Connection {
         }
     }
 
-    /// Writes what is queued and the close frame, and waits for the peer to take it: closing at once
-    /// would reset the connection and lose both.
+    /// Writes what is queued and the close frame, and waits for the peer to take it: closing at
+    /// once would reset the connection and lose both.
     async fn say_goodbye(&mut self, code: CloseCode, reason: &str, is_stalled: bool) {
         if is_stalled {
             self.desk.shared.clear_frames();

@@ -43,6 +43,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("clap", &[SERVER, LOADTEST]),
     ("jsonwebtoken", &[SERVER, LOADTEST]),
     ("hdrhistogram", &[LOADTEST]),
+    ("humantime", &[SERVER]),
 ];
 
 /// Outside crates that are shared, and by whom.

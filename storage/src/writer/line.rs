@@ -48,8 +48,8 @@ impl Line {
         }
     }
 
-    /// Queues a command, and works it off if that is quick and nobody else does. A closed line gives
-    /// it back.
+    /// Queues a command, and works it off if that is quick and nobody else does. A closed line
+    /// gives it back.
     pub(crate) fn enter(&self, op: Op) -> Result<(), Op> {
         {
             let mut queue = self.queue();
