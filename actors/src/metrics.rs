@@ -19,7 +19,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new() -> Self {
         describe_gauge!(
-            "frontdesk_entities_awake",
+            "frontdesk_awake_entities",
             Unit::Count,
             "entities with an actor"
         );
@@ -38,7 +38,7 @@ impl Metrics {
         );
         describe_counter!("frontdesk_replayed_events_total", "events queued by replay");
         Self {
-            entities_awake: gauge!("frontdesk_entities_awake"),
+            entities_awake: gauge!("frontdesk_awake_entities"),
             entity_restarts: counter!("frontdesk_entity_restarts_total"),
             entity_given_up: counter!("frontdesk_entity_given_up_total"),
             commands_refused_busy: counter!("frontdesk_commands_busy_total"),
