@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app::App;
+pub use crate::app::OutboxCounts;
 use crate::config::{Config, Loaded};
 use crate::http::{self, ReadyProbe};
 use crate::listen::{self, spawn};
@@ -124,6 +125,15 @@ pub fn open_store(config: &Config) -> Result<Arc<Store>, Error> {
 
 /// Starts a node on a store that is open.
 pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Error> {
+    start_with(config, store, Arc::new(SystemClock::default())).await
+}
+
+/// Starts a node that lives by this clock, for tests of what happens after a while.
+pub async fn start_with(
+    config: &Config,
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+) -> Result<Running, Error> {
     if config.auth.jwt_secret.is_none() && config.auth.keys.is_empty() {
         let why = "no key to check tokens with: set auth.jwt_secret or FRONTDESK_AUTH__JWT_SECRET";
         return Err(Error::Settings(why.to_owned()));
@@ -131,7 +141,7 @@ pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Err
     let node = Node::start(NodeOptions {
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         directory: Arc::clone(&store) as Arc<dyn Directory>,
-        clock: Arc::new(SystemClock::default()),
+        clock: Arc::clone(&clock),
         dialects: speaker::dialects(),
         limits: actor_limits(config),
         bus_serialize: config.bus.serialize,
@@ -143,7 +153,7 @@ pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Err
         }
     }
     let app = Arc::new(App::new(node, config));
-    spawn(Wheel::run(Arc::downgrade(&app.wheel)));
+    spawn(Wheel::run(Arc::downgrade(&app.wheel), clock));
     let (stop, stopped) = watch::channel(false);
     spawn(upkeep(stopped.clone()));
     let router = router(&app, config);
@@ -190,6 +200,11 @@ impl Running {
             true => Ok(()),
             false => Err(Error::DrainTimeout(self.drain_ms)),
         }
+    }
+
+    /// What waits to be written, for tests that look at bounds.
+    pub fn outboxes(&self) -> Vec<OutboxCounts> {
+        self.app.outboxes()
     }
 
     /// The actors, for tests that look at what runs.
