@@ -1,8 +1,8 @@
 //! A connection: one task that reads, writes, and works its desk.
 //!
 //! It waits until the socket is readable, reads into a scratch buffer of its worker thread and
-//! parses there, so that an idle connection holds no buffer. What leaves are complete, shared frames
-//! in vectored writes.
+//! parses there, so that an idle connection holds no buffer. What leaves are complete, shared
+//! frames in vectored writes.
 //!
 //! Invariants:
 //! 1. While a client's command waits, or the outbox is full, the client is not read: it is pushed
@@ -54,6 +54,8 @@ pub(crate) struct Connection {
     desk: Desk,
     clockwork: Clockwork,
     has_kept_input: bool,
+    /// What came behind the request: it waits while the token is checked.
+    early: Vec<u8>,
 }
 
 /// The peer is gone: nothing can be said to it any more.
@@ -82,10 +84,9 @@ impl Connection {
             desk,
             clockwork,
             has_kept_input: false,
+            early: early.to_vec(),
         };
         connection.clockwork.plan(&connection.desk, now_ms);
-        let mut early = early.to_vec();
-        connection.feed(&mut early);
         connection
     }
 
@@ -168,6 +169,8 @@ impl Connection {
         };
         self.desk.work = None;
         go_on(&mut self.desk);
+        // A token may have become known, with an end of its own.
+        self.clockwork.plan_now(&self.desk);
         true
     }
 
@@ -204,6 +207,11 @@ impl Connection {
         if self.desk.must_pause() || self.clockwork.is_leaving() {
             self.clockwork.paused(&self.desk);
             return Ok(false);
+        }
+        if !self.early.is_empty() {
+            let mut early = std::mem::take(&mut self.early);
+            self.feed(&mut early);
+            return Ok(true);
         }
         if self.has_kept_input {
             self.feed(&mut []);
@@ -261,8 +269,8 @@ impl Connection {
         }
     }
 
-    /// Writes what is queued and the close frame, and waits for the peer to take it: closing at once
-    /// would reset the connection and lose both.
+    /// Writes what is queued and the close frame, and waits for the peer to take it: closing at
+    /// once would reset the connection and lose both.
     async fn say_goodbye(&mut self, code: CloseCode, reason: &str, is_stalled: bool) {
         if is_stalled {
             self.desk.shared.clear_frames();

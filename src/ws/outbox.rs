@@ -1,8 +1,9 @@
 //! What waits to be written to one connection, bounded in bytes, in three classes.
 //!
-//! Control frames (replies, pongs, notices) go first, then durable events in order, then ephemerals,
-//! of which a newer one with the same key replaces the older and which are dropped first. Frames are
-//! shared: what is queued here is a reference to the bytes every other recipient gets.
+//! Control frames (replies, pongs, notices) go first, then durable events in order, then
+//! ephemerals, of which a newer one with the same key replaces the older and which are dropped
+//! first. Frames are shared: what is queued here is a reference to the bytes every other recipient
+//! gets.
 //!
 //! Invariants:
 //! 1. Durable frames are refused beyond the hard bound, never dropped once queued: the edge then

@@ -4,8 +4,8 @@
 //! Invariants:
 //! 1. The first frame is `connection_established`; after it only new messages have an `id`.
 //! 2. Every frame is JSON text, never an empty one; pings are control frames.
-//! 3. The token is checked when the socket opens and not again: hosts' tokens live minutes and these
-//!    clients never refresh.
+//! 3. The token is checked when the socket opens and not again: hosts' tokens live minutes and
+//!    these clients never refresh.
 //!
 //! Never: sends history by itself, or the same message twice on one socket: the client appends
 //! whatever has an `id`.
