@@ -122,6 +122,7 @@ impl Edge {
     ) -> ReplayStep {
         let mut state = lock(&self.state);
         let context = self.context(&state);
+        let head = state.view.head;
         let Some(member) = state.member(attachment) else {
             return ReplayStep::Gone;
         };
@@ -131,6 +132,9 @@ impl Edge {
         let encoder = &self.dialects[usize::from(member.listener.dialect().0)];
         let mut next = after.next();
         let mut pushed_count = 0;
+        // The journal may be ahead of what was published here: that comes live, and only once.
+        let published = events.partition_point(|event| event.seq() <= Some(head));
+        let events = &events[..published];
         for event in events {
             if event.seq() != Some(next) {
                 // The journal shows less than the edge knows: a restore under our feet.
