@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use dashmap::DashMap;
 use frontdesk_actors::{Command, DoorId, Node};
 use frontdesk_protocol::command::{CompanyCommand, Principal};
-use frontdesk_protocol::{ErrorCode, Rejection, Timestamp};
+use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Timestamp};
 use frontdesk_storage::EntityId;
 
 use crate::auth::{AuthError, Authenticator};
@@ -40,6 +40,17 @@ pub(crate) struct Known {
     pub(crate) expires_at: Timestamp,
 }
 
+/// What waits to be written to one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxCounts {
+    /// Whose connection it is, once that is known.
+    pub person: Option<PersonId>,
+    /// Bytes that wait now.
+    pub queued_bytes: usize,
+    /// The most that ever waited, bytes.
+    pub peak_bytes: usize,
+}
+
 /// A connection counted; dropping it counts it out.
 pub(crate) struct Counted {
     app: Arc<App>,
@@ -49,12 +60,13 @@ pub(crate) struct Counted {
 
 impl App {
     pub(crate) fn new(node: Arc<Node>, config: &Config) -> Self {
+        let wheel = Arc::new(Wheel::new(node.clock().monotonic_ms()));
         Self {
             node,
             auth: Authenticator::new(&config.auth),
             limits: config.limits.clone(),
             connect_timeout_ms: config.auth.connect_timeout_ms,
-            wheel: Arc::new(Wheel::new()),
+            wheel,
             metrics: ServerMetrics::new(),
             drain_ms: config.server.drain_ms,
             draining: AtomicBool::new(false),
@@ -168,6 +180,21 @@ impl App {
     /// Connections open now.
     pub(crate) fn connection_count(&self) -> usize {
         self.connections.len()
+    }
+
+    /// What waits to be written to each connection open now.
+    pub(crate) fn outboxes(&self) -> Vec<OutboxCounts> {
+        let open = self.connections.iter();
+        open.filter_map(|entry| entry.value().upgrade())
+            .map(|connection| {
+                let (queued_bytes, peak_bytes) = connection.queued_bytes();
+                OutboxCounts {
+                    person: connection.principal().map(|who| who.person.clone()),
+                    queued_bytes,
+                    peak_bytes,
+                }
+            })
+            .collect()
     }
 
     /// When a client that was told to leave should come back, milliseconds.

@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app::App;
+pub use crate::app::OutboxCounts;
 use crate::config::{Config, Loaded};
 use crate::http::{self, ReadyProbe};
 use crate::listen::{self, UnderWay, spawn};
@@ -161,11 +162,20 @@ fn check_keys(config: &Config) -> Result<(), Error> {
 
 /// Starts a node on a store that is open.
 pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Error> {
+    start_with(config, store, Arc::new(SystemClock::default())).await
+}
+
+/// Starts a node that lives by this clock, for tests of what happens after a while.
+pub async fn start_with(
+    config: &Config,
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+) -> Result<Running, Error> {
     check_keys(config)?;
     let node = Node::start(NodeOptions {
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         directory: Arc::clone(&store) as Arc<dyn Directory>,
-        clock: Arc::new(SystemClock::default()),
+        clock: Arc::clone(&clock),
         dialects: speaker::dialects(),
         limits: actor_limits(config),
         bus_serialize: config.bus.serialize,
@@ -177,7 +187,7 @@ pub async fn start_on(config: &Config, store: Arc<Store>) -> Result<Running, Err
         }
     }
     let app = Arc::new(App::new(node, config));
-    spawn(Wheel::run(Arc::downgrade(&app.wheel)));
+    spawn(Wheel::run(Arc::downgrade(&app.wheel), clock));
     let (stop, stopped) = watch::channel(false);
     spawn(upkeep(stopped.clone()));
     let router = router(&app, config);
@@ -248,6 +258,11 @@ impl Running {
             true => Ok(()),
             false => Err(Error::DrainTimeout(self.drain_ms)),
         }
+    }
+
+    /// What waits to be written, for tests that look at bounds.
+    pub fn outboxes(&self) -> Vec<OutboxCounts> {
+        self.app.outboxes()
     }
 
     /// The actors, for tests that look at what runs.

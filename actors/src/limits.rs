@@ -38,6 +38,9 @@ pub const RESUME_PUSH_COUNT_MAX: u64 = 1_000;
 pub const REPLAY_PAGE_EVENT_COUNT: usize = 128;
 /// Bytes read from the journal for one replay page.
 pub const REPLAY_PAGE_BYTES: usize = 128 * 1024;
+/// Bytes read from the journal for one page of history: a page is one frame, which must fit the
+/// outbox of a client that reads slowly.
+pub const HISTORY_PAGE_BYTES: usize = 128 * 1024;
 /// `typing` that is not repeated ends after this, milliseconds.
 pub const TYPING_EXPIRES_MS: u64 = 6_000;
 /// Repeats of `typing` within this change nothing on other screens, milliseconds.

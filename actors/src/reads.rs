@@ -14,6 +14,7 @@ use frontdesk_storage::{EntityId, Journal, Record, Result};
 use crate::company::tables::{self, RoomRow};
 use crate::edge::View;
 use crate::entity::recover::{decode_record, recover};
+use crate::limits::HISTORY_PAGE_BYTES;
 use crate::node::Node;
 use crate::room::RoomState;
 use crate::task::blocking;
@@ -118,7 +119,7 @@ impl Node {
         }))
     }
 
-    /// A page of history; `count` events at most. The caller has checked that it may be read.
+    /// A page of history; `count` events at most, fewer when they are large. The caller has checked that it may be read.
     pub async fn history(
         self: &Arc<Self>,
         entity: &EntityId,
@@ -173,7 +174,7 @@ fn history(
     let (events, more) = match from {
         PageFrom::After(after) if after >= head => (Vec::new(), false),
         PageFrom::After(after) => {
-            let events = events_after(journal, entity, after, count, usize::MAX)?;
+            let events = events_after(journal, entity, after, count, HISTORY_PAGE_BYTES)?;
             let last = events
                 .iter()
                 .rev()
@@ -236,17 +237,21 @@ fn events_before(
         None => tail.pos.next(),
     };
     let mut newest_first = Vec::new();
-    loop {
+    let mut read_bytes = 0;
+    'read: loop {
         let records = journal.read_before(entity, below, READ_RECORD_COUNT, READ_BYTES)?;
         let Some(last) = records.last() else { break };
         below = last.pos;
         for record in &records {
             let mut events = shown(record)?;
             events.retain(|event| event.seq().is_some_and(|seq| seq < before));
+            if !events.is_empty() {
+                read_bytes += record.payload.len();
+            }
             newest_first.extend(events.into_iter().rev());
-        }
-        if newest_first.len() >= count_max {
-            break;
+            if newest_first.len() >= count_max || read_bytes >= HISTORY_PAGE_BYTES {
+                break 'read;
+            }
         }
     }
     newest_first.truncate(count_max);

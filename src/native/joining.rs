@@ -12,6 +12,7 @@ use frontdesk_protocol::native::{
     Answer, Connected, Done, FrameRef, Joined, Rejoined, RoomName, Since,
 };
 use frontdesk_protocol::{CloseCode, ErrorCode, Rejection};
+use frontdesk_storage::{EntityId, EntityKind};
 
 use super::{refuse, reply, wire_error};
 use crate::app::{App, Known};
@@ -19,6 +20,8 @@ use crate::ws::Shared;
 use crate::ws::desk::{Continuation, Desk, Place, join};
 
 type Taken = Result<(Place, EdgeJoined), Rejection>;
+/// A room that a frame names twice has one place.
+type Resumed = Result<(Option<Place>, EdgeJoined), Rejection>;
 
 /// A token came with the upgrade.
 pub(crate) fn open(desk: &mut Desk, token: String) {
@@ -41,8 +44,10 @@ pub(super) fn connect(
     token: Option<String>,
     resume: BTreeMap<RoomName, Since>,
 ) {
-    if resume.len() > CONNECTION_ROOM_COUNT_MAX {
-        let why = format!("{} rooms, limit {CONNECTION_ROOM_COUNT_MAX}", resume.len());
+    let is_new = |name: &&RoomName| desk.room(**name).is_none();
+    let room_count = desk.rooms.len() + resume.keys().filter(is_new).count();
+    if room_count > CONNECTION_ROOM_COUNT_MAX {
+        let why = format!("{room_count} rooms, limit {CONNECTION_ROOM_COUNT_MAX}");
         return refuse(
             codec,
             desk,
@@ -54,6 +59,7 @@ pub(super) fn connect(
         let code = ErrorCode::Unauthenticated;
         return close_unknown(desk, &Rejection::new(code));
     }
+    leave_first(desk, resume.keys());
     let (app, shared) = (Arc::clone(&desk.app), Arc::clone(&desk.shared));
     desk.start(async move {
         let known = match &token {
@@ -119,6 +125,7 @@ pub(super) fn join_room(
             Rejection::because(ErrorCode::TooManyRooms, why),
         );
     }
+    leave_first(desk, [&room]);
     let (app, shared) = (Arc::clone(&desk.app), Arc::clone(&desk.shared));
     desk.start(async move {
         let taken = take(&app, &shared, room, since).await;
@@ -133,19 +140,46 @@ pub(super) fn join_room(
     });
 }
 
+/// A room that is joined again is left first: two places in it would show an event twice.
+fn leave_first<'a>(desk: &mut Desk, names: impl IntoIterator<Item = &'a RoomName>) {
+    for name in names {
+        desk.leave(*name);
+    }
+}
+
 async fn resume_all(
     app: &Arc<App>,
     shared: &Arc<Shared>,
     resume: BTreeMap<RoomName, Since>,
-) -> Vec<(RoomName, Taken)> {
-    let mut taken = Vec::with_capacity(resume.len());
-    for (room, since) in resume {
-        taken.push((room, take(app, shared, room, Some(since)).await));
+) -> Vec<(RoomName, Resumed)> {
+    let mut resumed: Vec<(RoomName, Resumed)> = Vec::with_capacity(resume.len());
+    for (name, since) in resume {
+        let entity = find(app, shared, name).await;
+        let known = resumed.iter().find_map(|(_, earlier)| {
+            let (_, joined) = earlier.as_ref().ok()?;
+            let is_same = entity
+                .as_ref()
+                .is_ok_and(|entity| entity.kind == EntityKind::Room(joined.context.room));
+            is_same.then(|| joined.clone())
+        });
+        let one = match (entity, known) {
+            (Err(why), _) => Err(why),
+            (Ok(_), Some(joined)) => Ok((None, joined)),
+            (Ok(entity), None) => join(app, shared, &entity, Some(since))
+                .await
+                .map(|(place, joined)| (Some(place), joined)),
+        };
+        resumed.push((name, one));
     }
-    taken
+    resumed
 }
 
 async fn take(app: &Arc<App>, shared: &Arc<Shared>, room: RoomName, since: Option<Since>) -> Taken {
+    let entity = find(app, shared, room).await?;
+    join(app, shared, &entity, since).await
+}
+
+async fn find(app: &Arc<App>, shared: &Arc<Shared>, room: RoomName) -> Result<EntityId, Rejection> {
     let principal = shared.principal().map(Arc::clone);
     let principal = principal.ok_or_else(|| Rejection::new(ErrorCode::Unauthenticated))?;
     let found = app.node.find_room(&principal.company, room).await;
@@ -153,8 +187,7 @@ async fn take(app: &Arc<App>, shared: &Arc<Shared>, room: RoomName, since: Optio
         tracing::error!(%error, "names cannot be read");
         Rejection::new(ErrorCode::Unavailable)
     })?;
-    let entity = entity.ok_or_else(|| Rejection::new(ErrorCode::UnknownRoom))?;
-    join(app, shared, &entity, since).await
+    entity.ok_or_else(|| Rejection::new(ErrorCode::UnknownRoom))
 }
 
 fn connected(
@@ -162,7 +195,7 @@ fn connected(
     desk: &mut Desk,
     frame: Option<FrameRef>,
     known: Option<Known>,
-    taken: Vec<(RoomName, Taken)>,
+    taken: Vec<(RoomName, Resumed)>,
 ) {
     if let Some(known) = known {
         desk.expires_at = Some(known.expires_at);
@@ -174,7 +207,9 @@ fn connected(
     for (name, taken) in taken {
         let rejoined = match taken {
             Ok((place, joined)) => {
-                desk.take_place(place, &joined);
+                if let Some(place) = place {
+                    desk.take_place(place, &joined);
+                }
                 Rejoined::Joined(wire_joined(&joined))
             }
             Err(why) => Rejoined::Refused {

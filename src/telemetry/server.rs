@@ -17,7 +17,7 @@ pub(crate) struct ServerMetrics {
 impl ServerMetrics {
     pub(crate) fn new() -> Self {
         describe_gauge!(
-            "frontdesk_connections",
+            "frontdesk_connections_count",
             Unit::Count,
             "open WebSocket connections"
         );
@@ -40,7 +40,7 @@ impl ServerMetrics {
             "the most that ever waited for one connection"
         );
         Self {
-            connections: gauge!("frontdesk_connections"),
+            connections: gauge!("frontdesk_connections_count"),
             frames: counter!("frontdesk_frames_total"),
             frames_refused: counter!("frontdesk_frames_refused_total"),
             tokens_refused: counter!("frontdesk_tokens_refused_total"),

@@ -6,11 +6,11 @@
 //! Never: reads the clock other than through the node.
 
 use frontdesk_actors::DoorId;
-use frontdesk_protocol::CloseCode;
+use frontdesk_protocol::{CloseCode, Timestamp};
 
 use super::desk::Desk;
 use super::speaker::Speaker;
-use super::timers::{LOOK_AFTER_MS_MAX, TICK_MS};
+use super::timers::TURN_MS;
 use crate::config::Limits;
 
 /// Grace after a token's end, milliseconds: a refresh may be on its way.
@@ -28,7 +28,8 @@ pub(super) struct Clockwork {
     blocked_ms: Option<u64>,
     leave_ms: Option<u64>,
     planned_ms: Option<u64>,
-    told_expired: bool,
+    /// The end of the token that the client was told about.
+    told_expired: Option<Timestamp>,
     is_leaving: bool,
 }
 
@@ -43,7 +44,7 @@ impl Clockwork {
             blocked_ms: None,
             leave_ms: None,
             planned_ms: None,
-            told_expired: false,
+            told_expired: None,
             is_leaving: false,
         }
     }
@@ -93,10 +94,9 @@ impl Clockwork {
     pub(super) fn look(&mut self, desk: &mut Desk, speaker: Speaker) {
         let now_ms = now_ms(desk);
         let limits = &desk.app.limits;
-        // A tick may come a little early; without a new plan nobody would look again.
         if self
             .planned_ms
-            .is_some_and(|planned_ms| planned_ms <= now_ms + TICK_MS)
+            .is_some_and(|planned_ms| planned_ms <= now_ms)
         {
             self.planned_ms = None;
         }
@@ -104,6 +104,10 @@ impl Clockwork {
             .blocked_ms
             .is_some_and(|since_ms| since_ms + limits.write_stall_ms <= now_ms);
         let silence_ms = now_ms.saturating_sub(self.heard_ms);
+        // Nobody is blamed for silence who was not asked: our own process may have stood still.
+        let is_idle = self.unanswered_ping_ms().is_some_and(|pinged_ms| {
+            silence_ms >= limits.idle_ms && pinged_ms + answer_ms(limits) <= now_ms
+        });
         let is_unknown = desk.shared.principal().is_none();
         if has_stalled {
             let code = CloseCode::NoWriteProgress;
@@ -112,10 +116,10 @@ impl Clockwork {
         if is_unknown && self.born_ms + desk.app.connect_timeout_ms <= now_ms {
             return desk.close(CloseCode::Unauthenticated, "no token in time");
         }
-        if silence_ms >= limits.idle_ms && !desk.must_pause() {
+        if is_idle && !desk.must_pause() {
             return desk.close(CloseCode::Idle, CloseCode::Idle.reason());
         }
-        if silence_ms >= limits.ping_ms && self.pinged_ms.is_none_or(|at| at < self.heard_ms) {
+        if silence_ms >= limits.ping_ms && self.unanswered_ping_ms().is_none() {
             self.pinged_ms = Some(now_ms);
             desk.reply(speaker.ping());
         }
@@ -127,15 +131,22 @@ impl Clockwork {
         self.plan(desk, now_ms);
     }
 
+    /// When the client was pinged, if nothing has been heard since.
+    fn unanswered_ping_ms(&self) -> Option<u64> {
+        self.pinged_ms
+            .filter(|pinged_ms| *pinged_ms >= self.heard_ms)
+    }
+
     fn check_expiry(&mut self, desk: &mut Desk, speaker: Speaker) {
         let Some(expires_at) = desk.expires_at else {
             return;
         };
         let now = desk.app.node.clock().now();
         if now < expires_at {
-            self.told_expired = false;
-        } else if !self.told_expired {
-            self.told_expired = true;
+            return;
+        }
+        if self.told_expired != Some(expires_at) {
+            self.told_expired = Some(expires_at);
             speaker.expired(desk);
         } else if expires_at.0 + EXPIRED_GRACE_MS <= now.0 {
             desk.close(CloseCode::Unauthenticated, "token expired");
@@ -165,8 +176,13 @@ impl Clockwork {
     /// Plans the next look, unless an earlier one is planned.
     pub(super) fn plan(&mut self, desk: &Desk, now_ms: u64) {
         let limits = &desk.app.limits;
-        let silent_since_ms = self.pinged_ms.unwrap_or(self.heard_ms).max(self.heard_ms);
-        let mut due_ms = (silent_since_ms + limits.ping_ms).min(self.heard_ms + limits.idle_ms);
+        // Hearing something plans nothing, so a look comes at least as often as pings may be due.
+        let mut due_ms = match self.unanswered_ping_ms() {
+            Some(pinged_ms) => (pinged_ms + answer_ms(limits))
+                .max(self.heard_ms + limits.idle_ms)
+                .min(now_ms + limits.ping_ms),
+            None => self.heard_ms + limits.ping_ms,
+        };
         if desk.shared.principal().is_none() {
             due_ms = due_ms.min(self.born_ms + desk.app.connect_timeout_ms);
         }
@@ -178,22 +194,27 @@ impl Clockwork {
         }
         if let Some(expires_at) = desk.expires_at {
             let left_ms = expires_at.0.saturating_sub(desk.app.node.clock().now().0);
-            let grace_ms = if self.told_expired {
+            let grace_ms = if self.told_expired == Some(expires_at) {
                 EXPIRED_GRACE_MS
             } else {
                 0
             };
-            due_ms = due_ms.min(now_ms + left_ms + grace_ms);
+            due_ms = due_ms.min(now_ms.saturating_add(left_ms + grace_ms));
         }
         if desk.has_put_off() {
             due_ms = due_ms.min(now_ms + SEND_AGAIN_MS);
         }
-        let due_ms = due_ms.clamp(now_ms + 1, now_ms + LOOK_AFTER_MS_MAX);
+        let due_ms = due_ms.clamp(now_ms + 1, now_ms + TURN_MS);
         if self.planned_ms.is_none_or(|planned_ms| due_ms < planned_ms) {
             self.planned_ms = Some(due_ms);
-            desk.app.wheel.look_after(&desk.shared, due_ms - now_ms);
+            desk.app.wheel.look_at(&desk.shared, due_ms);
         }
     }
+}
+
+/// Time that a client has to answer a ping, milliseconds.
+fn answer_ms(limits: &Limits) -> u64 {
+    limits.idle_ms.saturating_sub(limits.ping_ms)
 }
 
 fn now_ms(desk: &Desk) -> u64 {

@@ -54,6 +54,8 @@ pub(crate) struct Connection {
     desk: Desk,
     clockwork: Clockwork,
     has_kept_input: bool,
+    /// What came behind the request: it waits while the token is checked.
+    early: Vec<u8>,
 }
 
 /// The peer is gone: nothing can be said to it any more.
@@ -82,10 +84,9 @@ impl Connection {
             desk,
             clockwork,
             has_kept_input: false,
+            early: early.to_vec(),
         };
         connection.clockwork.plan(&connection.desk, now_ms);
-        let mut early = early.to_vec();
-        connection.feed(&mut early);
         connection
     }
 
@@ -169,6 +170,8 @@ impl Connection {
         };
         self.desk.work = None;
         go_on(&mut self.desk);
+        // A token may have become known, with an end of its own.
+        self.clockwork.plan_now(&self.desk);
         true
     }
 
@@ -202,6 +205,11 @@ impl Connection {
         if self.desk.must_pause() || self.clockwork.is_leaving() {
             self.clockwork.paused(&self.desk);
             return Ok(false);
+        }
+        if !self.early.is_empty() {
+            let mut early = std::mem::take(&mut self.early);
+            self.feed(&mut early);
+            return Ok(true);
         }
         if self.has_kept_input {
             self.feed(&mut []);

@@ -3,7 +3,8 @@
 //!
 //! Invariants:
 //! 1. Frames of a client are handled in order: while a piece of work is under way, none is read.
-//! 2. Commands that wait for an answer are bounded in number and bytes; at the bound reading stops.
+//! 2. Commands that wait for an answer are bounded in number and bytes; at the bound reading stops,
+//!    and also while the outbox holds more than its soft bound, so that replies always have space.
 //! 3. A command that was answered `busy` and whose client cannot repeat it is kept and sent again,
 //!    with its cid, before anything that came after it.
 //!
@@ -29,7 +30,7 @@ use crate::app::App;
 pub(crate) type Continuation = Box<dyn FnOnce(&mut Desk) + Send>;
 /// A piece of work that awaits something.
 pub(crate) type Work = Pin<Box<dyn Future<Output = Continuation> + Send>>;
-type Replay = Pin<Box<dyn Future<Output = (RoomId, ReplayStep)> + Send>>;
+type Replay = Pin<Box<dyn Future<Output = (Arc<Edge>, Attachment, ReplayStep)> + Send>>;
 
 /// A joined room.
 pub(crate) struct JoinedRoom {
@@ -219,7 +220,7 @@ impl Desk {
             || self.close.is_some()
             || self.waiting.len() >= limits.connection_unanswered_count as usize
             || self.waiting_bytes >= limits.connection_unanswered_bytes
-            || self.shared.queued_bytes().0 >= limits.outbox_hard_bytes
+            || self.shared.queued_bytes().0 >= limits.outbox_soft_bytes
     }
 
     /// A joined room.
@@ -287,38 +288,33 @@ impl Desk {
                 return false;
             };
             let (edge, attachment) = (Arc::clone(behind.edge()), behind.place.attachment);
-            let room = behind.room;
-            self.replay = Some(Box::pin(
-                async move { (room, edge.replay(attachment).await) },
-            ));
+            self.replay = Some(Box::pin(async move {
+                let step = edge.replay(attachment).await;
+                (edge, attachment, step)
+            }));
         }
         let Some(replay) = self.replay.as_mut() else {
             return false;
         };
-        let std::task::Poll::Ready((room, step)) = replay.as_mut().poll(cx) else {
+        let std::task::Poll::Ready((edge, attachment, step)) = replay.as_mut().poll(cx) else {
             return false;
         };
         self.replay = None;
-        match step {
-            ReplayStep::Live => {
-                let joined = self.rooms.iter_mut().find(|joined| joined.room == room);
-                if let Some(joined) = joined {
-                    joined.is_behind = false;
-                }
-                // A room that fell behind again meanwhile has said so in the mail.
-                true
+        // The room may have been left and joined again meanwhile: that is another place.
+        let replayed = self.rooms.iter_mut().find(|joined| {
+            Arc::ptr_eq(&joined.place.edge, &edge) && joined.place.attachment == attachment
+        });
+        match (step, replayed) {
+            // A room that fell behind again meanwhile has said so in the mail.
+            (ReplayStep::Live, Some(joined)) => joined.is_behind = false,
+            (ReplayStep::Gone, Some(_)) => {
+                self.close(CloseCode::Internal, "history cannot be read now");
             }
-            ReplayStep::More | ReplayStep::Full => true,
-            ReplayStep::Gone => {
-                if self
-                    .room(RoomName::Id(room))
-                    .is_some_and(|joined| joined.is_behind)
-                {
-                    self.close(CloseCode::Internal, "history cannot be read now");
-                }
-                true
-            }
+            (ReplayStep::More, _) | (_, None) => {}
+            // Something is queued, so the socket wakes the task once it has left.
+            (ReplayStep::Full, Some(_)) => return false,
         }
+        true
     }
 }
 

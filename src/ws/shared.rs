@@ -17,6 +17,9 @@ use frontdesk_protocol::{PersonId, RoomId};
 
 use super::outbox::{Bounds, Outbox};
 
+/// The part of the hard bound that durable frames leave to replies and notices: an eighth.
+const REPLY_SHARE: usize = 8;
+
 /// What others left for the task.
 #[derive(Default)]
 pub(super) struct Mail {
@@ -128,7 +131,7 @@ impl Shared {
     }
 
     /// Bytes that wait now, and the most that ever did.
-    pub(super) fn queued_bytes(&self) -> (usize, usize) {
+    pub(crate) fn queued_bytes(&self) -> (usize, usize) {
         let inner = self.lock();
         (inner.outbox.queued_bytes(), inner.outbox.peak_bytes())
     }
@@ -197,7 +200,7 @@ impl Listener for Shared {
         let bound_bytes = if is_replay {
             self.bounds.soft_bytes
         } else {
-            self.bounds.hard_bytes
+            self.bounds.hard_bytes - self.bounds.hard_bytes / REPLY_SHARE
         };
         self.note(|inner| inner.outbox.push_durable(frame, bound_bytes))
     }

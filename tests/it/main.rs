@@ -1,1 +1,20 @@
+//! What clients may rely on, asked of a whole node over its sockets: one file for each promise.
+//!
+//! Invariants: every fact is checked in both ways the bus can carry messages; clients are written
+//! against docs/PROTOCOL.md and share no code with the server but its settings and its tokens;
+//! nothing waits for a time, only for a condition with a deadline, or moves the node's clock.
+//! Never: looks inside a node other than through its counts.
 
+mod auth;
+mod direct;
+mod hostile;
+mod hostile_frames;
+mod limits;
+mod metrics;
+mod native;
+mod native_pushes;
+mod resume;
+mod rooms_http;
+mod sleep;
+mod slow_readers;
+mod support;

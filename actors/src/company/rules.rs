@@ -88,11 +88,12 @@ impl Rules for CompanyState {
         let Command::Company(CompanyCommand::OpenRoom { room, .. }) = asked.command else {
             return Answer::Done;
         };
-        // The same command carries the same room id: it is part of what is compared.
+        // The same command carries the same room id: it is part of what is compared. Only a command
+        // that made a room is remembered, and a repeat is answered like the first.
         Answer::Opened {
             room: *room,
             conversation: ConversationNo(number),
-            created: false,
+            created: true,
         }
     }
 
@@ -310,12 +311,12 @@ fn everyone(
     let mut seen: BTreeSet<&PersonId> = BTreeSet::from([opener]);
     let others = participants.iter().filter(|person| seen.insert(person));
     let everyone: Vec<PersonId> = std::iter::once(opener).chain(others).cloned().collect();
-    let count = everyone.len();
+    let count = participants.len();
     if count > OPEN_PARTICIPANT_COUNT_MAX {
         let why = format!("too many participants: {count}, limit {OPEN_PARTICIPANT_COUNT_MAX}");
         return Err(Rejection::because(ErrorCode::BadField, why));
     }
-    if direct && count != 2 {
+    if direct && everyone.len() != 2 {
         let why = "a direct room has exactly one participant beside the caller";
         return Err(Rejection::because(ErrorCode::BadField, why));
     }
