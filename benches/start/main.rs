@@ -60,8 +60,8 @@ pub(crate) struct Options {
     #[arg(long, value_enum, hide = true)]
     step: Option<Step>,
     /// The store of a child.
-    #[arg(long, hide = true, default_value = "")]
-    store: PathBuf,
+    #[arg(long, hide = true)]
+    store: Option<PathBuf>,
     /// Posts of one room under way while a child builds.
     #[arg(long, hide = true, default_value_t = 1)]
     window: u64,

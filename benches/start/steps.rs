@@ -93,7 +93,7 @@ fn config(options: &Options) -> Config {
     let mut config = Config::default();
     config.server.listen = vec![([127, 0, 0, 1], 0).into()];
     config.server.drain_ms = DRAIN_MS;
-    config.storage.path = options.store.clone();
+    config.storage.path = options.store.clone().expect("the parent names it");
     config.storage.engine = options.engine;
     config.storage.durability = Durability::Buffered;
     config.auth.jwt_secret = Some(Secret::new("nobody talks to the nodes of this bench"));
