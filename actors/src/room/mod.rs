@@ -24,9 +24,10 @@ pub(crate) struct Seat {
     pub(crate) read: Seq,
 }
 
-/// A room's state; serialised it is the snapshot.
+/// A room's state; serialised it is the snapshot. Its rules are its [`crate::entity::Rules`], open
+/// to whoever wants to drive a room without an engine around it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RoomState {
+pub struct RoomState {
     pub(crate) created: bool,
     pub(crate) conversation: ConversationNo,
     pub(crate) direct: bool,
