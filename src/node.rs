@@ -30,6 +30,8 @@ use crate::ws::{Wheel, speaker, upgrade};
 
 /// Threads that read the store for those who await: reads are short and the disk is one.
 const BLOCKING_THREAD_COUNT: usize = 8;
+/// Time for entities to fall asleep and the store to close, after everyone has left, milliseconds.
+const REST_MS: u64 = 5_000;
 /// Pause between looks whether every connection has left, milliseconds.
 const LEAVE_LOOK_MS: u64 = 20;
 /// Pause between cleanings of the metrics' histograms, milliseconds.
@@ -219,10 +221,11 @@ pub async fn start_with(
 }
 
 impl Running {
-    /// Stops as written in the module's text, within the drain time as a whole.
+    /// Stops as written in the module's text: sockets and requests have the drain time, entities and
+    /// the store a little more.
     pub async fn drain(self) -> Result<(), Error> {
-        let limit = Duration::from_millis(self.drain_ms);
-        let drain_ms = self.drain_ms;
+        let drain_ms = self.drain_ms + REST_MS;
+        let limit = Duration::from_millis(drain_ms);
         let drained = tokio::time::timeout(limit, self.drain_at_leisure()).await;
         drained.unwrap_or(Err(Error::DrainTimeout(drain_ms)))
     }
@@ -231,7 +234,7 @@ impl Running {
         // Without a receiver nothing listens any more, which is what is wanted.
         let _ = self.stop.send(true);
         self.app.begin_drain();
-        let half = Duration::from_millis(self.drain_ms / 2);
+        let limit = Duration::from_millis(self.drain_ms);
         let look = || tokio::time::sleep(Duration::from_millis(LEAVE_LOOK_MS));
         let everyone_left = async {
             while self.app.connection_count() > 0 {
@@ -245,10 +248,14 @@ impl Running {
         };
         // Whoever does not finish a request gets no answer; that is no fault of ours.
         let (all_left, _) = tokio::join!(
-            tokio::time::timeout(half + half / 2, everyone_left),
-            tokio::time::timeout(half, requests_done),
+            tokio::time::timeout(limit, everyone_left),
+            tokio::time::timeout(limit / 2, requests_done),
         );
-        let all_asleep = self.app.node.drain(half).await;
+        let all_asleep = self
+            .app
+            .node
+            .drain(Duration::from_millis(REST_MS / 2))
+            .await;
         let store = Arc::clone(&self.store);
         let closed = tokio::task::spawn_blocking(move || store.close());
         closed

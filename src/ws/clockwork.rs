@@ -24,7 +24,10 @@ const LEAVE_PATIENCE_MS: u64 = 2_000;
 pub(super) struct Clockwork {
     born_ms: u64,
     heard_ms: u64,
-    pinged_ms: Option<u64>,
+    /// When the client was pinged, until something is heard.
+    asked_ms: Option<u64>,
+    /// An empty frame would answer our ping.
+    expects_pong: bool,
     blocked_ms: Option<u64>,
     leave_ms: Option<u64>,
     planned_ms: Option<u64>,
@@ -40,7 +43,8 @@ impl Clockwork {
         Self {
             born_ms: now_ms,
             heard_ms: now_ms.saturating_sub(jitter_ms),
-            pinged_ms: None,
+            asked_ms: None,
+            expects_pong: false,
             blocked_ms: None,
             leave_ms: None,
             planned_ms: None,
@@ -52,16 +56,18 @@ impl Clockwork {
     /// Something was read.
     pub(super) fn heard(&mut self, desk: &Desk) {
         self.heard_ms = now_ms(desk);
+        self.asked_ms = None;
     }
 
     /// The client is not being read.
     pub(super) fn paused(&mut self, desk: &Desk) {
         self.heard_ms = now_ms(desk);
+        self.asked_ms = None;
     }
 
     /// Whether an empty frame answers our ping; otherwise it is the client's own.
     pub(super) fn was_pong(&mut self) -> bool {
-        self.pinged_ms.take().is_some()
+        std::mem::take(&mut self.expects_pong)
     }
 
     /// The peer took something.
@@ -105,8 +111,8 @@ impl Clockwork {
             .is_some_and(|since_ms| since_ms + limits.write_stall_ms <= now_ms);
         let silence_ms = now_ms.saturating_sub(self.heard_ms);
         // Nobody is blamed for silence who was not asked: our own process may have stood still.
-        let is_idle = self.unanswered_ping_ms().is_some_and(|pinged_ms| {
-            silence_ms >= limits.idle_ms && pinged_ms + answer_ms(limits) <= now_ms
+        let is_idle = self.asked_ms.is_some_and(|asked_ms| {
+            silence_ms >= limits.idle_ms && asked_ms + answer_ms(limits) <= now_ms
         });
         let is_unknown = desk.shared.principal().is_none();
         if has_stalled {
@@ -119,8 +125,9 @@ impl Clockwork {
         if is_idle && !desk.must_pause() {
             return desk.close(CloseCode::Idle, CloseCode::Idle.reason());
         }
-        if silence_ms >= limits.ping_ms && self.unanswered_ping_ms().is_none() {
-            self.pinged_ms = Some(now_ms);
+        if silence_ms >= limits.ping_ms && self.asked_ms.is_none() {
+            self.asked_ms = Some(now_ms);
+            self.expects_pong = true;
             desk.reply(speaker.ping());
         }
         self.check_expiry(desk, speaker);
@@ -129,12 +136,6 @@ impl Clockwork {
             desk.send_again();
         }
         self.plan(desk, now_ms);
-    }
-
-    /// When the client was pinged, if nothing has been heard since.
-    fn unanswered_ping_ms(&self) -> Option<u64> {
-        self.pinged_ms
-            .filter(|pinged_ms| *pinged_ms >= self.heard_ms)
     }
 
     fn check_expiry(&mut self, desk: &mut Desk, speaker: Speaker) {
@@ -177,8 +178,8 @@ impl Clockwork {
     pub(super) fn plan(&mut self, desk: &Desk, now_ms: u64) {
         let limits = &desk.app.limits;
         // Hearing something plans nothing, so a look comes at least as often as pings may be due.
-        let mut due_ms = match self.unanswered_ping_ms() {
-            Some(pinged_ms) => (pinged_ms + answer_ms(limits))
+        let mut due_ms = match self.asked_ms {
+            Some(asked_ms) => (asked_ms + answer_ms(limits))
                 .max(self.heard_ms + limits.idle_ms)
                 .min(now_ms + limits.ping_ms),
             None => self.heard_ms + limits.ping_ms,

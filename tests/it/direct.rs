@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::raw::{FIN, PING, Raw, TEXT};
+use crate::support::raw::{FIN, PING, PONG, Raw, TEXT, frame};
 use crate::support::socket::Socket;
 use crate::support::token::{now_s, token_of, token_with};
 use crate::support::{Bus, OTHER_COMPANY, Room, Site, in_both_buses};
@@ -341,6 +341,15 @@ async fn pings_are_control_frames(bus: Bus) {
     let path = format!("/ws/chat/{}/?token={}", room.number, talker());
     let mut raw = Raw::upgrade(site.address, &path, "", &[]).await;
     assert_eq!(raw.next_json().await["type"], "connection_established");
+    let answer = json!({"type": "chat_message", "message": "text"}).to_string();
+    for _ in 0..4 {
+        site.clock.leap_ms(26_000);
+        assert_eq!(raw.next().await, Some((FIN | PING, vec![])));
+        raw.write(&frame(FIN | PONG, b"")).await;
+        // What came behind the pong is answered, so the pong has been heard.
+        raw.write(&frame(FIN | TEXT, answer.as_bytes())).await;
+        assert_eq!(raw.next_json().await["content"], "text");
+    }
     site.clock.leap_ms(26_000);
     assert_eq!(raw.next().await, Some((FIN | PING, vec![])));
     site.clock.leap_ms(61_000);
