@@ -36,6 +36,8 @@ pub(crate) const ASK_DOOR: DoorId = DoorId(1);
 const ASK_TIMEOUT_MS: u64 = 15_000;
 /// How long a readiness probe may take, milliseconds.
 const PROBE_TIMEOUT_MS: u64 = 2_000;
+/// How long a probe's result is good for others who ask, milliseconds.
+const PROBE_KEPT_MS: u64 = 1_000;
 /// Where probes are written: never a real company, since it is in no list.
 const PROBE_COMPANY: &str = "__readyz";
 /// Pause between ticks of edges, milliseconds.
@@ -44,6 +46,8 @@ const TICK_MS: u64 = 100;
 const REGISTRY_TICK_COUNT: u64 = 10;
 /// Pause between looks whether everyone sleeps, milliseconds.
 const DRAIN_LOOK_MS: u64 = 10;
+/// Looks for each time that everyone is asked to sleep: those who are busy are asked again.
+const DRAIN_ASK_LOOK_COUNT: u64 = 10;
 
 /// What a node is made of.
 pub struct NodeOptions {
@@ -77,6 +81,8 @@ pub struct Node {
     ask: Arc<AskDoor>,
     activations: AtomicU32,
     stopped: AtomicBool,
+    last_probe: tokio::sync::Mutex<Option<(u64, Result<(), String>)>>,
+    probe_writes: Arc<AtomicBool>,
 }
 
 /// What runs on a node now.
@@ -116,6 +122,8 @@ impl Node {
             ask: Arc::default(),
             activations: AtomicU32::new(0),
             stopped: AtomicBool::new(false),
+            last_probe: tokio::sync::Mutex::default(),
+            probe_writes: Arc::default(),
         });
         let ask_door = node.doors.open(Arc::clone(&node.ask) as Arc<dyn Door>);
         assert_eq!(ask_door, ASK_DOOR, "the first door is the asking one");
@@ -214,11 +222,29 @@ impl Node {
         }
     }
 
-    /// A write and an actor's turn through the real path, in time.
+    /// A write and an actor's turn through the real path, in time. One probe is under way at most,
+    /// and whoever asks within a second of the last gets its result.
     pub async fn probe(self: &Arc<Self>) -> Result<(), String> {
         if let Some(why) = self.journal.failure() {
             return Err(format!("storage has failed: {why}"));
         }
+        let mut last = self.last_probe.lock().await;
+        if let Some((at_ms, result)) = &*last
+            && at_ms + PROBE_KEPT_MS > self.clock.monotonic_ms()
+        {
+            return result.clone();
+        }
+        let result = self.probe_now().await;
+        *last = Some((self.clock.monotonic_ms(), result.clone()));
+        result
+    }
+
+    async fn probe_now(self: &Arc<Self>) -> Result<(), String> {
+        // A write that hangs holds a thread of those that read: one is enough.
+        if self.probe_writes.swap(true, Ordering::AcqRel) {
+            return Err("the last probe's write is still under way".to_owned());
+        }
+        let writes = Arc::clone(&self.probe_writes);
         let company = CompanyId::new(PROBE_COMPANY).expect("a valid id");
         let limit = Duration::from_millis(PROBE_TIMEOUT_MS);
         let (directory, at) = (Arc::clone(&self.directory), self.clock.now());
@@ -229,7 +255,9 @@ impl Node {
                 key: b"probe".to_vec(),
                 value,
             };
-            directory.put_rows(&row_company, vec![row], true)
+            let written = directory.put_rows(&row_company, vec![row], true);
+            writes.store(false, Ordering::Release);
+            written
         });
         match timeout(limit, write).await {
             Ok(Ok(())) => {}
@@ -254,7 +282,12 @@ impl Node {
     /// Puts everything to sleep; false when something was still awake at the end of the time.
     pub async fn drain(self: &Arc<Self>, limit: Duration) -> bool {
         let everyone_sleeps = async {
-            while !self.registry.close() {
+            let mut look_count = 0_u64;
+            while !self
+                .registry
+                .close(look_count.is_multiple_of(DRAIN_ASK_LOOK_COUNT))
+            {
+                look_count += 1;
                 pause(DRAIN_LOOK_MS).await;
             }
         };

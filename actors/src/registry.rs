@@ -192,7 +192,7 @@ impl Registry {
     }
 
     /// Refuses new commands from now on and asks everyone to sleep; true when all do.
-    pub(crate) fn close(&self) -> bool {
+    pub(crate) fn close(&self, asks: bool) -> bool {
         self.closing.store(true, Ordering::Release);
         let slots: Vec<Arc<Slot>> = self
             .slots
@@ -201,7 +201,7 @@ impl Registry {
             .collect();
         for slot in &slots {
             self.forget_given_up(slot, 0, true);
-            if let Some(actor) = slot.actor() {
+            if let Some(actor) = slot.actor().filter(|_| asks) {
                 // A dead actor has no need to sleep.
                 let _ = actor.cast(EntityMsg::Sleep);
             }

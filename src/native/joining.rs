@@ -238,12 +238,15 @@ fn become_known(desk: &mut Desk, known: Known) {
 fn claim(shared: &Shared, known: &Known) -> bool {
     shared.set_principal(Arc::clone(&known.principal))
         || shared.principal().is_some_and(|current| {
-            current.company == known.principal.company && current.person == known.principal.person
+            let (current, newer) = (current, &known.principal);
+            current.company == newer.company
+                && current.person == newer.person
+                && current.role == newer.role
         })
 }
 
 fn refuse_other_person(codec: Codec, desk: &Desk, frame: Option<FrameRef>) {
-    let why = "the token is another person's: open another connection";
+    let why = "the token is of another person or role: open another connection";
     refuse(
         codec,
         desk,

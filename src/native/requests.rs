@@ -95,6 +95,16 @@ fn post_message(
         return not_joined(codec, desk, id);
     };
     let entity = joined.edge().entity().clone();
+    // Without its time a cid would be remembered for a day and then done again.
+    if message.cid.is_some_and(|cid| cid.time().is_none()) {
+        let why = "cid: expected a UUID of version 7";
+        return refuse(
+            codec,
+            desk,
+            id,
+            Rejection::because(ErrorCode::BadField, why),
+        );
+    }
     let rich = match message.rich.as_ref().map(rich_text).transpose() {
         Ok(rich) => rich,
         Err(why) => return refuse(codec, desk, id, why),

@@ -13,6 +13,8 @@ use super::speaker::Speaker;
 use super::timers::TURN_MS;
 use crate::config::Limits;
 
+/// Empty frames of a client are answered at most once in this time, milliseconds.
+const ECHO_MS: u64 = 1_000;
 /// Grace after a token's end, milliseconds: a refresh may be on its way.
 const EXPIRED_GRACE_MS: u64 = 25_000;
 /// Commands answered `busy` are sent again after this, milliseconds.
@@ -28,6 +30,7 @@ pub(super) struct Clockwork {
     asked_ms: Option<u64>,
     /// An empty frame would answer our ping.
     expects_pong: bool,
+    echoed_ms: Option<u64>,
     blocked_ms: Option<u64>,
     leave_ms: Option<u64>,
     planned_ms: Option<u64>,
@@ -45,6 +48,7 @@ impl Clockwork {
             heard_ms: now_ms.saturating_sub(jitter_ms),
             asked_ms: None,
             expects_pong: false,
+            echoed_ms: None,
             blocked_ms: None,
             leave_ms: None,
             planned_ms: None,
@@ -65,9 +69,17 @@ impl Clockwork {
         self.asked_ms = None;
     }
 
-    /// Whether an empty frame answers our ping; otherwise it is the client's own.
-    pub(super) fn was_pong(&mut self) -> bool {
-        std::mem::take(&mut self.expects_pong)
+    /// Whether an empty frame is the client's own ping and is answered now. The answer to our ping is
+    /// not, and of many at once only the first: a client that answers every one would never end.
+    pub(super) fn answers_ping(&mut self, desk: &Desk) -> bool {
+        let now_ms = now_ms(desk);
+        let was_pong = std::mem::take(&mut self.expects_pong);
+        let is_soon = self.echoed_ms.is_some_and(|at| at + ECHO_MS > now_ms);
+        if was_pong || is_soon {
+            return false;
+        }
+        self.echoed_ms = Some(now_ms);
+        true
     }
 
     /// The peer took something.

@@ -245,7 +245,7 @@ impl Connection {
         let fed = reader.feed(input, &mut |incoming| {
             match incoming {
                 Incoming::Message { payload: [], .. } if speaker.has_empty_pings() => {
-                    if !clockwork.was_pong() {
+                    if clockwork.answers_ping(desk) {
                         desk.reply(speaker.ping());
                     }
                 }
@@ -267,19 +267,27 @@ impl Connection {
         }
     }
 
+    async fn write_all(&mut self) -> Result<(), Gone> {
+        poll_fn(|cx| match self.poll_write(cx) {
+            Ok(_) if self.desk.shared.queued_bytes().0 == 0 => Poll::Ready(Ok(())),
+            Ok(_) => Poll::Pending,
+            Err(Gone) => Poll::Ready(Err(Gone)),
+        })
+        .await
+    }
+
     /// Writes what is queued and the close frame, and waits for the peer to take it: closing at
     /// once would reset the connection and lose both.
     async fn say_goodbye(&mut self, code: CloseCode, reason: &str, is_stalled: bool) {
         if is_stalled {
             self.desk.shared.clear_frames();
         }
+        // The close frame is the last: what is queued leaves before it.
+        if self.write_all().await.is_err() {
+            return;
+        }
         self.desk.shared.push_control(close_frame(code, reason));
-        let written = poll_fn(|cx| match self.poll_write(cx) {
-            Ok(_) if self.desk.shared.queued_bytes().0 == 0 => Poll::Ready(Ok(())),
-            Ok(_) => Poll::Pending,
-            Err(Gone) => Poll::Ready(Err(Gone)),
-        });
-        if written.await.is_err() || self.stream.shutdown().await.is_err() {
+        if self.write_all().await.is_err() || self.stream.shutdown().await.is_err() {
             return;
         }
         let mut rest = [0; 512];

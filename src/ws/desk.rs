@@ -86,6 +86,8 @@ pub(crate) struct Desk {
     waiting_bytes: usize,
     next_cseq: u64,
     has_put_off: bool,
+    /// Per room, the command that the client was told to send again first.
+    told_busy: BTreeMap<EntityId, Cid>,
     pub(super) work: Option<Work>,
     replay: Option<Replay>,
 }
@@ -106,6 +108,7 @@ impl Desk {
             waiting_bytes: 0,
             next_cseq: 0,
             has_put_off: false,
+            told_busy: BTreeMap::new(),
             work: None,
             replay: None,
         }
@@ -172,11 +175,23 @@ impl Desk {
     /// An outcome came. What the dialect has to tell, if anything.
     pub(super) fn answered(&mut self, cseq: u64, outcome: Outcome) -> Option<(Waiting, Outcome)> {
         let waiting = self.waiting.get_mut(&cseq)?;
-        let is_busy = matches!(&outcome, Outcome::Refused(why) if why.code == ErrorCode::Busy);
-        if is_busy && !waiting.client_repeats {
+        let is_later = matches!(
+            &outcome,
+            Outcome::Refused(why)
+                if matches!(why.code, ErrorCode::Busy | ErrorCode::Unavailable)
+        );
+        // Once the client was told to repeat a command, what it sent after that is its to repeat.
+        let is_clients = waiting.client_repeats || self.told_busy.contains_key(&waiting.entity);
+        if is_later && !is_clients {
             waiting.put_off = true;
             self.has_put_off = true;
             return None;
+        }
+        if is_later && waiting.client_repeats {
+            let told = self.told_busy.entry(waiting.entity.clone());
+            told.or_insert(waiting.cid);
+        } else if self.told_busy.get(&waiting.entity) == Some(&waiting.cid) {
+            self.told_busy.remove(&waiting.entity);
         }
         let waiting = self.waiting.remove(&cseq)?;
         self.waiting_bytes -= waiting.weight_bytes;
@@ -238,7 +253,9 @@ impl Desk {
             room: joined.context.room,
             conversation: joined.context.conversation,
             place,
-            is_behind: joined.is_behind,
+            // It may have fallen behind since it was attached, before anyone knew of it here; a
+            // replay that finds nothing missing costs one step.
+            is_behind: true,
         });
     }
 

@@ -45,6 +45,7 @@ impl Rules for CompanyState {
         };
         match command {
             CompanyCommand::OpenRoom {
+                room,
                 participants,
                 direct,
                 ..
@@ -62,7 +63,9 @@ impl Rules for CompanyState {
                     _ => None,
                 };
                 let named = everyone[1..].iter().map(tables::person_key);
-                pair.into_iter().chain(named).collect()
+                // A room id made from a key that is used again long after names a room already.
+                let own = tables::room_key(room);
+                pair.into_iter().chain(named).chain([own]).collect()
             }
             CompanyCommand::KnowPerson { person, .. } => vec![tables::person_key(person)],
         }
@@ -208,6 +211,14 @@ impl CompanyState {
             };
             return Ok(Decided::nothing(answer));
         }
+        if let Some((room, conversation)) = named_room(room, known) {
+            let answer = Answer::Opened {
+                room,
+                conversation,
+                created: false,
+            };
+            return Ok(Decided::nothing(answer));
+        }
         if self.last_conversation.0 >= CONVERSATION_NO_MAX {
             return Err(Rejection::new(ErrorCode::Unavailable));
         }
@@ -296,6 +307,12 @@ impl CompanyState {
             remember: None,
         })
     }
+}
+
+/// The room of this id, if it was opened before.
+fn named_room(room: &RoomId, known: &Known) -> Option<(RoomId, ConversationNo)> {
+    let value = known.rows.get(&tables::room_key(room))?.as_ref()?;
+    tables::read::<RoomRow>(value).map(|row| (row.room, row.conversation))
 }
 
 fn opener(caller: &Caller) -> Result<&PersonId, Rejection> {

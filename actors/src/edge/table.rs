@@ -50,14 +50,15 @@ impl EdgeTable {
             });
             (Arc::clone(&entry.edge), Arc::clone(&entry.loaded))
         };
-        let load = loaded.get_or_try_init(|| load(node, &edge)).await;
-        match load {
-            Ok(()) => Ok(edge),
-            Err(error) => {
-                self.drop_if_empty(&edge);
-                Err(error)
-            }
-        }
+        // Whoever waits here may go away meanwhile; the edge must not stay without anyone.
+        let mut abandoned = Abandoned {
+            table: self,
+            edge: Some(&edge),
+        };
+        loaded.get_or_try_init(|| load(node, &edge)).await?;
+        abandoned.edge = None;
+        drop(abandoned);
+        Ok(edge)
     }
 
     /// Forgets an edge that nobody is attached to.
@@ -91,6 +92,20 @@ impl EdgeTable {
     /// Edges in use.
     pub(crate) fn count(&self) -> usize {
         self.edges.len()
+    }
+}
+
+/// Drops an edge that was opened for someone who is gone.
+struct Abandoned<'a> {
+    table: &'a EdgeTable,
+    edge: Option<&'a Arc<Edge>>,
+}
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        if let Some(edge) = self.edge {
+            self.table.drop_if_empty(edge);
+        }
     }
 }
 

@@ -113,7 +113,7 @@ pub(crate) fn message(desk: &mut Desk, is_text: bool, payload: &[u8]) {
             );
         }
         // Clients are known to send back what the server says.
-        "connection_established" | "new_message" | "read_receipt" => {}
+        "connection_established" | "new_message" | "read_receipt" | "error" => {}
         other => {
             let shown: String = other.chars().take(64).collect();
             refuse(

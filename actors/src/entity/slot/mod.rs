@@ -26,7 +26,7 @@ use frontdesk_storage::EntityId;
 use ractor::ActorRef;
 
 use super::actor::EntityMsg;
-use super::{Command, Envelope, ReplyTo};
+use super::{Caller, Command, Envelope, ReplyTo};
 use crate::door::DoorId;
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_COMMAND_COUNT_MAX, RESTART_BACKOFF_MS, RESTART_BACKOFF_MS_MAX,
@@ -330,13 +330,17 @@ impl Inbox {
         waiting_bytes_max: usize,
     ) -> Option<Rejection> {
         let door = envelope.reply_to.door;
-        let must_come_first = self
-            .refused
-            .get(&door)
-            .is_some_and(|cid| *cid != envelope.cid);
+        let is_ordered = is_ordered(envelope);
+        let must_come_first = is_ordered
+            && self
+                .refused
+                .get(&door)
+                .is_some_and(|cid| *cid != envelope.cid);
         let fits = self.waiting_bytes + envelope.weight_bytes() <= waiting_bytes_max;
         if fits && !must_come_first {
-            self.refused.remove(&door);
+            if is_ordered {
+                self.refused.remove(&door);
+            }
             return None;
         }
         if !must_come_first {
@@ -349,12 +353,10 @@ impl Inbox {
         self.waiting.is_empty() && self.in_flight.is_empty() && self.held.is_empty()
     }
 
-    /// The first refused command of a door is the one that must come again. Callers that await
-    /// share a door and keep no order among themselves.
+    /// The first refused command of a door is the one that must come again.
     fn remember_refused(&mut self, envelope: &Envelope) {
         let door = envelope.reply_to.door;
-        let is_ordered = door != DoorId::NOBODY && door != crate::node::ASK_DOOR;
-        if is_ordered {
+        if is_ordered(envelope) {
             self.refused.entry(door).or_insert(envelope.cid);
             if self.refused.len() > REFUSED_DOOR_COUNT_MAX {
                 self.refused.pop_first(); // doors are numbered as they open
@@ -402,6 +404,17 @@ impl Inbox {
             self.stage = Stage::Busy(actor.clone());
         }
     }
+}
+
+/// Whether a command may not overtake an earlier one of its door. Callers that await share a door and
+/// keep no order among themselves; a mark is worth the same in any order; an entity sends an effect
+/// that was refused again under another cid, and one at a time.
+fn is_ordered(envelope: &Envelope) -> bool {
+    let door = envelope.reply_to.door;
+    door != DoorId::NOBODY
+        && door != crate::node::ASK_DOOR
+        && matches!(envelope.caller, Caller::Person(_))
+        && !is_patient(&envelope.command)
 }
 
 /// Read marks are worth a record only together.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use frontdesk_protocol::CompanyId;
+use frontdesk_protocol::command::{Card, Principal, Role};
+use frontdesk_protocol::{CompanyId, PersonId};
 
 use super::*;
 use crate::entity::Caller;
@@ -13,7 +14,16 @@ fn slot() -> Slot {
 }
 
 fn envelope(door: u64, cid: u8) -> Arc<Envelope> {
-    let entity = slot().entity;
+    let caller = Caller::Person(Arc::new(Principal {
+        company: slot().entity.company,
+        person: PersonId::new("ann").expect("valid"),
+        role: Role::Visitor,
+        card: Card::default(),
+    }));
+    envelope_of(caller, Command::Wake, door, cid)
+}
+
+fn envelope_of(caller: Caller, command: Command, door: u64, cid: u8) -> Arc<Envelope> {
     Arc::new(Envelope {
         reply_to: ReplyTo {
             boot: 1,
@@ -21,8 +31,8 @@ fn envelope(door: u64, cid: u8) -> Arc<Envelope> {
             cseq: u64::from(cid),
         },
         cid: Cid::from_bits([cid; 16]),
-        caller: Caller::Entity(entity),
-        command: Command::Wake,
+        caller,
+        command,
     })
 }
 
@@ -150,4 +160,41 @@ fn overdue_commands_are_taken_out_together_and_keep_their_order() {
     assert_eq!(slot.take_overdue(5_000, 5_001).len(), 2);
     assert!(!is_admitted(&slot, 9, 2, usize::MAX), "1 must come first");
     assert!(is_admitted(&slot, 9, 1, usize::MAX));
+}
+
+#[test]
+fn an_effect_that_was_refused_may_come_again_under_another_cid() {
+    let slot = slot();
+    let effect = |cid| {
+        let caller = Caller::Entity(self::slot().entity);
+        envelope_of(caller, Command::Wake, 9, cid)
+    };
+    assert!(matches!(
+        slot.admit(&effect(1), 0, 0),
+        Admission::Refused(_)
+    ));
+    let again = slot.admit(&effect(2), usize::MAX, 0);
+    assert!(matches!(again, Admission::Admitted));
+}
+
+#[test]
+fn a_refused_mark_holds_nothing_back_and_is_not_held_back() {
+    let slot = slot();
+    let mark = |cid| {
+        let seq = frontdesk_protocol::Seq(1);
+        let command = Command::Room(RoomCommand::MarkRead { seq });
+        envelope_of(envelope(9, 1).caller.clone(), command, 9, cid)
+    };
+    assert!(matches!(slot.admit(&mark(1), 0, 0), Admission::Refused(_)));
+    assert!(
+        is_admitted(&slot, 9, 2, usize::MAX),
+        "no mark must come first"
+    );
+    assert!(!is_admitted(&slot, 9, 3, 0));
+    let passing = slot.admit(&mark(4), usize::MAX, 0);
+    assert!(matches!(passing, Admission::Admitted), "a mark passes 3");
+    assert!(
+        !is_admitted(&slot, 9, 5, usize::MAX),
+        "3 must still come first"
+    );
 }
