@@ -259,24 +259,23 @@ fn a_direct_room_is_of_two() {
 }
 
 #[test]
-fn a_room_is_opened_for_as_many_as_may_be_and_repeats_do_not_count() {
-    let names: Vec<String> = (1..=OPEN_PARTICIPANT_COUNT_MAX)
+fn a_room_is_opened_for_as_many_as_may_be_named_and_repeats_are_one_person() {
+    let names: Vec<String> = (0..=OPEN_PARTICIPANT_COUNT_MAX)
         .map(|i| format!("p{i}"))
         .collect();
     let mut others: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut desk = Desk::new();
     let refused = desk.one(&caller("ann"), &open(1, &others, false));
     assert_eq!(refused.expect_err("refused").code, ErrorCode::BadField);
-    desk.one(&caller("p255"), &know("p255", named("Known")))
+    desk.one(&caller("p254"), &know("p254", named("Known")))
         .expect("known");
-    let repeated = vec!["p1"; OPEN_PARTICIPANT_COUNT_MAX];
-    others.pop();
-    let others: Vec<&str> = repeated.into_iter().chain(others).collect();
+    others.truncate(OPEN_PARTICIPANT_COUNT_MAX - 1);
+    others.insert(0, "p1");
     desk.one(&caller("ann"), &open(1, &others, false))
         .expect("opened");
     assert_eq!(desk.opened()[0].2.len(), OPEN_PARTICIPANT_COUNT_MAX);
     assert_eq!(
-        desk.card("p255"),
+        desk.card("p254"),
         Some(named("Known")),
         "known people stay as they are"
     );
@@ -335,4 +334,26 @@ fn entities_open_no_rooms_and_rooms_commands_are_not_the_companys() {
     });
     let refused = desk.one(&caller("ann"), &command);
     assert_eq!(refused.expect_err("refused").code, ErrorCode::NotSupported);
+}
+
+#[test]
+fn a_room_id_that_was_given_before_is_found_and_not_given_again() {
+    let mut desk = Desk::new();
+    desk.one(&caller("ann"), &open(1, &["bob"], false))
+        .expect("opened");
+    let again = desk
+        .one(&caller("ann"), &open(1, &["cy"], false))
+        .expect("found");
+    assert!(
+        matches!(
+            again,
+            Answer::Opened {
+                conversation: ConversationNo(1),
+                created: false,
+                ..
+            }
+        ),
+        "{again:?}"
+    );
+    assert_eq!(desk.opened().len(), 1);
 }
