@@ -202,6 +202,21 @@ fn readyz_is_red_while_draining_and_nobody_new_is_accepted() {
 }
 
 #[test]
+fn a_second_signal_ends_the_drain_at_once() {
+    let mut trial = draining_trial("fjall", "buffered");
+    let mut server = trial.start().unwrap();
+    let _asking = trial.runtime.block_on(request_under_way(&server, BODY));
+    server.terminate();
+    trial.runtime.block_on(in_time(async {
+        while TcpStream::connect(server.address()).await.is_ok() {}
+    }));
+    assert!(server.has_ended().is_none(), "it waits for the request");
+    server.terminate();
+    assert_eq!(server.wait_for_end().unwrap().code(), Some(1));
+    assert!(server.complaint().contains("told to stop twice"));
+}
+
+#[test]
 fn a_request_that_is_under_way_is_waited_for() {
     let mut trial = draining_trial("fjall", "buffered");
     let mut server = trial.start().unwrap();

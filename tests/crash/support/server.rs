@@ -3,6 +3,7 @@
 //! Invariants: no server outlives its handle; every wait has an end.
 //! Never: kills what it did not start.
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -142,6 +143,7 @@ pub(crate) struct Server {
     stdout: Lines,
     stderr: Lines,
     address: Option<SocketAddr>,
+    was_told: Cell<bool>,
 }
 
 impl Server {
@@ -163,6 +165,7 @@ impl Server {
             stdout,
             stderr,
             address: None,
+            was_told: Cell::new(false),
         }
     }
 
@@ -207,6 +210,7 @@ impl Server {
     pub(crate) fn terminate(&self) {
         let pid = Pid::from_child(&self.child);
         rustix::process::kill_process(pid, Signal::TERM).unwrap();
+        self.was_told.set(true); // a second time would cut the drain short
     }
 
     /// Whether it has ended, and how.
@@ -221,7 +225,7 @@ impl Server {
 
     /// SIGTERM, its end, and what it said on standard error: nothing, if all went well.
     pub(crate) fn stop(mut self) -> Result<String, String> {
-        if self.has_ended().is_none() {
+        if !self.was_told.get() && self.has_ended().is_none() {
             self.terminate();
         }
         let status = self.wait_for_end()?;
