@@ -114,6 +114,8 @@ pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
             source,
         })?;
     check_keys(&loaded.config)?;
+    // Handles that are made before the recorder is there record nothing, for ever.
+    let _ = Metrics::of_program();
     let ended = runtime.block_on(async {
         // Before anything is opened: a signal nobody waits for ends the process as a kill does.
         let mut signals = Signals::take()?;
@@ -221,8 +223,8 @@ pub async fn start_with(
 }
 
 impl Running {
-    /// Stops as written in the module's text: sockets and requests have the drain time, entities and
-    /// the store a little more.
+    /// Stops as written in the module's text: sockets and requests have the drain time, entities
+    /// and the store a little more.
     pub async fn drain(self) -> Result<(), Error> {
         let drain_ms = self.drain_ms + REST_MS;
         let limit = Duration::from_millis(drain_ms);

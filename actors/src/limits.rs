@@ -10,6 +10,8 @@ pub const ENVELOPE_OVERHEAD_BYTES: usize = 256;
 pub const CID_WINDOW_COUNT: usize = 256;
 /// Records between snapshots: waking replays at most this many.
 pub const SNAPSHOT_RECORD_COUNT: u64 = 256;
+/// Shown events between snapshots: waking replays at most this many and one batch.
+pub const SNAPSHOT_EVENT_COUNT: u64 = 512;
 /// Fewer new records than this are not worth a snapshot when an entity falls asleep.
 pub const SNAPSHOT_ON_SLEEP_RECORD_COUNT: u64 = 16;
 /// Read marks wait this long for company, milliseconds: a burst of marks is one record.

@@ -119,7 +119,8 @@ impl Node {
         }))
     }
 
-    /// A page of history; `count` events at most, fewer when they are large. The caller has checked that it may be read.
+    /// A page of history; `count` events at most, fewer when they are large. The caller has checked
+    /// that it may be read.
     pub async fn history(
         self: &Arc<Self>,
         entity: &EntityId,

@@ -8,6 +8,9 @@ use super::settings::{Auth, Config, Limits, Server};
 /// A key, and why its value will not do.
 pub(super) type Finding = (&'static str, String);
 
+/// More threads than any machine has cores only cost memory.
+const WORKER_THREADS_MAX: usize = 1_024;
+
 /// Everything that will not do.
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -49,6 +52,10 @@ fn check_server(server: &Server, findings: &mut Vec<Finding>) {
     if server.backlog_connections == 0 || i32::try_from(server.backlog_connections).is_err() {
         let why = format!("must be 1 to {}", i32::MAX);
         findings.push(("server.backlog_connections", why));
+    }
+    if server.worker_threads > WORKER_THREADS_MAX {
+        let why = format!("must be at most {WORKER_THREADS_MAX}");
+        findings.push(("server.worker_threads", why));
     }
 }
 

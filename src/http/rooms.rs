@@ -131,10 +131,12 @@ async fn messages(
     let unknown = || ApiError::new(ErrorCode::UnknownRoom);
     let name: RoomName = room.parse().map_err(|_| unknown())?;
     let from = page_from(&query)?;
-    let limit = query
-        .limit
-        .unwrap_or(PAGE_EVENT_COUNT_DEFAULT)
-        .clamp(1, PAGE_EVENT_COUNT_MAX);
+    if query.limit == Some(0) {
+        let why = "limit: expected a number of at least 1";
+        return Err(ApiError::because(ErrorCode::BadField, why));
+    }
+    let limit = query.limit.unwrap_or(PAGE_EVENT_COUNT_DEFAULT);
+    let limit = limit.min(PAGE_EVENT_COUNT_MAX);
     let fault = |error: frontdesk_storage::Error| ApiError::fault(&error);
     let entity = app
         .node

@@ -69,8 +69,8 @@ impl Clockwork {
         self.asked_ms = None;
     }
 
-    /// Whether an empty frame is the client's own ping and is answered now. The answer to our ping is
-    /// not, and of many at once only the first: a client that answers every one would never end.
+    /// Whether an empty frame is the client's own ping and is answered now. The answer to our ping
+    /// is not, and of many at once only the first: a client that answers every one would never end.
     pub(super) fn answers_ping(&mut self, desk: &Desk) -> bool {
         let now_ms = now_ms(desk);
         let was_pong = std::mem::take(&mut self.expects_pong);

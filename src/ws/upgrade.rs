@@ -37,6 +37,7 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/v1/ws/", get(native_socket))
         .route("/ws/chat/{conversation}", get(direct_socket))
         .route("/ws/chat/{conversation}/", get(direct_socket))
+        .route("/ws/{*path}", get(unknown_socket))
         .with_state(app)
 }
 
@@ -68,6 +69,18 @@ async fn direct_socket(
     let token = token_of(&request);
     accept(app, peer, request, Speaker::Direct, None, move |desk| {
         profiles::direct::open(desk, &conversation, token);
+    })
+}
+
+/// A socket on a path that means nothing: the client is told so, not left with 1006.
+async fn unknown_socket(
+    State(app): State<Arc<App>>,
+    peer: Option<Extension<SocketAddr>>,
+    request: Request,
+) -> Response {
+    accept(app, peer, request, Speaker::Direct, None, |desk| {
+        let code = CloseCode::BadPath;
+        desk.close(code, code.reason());
     })
 }
 

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::http::Asker;
 use crate::support::server::{SECRET, Server, program, run};
 use crate::support::talk::Talk;
 use crate::support::trial::{Trial, person};
@@ -251,6 +252,17 @@ fn the_two_links_of_the_demo_open_one_room_as_two_people() {
                 assert_eq!(push["author"]["name"], "Ann Visitor");
                 break;
             }
+        }
+        let metrics = Asker::new(String::new())
+            .text(server.address(), "/metrics")
+            .await
+            .unwrap();
+        for line in [
+            "frontdesk_connections_count 2",
+            "frontdesk_journal_appends_total{outcome=\"ok\"}",
+            "frontdesk_deliveries_total 2",
+        ] {
+            assert!(metrics.contains(line), "{line} is not in {metrics}");
         }
     });
     drop(runtime);

@@ -404,12 +404,15 @@ async fn an_empty_frame_is_answered_with_one(bus: Bus) {
         let mut ann = Socket::dial(site.address, "/v1/ws", &offered, &[]).await;
         ann.answers_pings = false;
         for _ in 0..3 {
+            // Two at once are one ping: a client that answers each of ours would never end.
+            ann.ping().await;
             ann.ping().await;
             ann.next_empty().await;
+            ann.join(&room.id).await;
+            ann.settled(&room.id).await;
+            site.clock.leap_ms(1_000);
         }
-        ann.join(&room.id).await;
-        ann.settled(&room.id).await;
-        assert_eq!(ann.empty_count, 3, "each ping has one answer");
+        assert_eq!(ann.empty_count, 3, "one answer a second");
     }
 }
 

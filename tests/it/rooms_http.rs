@@ -280,6 +280,7 @@ async fn readiness_turns_red_when_a_sync_fails(bus: Bus) {
         (&refused["code"], &refused["retry"]),
         (&json!("unavailable"), &json!("later"))
     );
+    site.clock.leap_ms(1_000);
     let (status, why) = site.http_text("GET", "/readyz", None, &Value::Null).await;
     assert!(status == 503 && why.starts_with("not ready: "), "{why}");
     let healthy = site.http_text("GET", "/healthz", None, &Value::Null).await;

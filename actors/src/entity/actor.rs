@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use frontdesk_protocol::command::RoomCommand;
 use frontdesk_protocol::event::RoomEvent;
-use frontdesk_protocol::{Epoch, Pos, Seq};
+use frontdesk_protocol::{Epoch, Seq};
 use frontdesk_storage::{Append, AppendOutcome, Tail};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
@@ -34,7 +34,8 @@ use super::{Caller, Command, Envelope, Outcome, ReplyTo, Rules};
 use crate::bus::{BusMessage, Publish};
 use crate::door::{Door, OwnDoor};
 use crate::limits::{
-    EFFECT_RETRY_MS, MARK_DELAY_MS, SNAPSHOT_ON_SLEEP_RECORD_COUNT, SNAPSHOT_RECORD_COUNT,
+    EFFECT_RETRY_MS, MARK_DELAY_MS, SNAPSHOT_EVENT_COUNT, SNAPSHOT_ON_SLEEP_RECORD_COUNT,
+    SNAPSHOT_RECORD_COUNT,
 };
 use crate::node::Node;
 use crate::task::{blocking, spawn};
@@ -86,7 +87,7 @@ pub(crate) struct EntityState<R: Rules> {
     batch: Option<Batch<R::Event>>,
     effects: Effects,
     effect_door: Option<OwnDoor>,
-    snapshot_pos: Pos,
+    snapshot_at: Tail,
     work_later: bool,
 }
 
@@ -196,7 +197,7 @@ impl<R: Rules> EntityActor<R> {
             batch: None,
             effects,
             effect_door: None,
-            snapshot_pos: recovered.snapshot_pos,
+            snapshot_at: recovered.snapshot_at,
             work_later: false,
         }
     }
@@ -302,7 +303,7 @@ impl<R: Rules> EntityActor<R> {
         state.stage = Stage::Idle;
         self.finish(state, batch);
         self.send_effects(myself, state);
-        if pos.0 >= state.snapshot_pos.0 + SNAPSHOT_RECORD_COUNT {
+        if is_snapshot_due(state.snapshot_at, state.tail) {
             self.put_snapshot(state);
         }
         self.on_work(myself, state);
@@ -378,7 +379,7 @@ impl<R: Rules> EntityActor<R> {
         if !is_quiet || !self.node.registry.retire(&self.slot) {
             return self.on_work(myself, state); // read marks that wait are flushed before sleep
         }
-        let new_records = state.tail.pos.0 - state.snapshot_pos.0;
+        let new_records = state.tail.pos.0 - state.snapshot_at.pos.0;
         if new_records >= SNAPSHOT_ON_SLEEP_RECORD_COUNT {
             self.put_snapshot(state);
         }
@@ -441,7 +442,7 @@ impl<R: Rules> EntityActor<R> {
         let now = self.node.clock.now();
         let snapshot = encode_snapshot(&state.rules, &state.cids, state.tail, now);
         self.node.journal.put_snapshot(&self.slot.entity, snapshot);
-        state.snapshot_pos = state.tail.pos;
+        state.snapshot_at = state.tail;
     }
 
     fn publish(&self, head: Seq, epoch: Epoch, events: Vec<RoomEvent>) {
@@ -459,6 +460,12 @@ impl<R: Rules> EntityActor<R> {
             self.node.answer(to, outcome);
         }
     }
+}
+
+/// A busy entity's records hold many events each, and waking replays the events.
+fn is_snapshot_due(last: Tail, now: Tail) -> bool {
+    now.pos.0 - last.pos.0 >= SNAPSHOT_RECORD_COUNT
+        || now.seq.0 - last.seq.0 >= SNAPSHOT_EVENT_COUNT
 }
 
 /// Brings outcomes of effects to the actor that owes them.

@@ -67,8 +67,8 @@ pub(crate) struct Recovered<R> {
     pub(crate) tail: Tail,
     /// Effects that may not have been delivered, in order.
     pub(crate) effects: Vec<(Pos, Effect)>,
-    /// Position of the snapshot it started from.
-    pub(crate) snapshot_pos: Pos,
+    /// Where the snapshot stands that it started from.
+    pub(crate) snapshot_at: Tail,
 }
 
 /// Encodes a record.
@@ -173,14 +173,14 @@ fn start<R: Rules>(
             cids: CidWindows::with_floors(body.cid_floors),
             tail: at,
             effects: Vec::new(),
-            snapshot_pos: at.pos,
+            snapshot_at: at,
         },
         None => Recovered {
             rules: R::new(entity),
             cids: CidWindows::default(),
             tail: Tail::default(),
             effects: Vec::new(),
-            snapshot_pos: Pos(0),
+            snapshot_at: Tail::default(),
         },
     };
     Ok((recovered, effects_from))

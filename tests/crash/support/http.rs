@@ -113,4 +113,11 @@ impl Asker {
         let response = request.send().await.map_err(|error| error.to_string())?;
         Ok(response.status().as_u16())
     }
+
+    /// Asks a path that needs no token; its text.
+    pub(crate) async fn text(&self, server: SocketAddr, path: &str) -> Result<String, String> {
+        let request = self.client.get(format!("http://{server}{path}"));
+        let response = request.send().await.map_err(|error| error.to_string())?;
+        response.text().await.map_err(|error| error.to_string())
+    }
 }

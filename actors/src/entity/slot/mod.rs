@@ -406,9 +406,9 @@ impl Inbox {
     }
 }
 
-/// Whether a command may not overtake an earlier one of its door. Callers that await share a door and
-/// keep no order among themselves; a mark is worth the same in any order; an entity sends an effect
-/// that was refused again under another cid, and one at a time.
+/// Whether a command may not overtake an earlier one of its door. Callers that await share a door
+/// and keep no order among themselves; a mark is worth the same in any order; an entity sends an
+/// effect that was refused again under another cid, and one at a time.
 fn is_ordered(envelope: &Envelope) -> bool {
     let door = envelope.reply_to.door;
     door != DoorId::NOBODY
