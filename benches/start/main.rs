@@ -26,6 +26,10 @@ const OURS_BAR_US: u64 = 20_000;
 /// What waking a room may take, the median, microseconds.
 const WAKE_BAR_US: u64 = 5_000;
 
+/// Rooms that are woken differ by up to this many messages, the records between two snapshots: how
+/// much a room reads again after a kill depends on how far its last snapshot lies back.
+const SPREAD_EVENT_COUNT: &str = "256";
+
 /// What is measured.
 #[derive(Debug, Clone, Parser)]
 pub(crate) struct Options {
@@ -65,6 +69,9 @@ pub(crate) struct Options {
     /// Posts of one room under way while a child builds.
     #[arg(long, hide = true, default_value_t = 1)]
     window: u64,
+    /// The last room gets this many messages more than the first, the others in between.
+    #[arg(long, hide = true, default_value_t = 0)]
+    spread: u64,
     /// A child ends as if it were killed.
     #[arg(long, hide = true)]
     killed: bool,
@@ -139,7 +146,14 @@ impl Options {
         let stores = [folder.join("few"), folder.join("many")];
         let room_counts = [self.few_rooms, self.rooms];
         for (store, rooms) in stores.iter().zip(room_counts) {
-            self.build(store, rooms, self.events, &[]);
+            self.build(store, rooms, self.events, &["--killed"]);
+            let said = self.child("start", store, &[]);
+            println!(
+                "first start, after the kill: store opens {} ms, our part {} ms, in all {} ms",
+                ms(said.one("open_us")),
+                ms(said.one("ours_us")),
+                ms(said.ready_us)
+            );
         }
         let mut said: [Vec<Said>; 2] = Default::default();
         for _ in 0..self.runs {
@@ -189,7 +203,13 @@ impl Options {
         for (title, name, more) in cases {
             println!("{title}:");
             let store = folder.join(name);
-            self.build(&store, self.few_rooms, self.wake_events, more);
+            let spread = ["--spread", SPREAD_EVENT_COUNT];
+            self.build(
+                &store,
+                self.few_rooms,
+                self.wake_events,
+                &[&spread, more].concat(),
+            );
             let rooms = self.few_rooms.to_string();
             // A child that leaves things as they were ends as if killed, like the one that built.
             for (what, step) in [
