@@ -206,13 +206,14 @@ impl Clockwork {
             due_ms = due_ms.min(leave_ms.max(now_ms + SEND_AGAIN_MS));
         }
         if let Some(expires_at) = desk.expires_at {
-            let left_ms = expires_at.0.saturating_sub(desk.app.node.clock().now().0);
             let grace_ms = if self.told_expired == Some(expires_at) {
                 EXPIRED_GRACE_MS
             } else {
                 0
             };
-            due_ms = due_ms.min(now_ms.saturating_add(left_ms + grace_ms));
+            let now = desk.app.node.clock().now();
+            let left_ms = (expires_at.0.saturating_add(grace_ms)).saturating_sub(now.0);
+            due_ms = due_ms.min(now_ms.saturating_add(left_ms));
         }
         if desk.has_put_off() {
             due_ms = due_ms.min(now_ms + SEND_AGAIN_MS);
