@@ -14,6 +14,7 @@ in_both_buses!(
     a_file_is_refused_clearly,
     no_valid_token_closes_with_4001,
     no_such_conversation_closes_with_4404,
+    a_path_that_means_nothing_closes_with_4000,
     the_path_may_end_with_a_slash_or_not,
     numbers_and_texts_of_ids_are_one_person,
     typing_that_is_not_repeated_ends,
@@ -222,6 +223,17 @@ async fn no_valid_token_closes_with_4001(bus: Bus) {
         let path = format!("/ws/chat/{}/{query}", room.number);
         let mut socket = Socket::dial(site.address, &path, &[], &[]).await;
         assert_eq!(socket.closed().await.0, 4001, "{query}");
+    }
+    site.until_left().await;
+}
+
+async fn a_path_that_means_nothing_closes_with_4000(bus: Bus) {
+    let site = Site::start(bus).await;
+    let query = format!("?token={}", talker());
+    for path in ["/ws/chat/1/2/3", "/ws/chat/8//", "/ws/nowhere/"] {
+        let path = format!("{path}{query}");
+        let mut socket = Socket::dial(site.address, &path, &[], &[]).await;
+        assert_eq!(socket.closed().await.0, 4000, "{path}");
     }
     site.until_left().await;
 }
