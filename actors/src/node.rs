@@ -1,5 +1,5 @@
 //! One node's actors, composed: the store, the tree, the registry, the edges, the bus. The server
-//! talks to this and to [`Edge`](crate::Edge), to nothing else here.
+//! talks to this and to [`Edge`], to nothing else here.
 //!
 //! Drain order, written once: the server stops accepting and lets connections finish what they
 //! asked; then [`Node::drain`] refuses new commands of clients, lets entities finish what is under

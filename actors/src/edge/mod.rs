@@ -3,7 +3,7 @@
 //!
 //! A room publishes once an edge; the edge encodes once a dialect and hands the same bytes to every
 //! connection. Join with history, resume, gap and lag are one mechanism: a cursor that is behind,
-//! fed with pages from the ring or the journal until it is at the head (see [`replay`]).
+//! fed with pages from the ring or the journal until it is at the head (see `replay`).
 //!
 //! Invariants:
 //! 1. A connection gets a room's events in seq order, each once. While it is behind, live events

@@ -1,9 +1,9 @@
 //! Entities: the one shape of everything that lasts. Pure rules decide and apply; one engine around
 //! them appends, recovers, answers, publishes and delivers effects.
 //!
-//! Owns: the vocabulary (envelopes, outcomes, [`Rules`]) and, in its files, the engine: [`actor`]
-//! the loop, [`slot`] what survives a crash of the actor, [`batch`] deciding, [`cids`] idempotency,
-//! [`effects`] what leaves the entity, [`recover`] reading it back.
+//! Owns: the vocabulary (envelopes, outcomes, [`Rules`]) and, in its files, the engine: `actor`
+//! the loop, `slot` what survives a crash of the actor, `batch` deciding, `cids` idempotency,
+//! `effects` what leaves the entity, `recover` reading it back.
 //!
 //! Never: knows what a room is; never lets rules see a clock, a disk or an actor.
 
