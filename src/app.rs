@@ -222,11 +222,12 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.app.connections.remove(&self.number);
-        self.app.metrics.connections.decrement(1.0);
         self.app.addresses.remove_if_mut(&self.address, |_, count| {
             *count = count.saturating_sub(1);
             *count == 0
         });
+        self.app.metrics.connections.decrement(1.0);
+        // Last: whoever waits until the connection is gone finds its place free.
+        self.app.connections.remove(&self.number);
     }
 }

@@ -78,7 +78,7 @@ async fn an_address_has_so_many_sockets_and_no_more(bus: Bus) {
         assert_eq!(more.closed().await.0, 4029);
     }
     kept.pop().expect("three").close().await;
-    until("a place is free", || site.counts().doors == 2).await;
+    until("a place is free", || site.running.outboxes().len() == 2).await;
     kept.push(site.join("ann", &room).await);
     kept[0].post(&room.id, "text").await;
     for socket in &mut kept {
