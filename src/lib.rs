@@ -15,6 +15,7 @@ pub mod http;
 mod listen;
 mod native;
 pub mod node;
+mod object;
 mod profiles;
 pub mod telemetry;
 pub mod transfer;

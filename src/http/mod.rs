@@ -11,6 +11,7 @@
 
 pub mod error;
 pub mod extract;
+mod fields;
 pub mod health;
 pub(crate) mod rooms;
 #[cfg(test)]
