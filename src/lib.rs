@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 mod demo;
 pub mod http;
+mod linger;
 mod listen;
 mod native;
 pub mod node;

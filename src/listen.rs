@@ -20,6 +20,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
+use crate::linger::{CutOff, Lingering, Watched};
+
 /// Time for a request's head to arrive, milliseconds: a person's slowest network, not an attacker's
 /// patience.
 const HEAD_TIMEOUT_MS: u64 = 10_000;
@@ -124,8 +126,11 @@ async fn serve(
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let cut_off = CutOff::default();
+    let stream = Lingering::new(stream, cut_off.clone());
     let service = router.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut request = request.map(Body::new);
+        let watched = |body| Body::new(Watched::new(body, cut_off.clone()));
+        let mut request = request.map(watched);
         request.extensions_mut().insert(peer);
         request
     });

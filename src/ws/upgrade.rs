@@ -27,6 +27,7 @@ use super::speaker::Speaker;
 use crate::app::App;
 use crate::auth;
 use crate::http::ApiError;
+use crate::linger::Lingering;
 use crate::listen::spawn;
 use crate::{native, profiles};
 
@@ -118,10 +119,10 @@ async fn serve(
     begin: impl FnOnce(&mut Desk),
 ) {
     let Ok(upgraded) = upgraded.await else { return };
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+    let Ok(parts) = upgraded.downcast::<TokioIo<Lingering<TcpStream>>>() else {
         return;
     };
-    let stream = parts.io.into_inner();
+    let stream = parts.io.into_inner().into_inner();
     let counted = app.count_in(address);
     let is_refused = counted.is_none();
     let connection = Connection::new(Arc::clone(&app), stream, &parts.read_buf, speaker, |desk| {
