@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
+use frontdesk_actors::task::spawn;
 use frontdesk_protocol::codec::Codec;
 use frontdesk_protocol::limits::TOKEN_BYTES_MAX;
 use frontdesk_protocol::{CloseCode, ErrorCode};
@@ -28,7 +29,6 @@ use crate::app::App;
 use crate::auth;
 use crate::http::ApiError;
 use crate::linger::Lingering;
-use crate::listen::spawn;
 use crate::{native, profiles};
 
 /// The routes of sockets. Each is there with and without its trailing slash.
