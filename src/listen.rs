@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use frontdesk_actors::task::spawn;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tower::ServiceExt;
+
+use crate::linger::{CutOff, Lingering, Watched};
 
 /// Time for a request's head to arrive, milliseconds: a person's slowest network, not an attacker's
 /// patience.
@@ -27,19 +29,6 @@ const HEAD_TIMEOUT_MS: u64 = 10_000;
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Pause after the process ran out of files, milliseconds.
 const NO_FILES_PAUSE_MS: u64 = 50;
-
-/// Starts a task that nobody awaits.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the one place that spawns in this crate"
-)]
-pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    tokio::spawn(future)
-}
 
 /// Opens one listener.
 pub(crate) fn bind(address: SocketAddr, backlog_connections: u32) -> io::Result<TcpListener> {
@@ -124,8 +113,11 @@ async fn serve(
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let cut_off = CutOff::default();
+    let stream = Lingering::new(stream, cut_off.clone());
     let service = router.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut request = request.map(Body::new);
+        let watched = |body| Body::new(Watched::new(body, cut_off.clone()));
+        let mut request = request.map(watched);
         request.extensions_mut().insert(peer);
         request
     });

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontdesk_actors::clock::{Clock, SystemClock};
+use frontdesk_actors::task::spawn;
 use frontdesk_actors::{Node, NodeOptions};
 use frontdesk_storage::{Directory, Journal, OpenOptions, Store};
 use tokio::net::TcpListener;
@@ -24,7 +25,7 @@ use crate::app::App;
 pub use crate::app::OutboxCounts;
 use crate::config::{Config, Loaded};
 use crate::http::{self, ReadyProbe};
-use crate::listen::{self, UnderWay, spawn};
+use crate::listen::{self, UnderWay};
 use crate::telemetry::Metrics;
 use crate::ws::{Wheel, speaker, upgrade};
 

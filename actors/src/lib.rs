@@ -26,7 +26,7 @@ mod reads;
 pub mod registry;
 pub mod room;
 mod supervisor;
-mod task;
+pub mod task;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,5 @@
-//! The one place that starts background tasks and takes locks, so that both are done alike.
+//! The one place that starts background tasks, those of the server among them, and takes locks, so
+//! that both are done alike.
 //!
 //! Never: holds a lock across an await; `lock` guards are for a few instructions.
 
@@ -11,9 +12,9 @@ use tokio::task::JoinHandle;
 /// Starts a task that nobody awaits; its owner ends it through its own messages.
 #[allow(
     clippy::disallowed_methods,
-    reason = "the one place that spawns in this crate"
+    reason = "the one place that spawns in the whole program"
 )]
-pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,

@@ -56,7 +56,7 @@ error_codes! {
     UnknownType = "unknown_type", No, "unknown type";
     /// The frame is larger than the connection accepts.
     FrameTooLarge = "frame_too_large", No, "frame too large";
-    /// The text is only white space.
+    /// The text has no visible character.
     TextEmpty = "text_empty", No, "text is empty";
     /// The text is longer than the limit.
     TextTooLong = "text_too_long", No, "text too long";

@@ -19,6 +19,7 @@ pub mod event;
 pub mod ids;
 pub mod limits;
 pub mod native;
+pub mod visible;
 pub mod websocket;
 
 pub use close::CloseCode;

@@ -386,3 +386,28 @@ fn every_refusal_fits_a_close_reason_and_shows_no_secret() {
     let shown = format!("{:?}", Authenticator::new(&settings()));
     assert!(!shown.contains(SECRET), "{shown}");
 }
+
+#[test]
+fn claims_are_an_object() {
+    // In the order in which the server knows them, which is nobody's business.
+    let in_order = json!([
+        5,
+        null,
+        "TES001",
+        "admin",
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        NOW_S + 60,
+        null,
+        null
+    ]);
+    for payload in [in_order, json!([]), json!("ann"), json!(5), json!(null)] {
+        let verified = Authenticator::new(&settings()).verify(&signed(&payload), NOW);
+        assert_eq!(verified, Err(AuthError::Malformed), "{payload}");
+    }
+}

@@ -3,7 +3,8 @@
 //! Invariants: lists exactly the fields of [`super::Config`] (a test compares the two).
 //! Never: knows a value.
 
-/// How a value is read from an environment variable, where everything is text.
+/// How a value is read from an environment variable, where everything is text. `null` is refused
+/// for every kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Stays text whatever it looks like: `0123` is a secret, not a number.
@@ -12,7 +13,7 @@ pub(super) enum Kind {
     Number,
     /// `true` or `false`.
     Switch,
-    /// A JSON list of texts, or a single one as it is.
+    /// A JSON list of texts, or a single one as it is unless it is JSON of another kind.
     List,
     /// A JSON object of texts.
     Table,

@@ -152,6 +152,10 @@ fn env_key(name: &str) -> Result<Option<&'static Key>, (String, String)> {
 
 /// Reads a variable as its setting's kind says.
 fn env_value(key: &Key, raw: &str) -> Result<Value, String> {
+    // A template that had nothing to fill in; nobody calls a company or a secret that.
+    if raw.trim() == "null" {
+        return Err("null is no value: leave the variable out to set nothing".to_owned());
+    }
     match key.kind {
         Kind::Text => Ok(Value::from(raw)),
         Kind::Number => match raw.trim().parse::<u64>() {
@@ -164,16 +168,28 @@ fn env_value(key: &Key, raw: &str) -> Result<Value, String> {
             _ => Err(format!("expected true or false, found {raw:?}")),
         },
         Kind::List if raw.trim().is_empty() => Ok(Value::from(Vec::<String>::new())),
-        Kind::List if !raw.trim_start().starts_with('[') => Ok(Value::from(vec![raw.to_owned()])),
-        Kind::List => match serde_json::from_str::<Vec<String>>(raw) {
-            Ok(items) => Ok(Value::from(items)),
-            Err(error) => Err(format!("expected a JSON list like [\"a\", \"b\"]: {error}")),
-        },
+        Kind::List => list(raw).map(Value::from),
         // The reader's own words could repeat a secret.
         Kind::Table => match serde_json::from_str::<BTreeMap<String, String>>(raw) {
             Ok(table) => Ok(Value::from(table)),
             Err(_) => Err("expected a JSON object of texts, like {\"kid\": \"…\"}".to_owned()),
         },
+    }
+}
+
+/// A JSON list of texts, or a single text. What is JSON of another kind was meant as such, so it is
+/// not a text that looks like it.
+fn list(raw: &str) -> Result<Vec<String>, String> {
+    if raw.trim_start().starts_with('[') {
+        let why = |error| format!("expected a JSON list like [\"a\", \"b\"]: {error}");
+        return serde_json::from_str(raw).map_err(why);
+    }
+    match serde_json::from_str::<serde_json::Value>(raw) {
+        Ok(serde_json::Value::String(text)) => Ok(vec![text]),
+        Ok(other) => Err(format!(
+            "expected a JSON list of texts like [\"a\", \"b\"], found {other}"
+        )),
+        Err(_) => Ok(vec![raw.to_owned()]),
     }
 }
 

@@ -130,8 +130,25 @@ fn a_list_in_a_variable_is_json_or_a_single_text() {
     assert_eq!(companies("0123").unwrap(), ["0123"]);
     assert_eq!(companies("TES001").unwrap(), ["TES001"]);
     assert_eq!(companies("").unwrap(), [""; 0]);
-    for wrong in ["[123]", "TES001,SPA001", "[\"a b\"]", "[\"TES001\""] {
+    assert_eq!(companies("[]").unwrap(), [""; 0]);
+    assert_eq!(companies("\"TES001\"").unwrap(), ["TES001"]);
+    for wrong in [
+        "[123]",
+        "TES001,SPA001",
+        "[\"a b\"]",
+        "[\"TES001\"",
+        "null",
+        " null ",
+        "[null]",
+        "[[\"TES001\"]]",
+        "42",
+        "-1.5",
+        "true",
+        "{}",
+        "{\"0\":\"TES001\"}",
+    ] {
         let error = companies(wrong).unwrap_err().to_string();
+        assert!(error.starts_with("provision.companies"), "{error}");
         assert!(error.contains("FRONTDESK_PROVISION__COMPANIES"), "{error}");
     }
 }
@@ -292,6 +309,30 @@ fn a_wrong_value_names_its_key_and_origin() {
         "262144",
     )]));
     assert_eq!(problem.key, "limits.outbox_hard_bytes");
+}
+
+#[test]
+fn a_null_in_a_variable_sets_nothing_and_is_refused() {
+    for key in keys::KEYS {
+        for null in ["null", " null\n"] {
+            let name = keys::env_name(key.path);
+            let problem = only_problem(with_env(&[(&name, null)]));
+            assert_eq!(problem.key, key.path, "{problem}");
+            assert_eq!(problem.origin, format!("env {name}"), "{problem}");
+            assert!(problem.why.contains("null"), "{problem}");
+        }
+    }
+    for table in [
+        "[]",
+        "7",
+        "\"kid\"",
+        "{\"kid\": null}",
+        "{\"kid\": 7}",
+        "{\"kid\": {}}",
+    ] {
+        let problem = only_problem(with_env(&[("FRONTDESK_AUTH__KEYS", table)]));
+        assert_eq!(problem.key, "auth.keys", "{problem}");
+    }
 }
 
 #[test]

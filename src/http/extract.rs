@@ -1,8 +1,8 @@
 //! Bodies, queries and path parts that are refused in our own words: the framework's own extractors
 //! answer plain text.
 //!
-//! Invariants: whatever does not fit becomes an [`ApiError`]; a body is read up to
-//! `limits.http_body_bytes` and no further.
+//! Invariants: whatever does not fit becomes an [`ApiError`] that speaks of the client's fields and
+//! not of our types; a body is an object, and is read up to `limits.http_body_bytes`.
 //! Never: checks more than shape.
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -13,8 +13,9 @@ use frontdesk_protocol::ErrorCode;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+use crate::object::Object;
 
-/// A JSON body.
+/// A body that is a JSON object.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
@@ -22,9 +23,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let parsed = axum::Json::<T>::from_request(request, state).await;
+        let parsed = axum::Json::<Object<T>>::from_request(request, state).await;
         parsed
-            .map(|axum::Json(body)| Self(body))
+            .map(|axum::Json(Object(body))| Self(body))
             .map_err(body_refused)
     }
 }
@@ -78,8 +79,30 @@ fn body_refused(error: JsonRejection) -> ApiError {
     }
 }
 
-/// The framework's texts name the field; they begin with a sentence that says nothing more.
+/// In our words: the framework's texts begin with a sentence that says nothing more.
 fn bad_field(text: String) -> ApiError {
-    let detail = text.split_once(": ").map(|(_, detail)| detail.to_owned());
-    ApiError::because(ErrorCode::BadField, detail.unwrap_or(text))
+    let detail = text.split_once(": ").map_or(&*text, |(_, detail)| detail);
+    ApiError::because(ErrorCode::BadField, in_fields(detail))
+}
+
+/// Says what a field should be and not what it was: the reader's words for that are of its own
+/// language, and a value may be as long as a body.
+fn in_fields(detail: &str) -> String {
+    let missing = |rest: &str| Some(format!("{} is missing", rest.split_once('`')?.0));
+    let twice = |rest: &str| Some(format!("{} stands twice", rest.split_once('`')?.0));
+    let plain = detail
+        .strip_prefix("missing field `")
+        .and_then(missing)
+        .or_else(|| detail.strip_prefix("duplicate field `").and_then(twice));
+    if let Some(plain) = plain {
+        return plain;
+    }
+    let wrong = ["invalid type: ", "invalid value: "];
+    let found = wrong.iter().find_map(|words| detail.find(words));
+    let expected = detail.rfind(", expected ");
+    match found.zip(expected) {
+        Some((0, expected)) => format!("body: {}", &detail[expected + 2..]),
+        Some((found, expected)) => format!("{}{}", &detail[..found], &detail[expected + 2..]),
+        None => detail.to_owned(),
+    }
 }

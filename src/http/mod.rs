@@ -11,13 +11,17 @@
 
 pub mod error;
 pub mod extract;
+mod fields;
 pub mod health;
 pub(crate) mod rooms;
 #[cfg(test)]
 mod tests;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::body::HttpBody;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::ErrorCode;
 
 pub use error::ApiError;
@@ -37,4 +41,19 @@ pub fn router(routes: Router, ready: ReadyProbe, limits: &Limits) -> Router {
         .fallback(async || ApiError::new(ErrorCode::NotFound))
         .method_not_allowed_fallback(async || ApiError::new(ErrorCode::MethodNotAllowed))
         .layer(DefaultBodyLimit::max(limits.http_body_bytes))
+        .layer(from_fn_with_state(limits.http_body_bytes, check_announced))
+}
+
+/// Refuses a body that says by itself that it is too large, before the client is asked for it.
+async fn check_announced(
+    State(limit_bytes): State<usize>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let announced_bytes = request.body().size_hint().lower();
+    if announced_bytes > limit_bytes as u64 {
+        let why = format!("body too large: {announced_bytes} bytes, limit {limit_bytes}");
+        return ApiError::because(ErrorCode::FrameTooLarge, why).into_response();
+    }
+    next.run(request).await
 }

@@ -13,15 +13,14 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use frontdesk_actors::{Answer, Command, Outcome};
 use frontdesk_protocol::command::{CompanyCommand, Principal};
-use frontdesk_protocol::limits::{
-    OPEN_PARTICIPANT_COUNT_MAX, PAGE_EVENT_COUNT_DEFAULT, PAGE_EVENT_COUNT_MAX,
-};
+use frontdesk_protocol::limits::{PAGE_EVENT_COUNT_DEFAULT, PAGE_EVENT_COUNT_MAX};
 use frontdesk_protocol::native::{Page, PageFrom, RoomName};
 use frontdesk_protocol::{Cid, ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq};
 use frontdesk_storage::EntityId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::fields::{People, Whole};
 use super::{ApiError, JsonBody, PathOf, QueryOf};
 use crate::app::{App, Known};
 use crate::{auth, native};
@@ -41,17 +40,9 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// A person id as hosts write it.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum HostId {
-    Number(u64),
-    Text(String),
-}
-
 #[derive(Deserialize)]
 struct OpenRoom {
-    participants: Vec<HostId>,
+    participants: People,
     #[serde(default)]
     direct: bool,
 }
@@ -66,9 +57,9 @@ struct OpenedRoom {
 
 #[derive(Deserialize)]
 struct PageQuery {
-    before_seq: Option<u64>,
-    after_seq: Option<u64>,
-    limit: Option<u32>,
+    before_seq: Option<Whole>,
+    after_seq: Option<Whole>,
+    limit: Option<Whole>,
 }
 
 async fn open_room(
@@ -77,12 +68,11 @@ async fn open_room(
     JsonBody(wanted): JsonBody<OpenRoom>,
 ) -> Result<Response, ApiError> {
     let Known { principal, .. } = authenticate(&app, &headers).await?;
-    let participants = people(wanted.participants)?;
     let naming = Naming::of(&principal, &headers)?;
     let command = Command::Company(CompanyCommand::OpenRoom {
         room: naming.room,
         history_base: naming.history_base,
-        participants,
+        participants: wanted.participants.0,
         direct: wanted.direct,
     });
     let company = EntityId::company(principal.company.clone());
@@ -131,12 +121,16 @@ async fn messages(
     let unknown = || ApiError::new(ErrorCode::UnknownRoom);
     let name: RoomName = room.parse().map_err(|_| unknown())?;
     let from = page_from(&query)?;
-    if query.limit == Some(0) {
-        let why = "limit: expected a number of at least 1";
-        return Err(ApiError::because(ErrorCode::BadField, why));
-    }
-    let limit = query.limit.unwrap_or(PAGE_EVENT_COUNT_DEFAULT);
-    let limit = limit.min(PAGE_EVENT_COUNT_MAX);
+    let limit = match query.limit {
+        None => PAGE_EVENT_COUNT_DEFAULT,
+        Some(Whole(0)) => {
+            let why = "limit: expected a number of at least 1";
+            return Err(ApiError::because(ErrorCode::BadField, why));
+        }
+        Some(Whole(limit)) => u32::try_from(limit)
+            .unwrap_or(PAGE_EVENT_COUNT_MAX)
+            .min(PAGE_EVENT_COUNT_MAX),
+    };
     let fault = |error: frontdesk_storage::Error| ApiError::fault(&error);
     let entity = app
         .node
@@ -170,24 +164,10 @@ fn page_from(query: &PageQuery) -> Result<PageFrom, ApiError> {
             let why = "before_seq and after_seq exclude each other";
             Err(ApiError::because(ErrorCode::BadField, why))
         }
-        (Some(before), None) => Ok(PageFrom::Before(Seq(before))),
-        (None, Some(after)) => Ok(PageFrom::After(Seq(after))),
+        (Some(Whole(before)), None) => Ok(PageFrom::Before(Seq(before))),
+        (None, Some(Whole(after))) => Ok(PageFrom::After(Seq(after))),
         (None, None) => Ok(PageFrom::Latest),
     }
-}
-
-fn people(named: Vec<HostId>) -> Result<Vec<PersonId>, ApiError> {
-    if named.len() > OPEN_PARTICIPANT_COUNT_MAX {
-        let count = named.len();
-        let why = format!("too many participants: {count}, limit {OPEN_PARTICIPANT_COUNT_MAX}");
-        return Err(ApiError::because(ErrorCode::BadField, why));
-    }
-    let person = |id| match id {
-        HostId::Number(number) => PersonId::new(&number.to_string()),
-        HostId::Text(text) => PersonId::new(&text),
-    };
-    let people: Result<Vec<PersonId>, _> = named.into_iter().map(person).collect();
-    people.map_err(|bad| ApiError::because(ErrorCode::BadField, format!("participants: {bad}")))
 }
 
 /// What a request that opens a room is called. A repeat with the same key has the same names, so it

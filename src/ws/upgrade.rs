@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
+use frontdesk_actors::task::spawn;
 use frontdesk_protocol::codec::Codec;
 use frontdesk_protocol::limits::TOKEN_BYTES_MAX;
 use frontdesk_protocol::{CloseCode, ErrorCode};
@@ -27,7 +28,7 @@ use super::speaker::Speaker;
 use crate::app::App;
 use crate::auth;
 use crate::http::ApiError;
-use crate::listen::spawn;
+use crate::linger::Lingering;
 use crate::{native, profiles};
 
 /// The routes of sockets. Each is there with and without its trailing slash.
@@ -118,10 +119,10 @@ async fn serve(
     begin: impl FnOnce(&mut Desk),
 ) {
     let Ok(upgraded) = upgraded.await else { return };
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+    let Ok(parts) = upgraded.downcast::<TokioIo<Lingering<TcpStream>>>() else {
         return;
     };
-    let stream = parts.io.into_inner();
+    let stream = parts.io.into_inner().into_inner();
     let counted = app.count_in(address);
     let is_refused = counted.is_none();
     let connection = Connection::new(Arc::clone(&app), stream, &parts.read_buf, speaker, |desk| {

@@ -12,6 +12,8 @@
 
 use std::fs::{File, OpenOptions as FileOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -128,33 +130,73 @@ pub(crate) fn open_engine(
 }
 
 /// A folder's lock, held until it is dropped.
-pub(crate) struct FolderLock(File);
+pub(crate) struct FolderLock {
+    file: File,
+    path: PathBuf,
+}
+
+impl FolderLock {
+    /// Takes the lock's file out of a folder that is no store.
+    pub(crate) fn remove_file(&self) {
+        // If it stays, it is in nobody's way.
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    /// Whether the file still has its name: its last holder may have removed it after we opened it.
+    fn is_named(&self) -> io::Result<bool> {
+        let ours = self.file.metadata()?;
+        match std::fs::metadata(&self.path) {
+            Ok(named) => Ok((named.dev(), named.ino()) == (ours.dev(), ours.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
 
 impl Drop for FolderLock {
     /// Unlocks by hand: closing alone leaves the lock to a child process that is just being started
     /// and has not yet let go of our files.
     fn drop(&mut self) {
         // If this fails, closing the file is all that is left to do, and happens next.
-        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
     }
+}
+
+/// The file that carries a folder's lock.
+pub(crate) fn lock_path(path: &Path) -> PathBuf {
+    path.join("lock")
 }
 
 /// Takes a folder's lock.
 pub(crate) fn lock_folder(path: &Path) -> Result<FolderLock> {
-    std::fs::create_dir_all(path).map_err(files::failed("make the store's folder"))?;
-    let file = FileOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path.join("lock"))
-        .map_err(files::failed("open the store's lock"))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(FolderLock(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Refused(format!(
-            "the store in {} is in use by another process",
-            path.display()
-        ))),
-        Err(error) => Err(files::failed("lock the store's folder")(error.into())),
+    loop {
+        std::fs::create_dir_all(path).map_err(files::failed("make the store's folder"))?;
+        let lock = FolderLock {
+            file: FileOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(lock_path(path))
+                .map_err(files::failed("open the store's lock"))?,
+            path: lock_path(path),
+        };
+        match rustix::fs::flock(&lock.file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(Error::Refused(format!(
+                    "the store in {} is in use by another process",
+                    path.display()
+                )));
+            }
+            Err(error) => return Err(files::failed("lock the store's folder")(error.into())),
+        }
+        // Each further round means that an import failed in between.
+        if lock
+            .is_named()
+            .map_err(files::failed("look at the store's lock"))?
+        {
+            return Ok(lock);
+        }
     }
 }
 

@@ -7,13 +7,14 @@
 //! Invariants:
 //! 1. Rows pass unchanged: the same seqs, cids, marks and names of logs on the other side.
 //! 2. A store in use is not read, a folder that holds anything is not filled.
-//! 3. An import becomes a store by one rename at its end: a torn or altered stream leaves none.
+//! 3. An import becomes a store by one rename at its end: a torn or altered stream leaves none, and
+//!    the folder as it was found.
 //!
 //! Never: understands a row.
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use crate::engine::{Batch, Engine, Lasting};
 use crate::files;
 use crate::journal::{Error, Result};
 use crate::keys::{self, KeyRange};
-use crate::open::{self, EngineKind, INCOMING, random_bits};
+use crate::open::{self, EngineKind, FolderLock, INCOMING, random_bits};
 use crate::schema::BootRecord;
 
 const MAGIC: [u8; 8] = *b"FRONTDSK";
@@ -167,26 +168,75 @@ pub fn import(
     input: &mut dyn Read,
     as_restore: bool,
 ) -> Result<Moved> {
-    let _lock = open::lock_folder(path)?;
+    let found = Found::look(path);
+    let lock = open::lock_folder(path).inspect_err(|_| found.remove_made_folders())?;
+    let moved = import_locked(path, kind, input, as_restore);
+    if moved.is_err() {
+        found.restore(lock);
+    }
+    moved
+}
+
+fn import_locked(
+    path: &Path,
+    kind: EngineKind,
+    input: &mut dyn Read,
+    as_restore: bool,
+) -> Result<Moved> {
     check_empty(path)?;
     let incoming = path.join(INCOMING);
     remove_folder(&incoming)?;
-    let filled = fill(&incoming, kind, input, as_restore);
-    let moved = match filled {
-        Ok(row_count) => Moved {
-            row_count,
-            engine: kind,
-        },
-        Err(error) => {
-            remove_folder(&incoming)?;
-            return Err(error);
-        }
-    };
+    let row_count = fill(&incoming, kind, input, as_restore).inspect_err(|_| {
+        // What stays after all is known as unfinished, and the first error says more.
+        let _ = remove_folder(&incoming);
+    })?;
     fs::rename(incoming.join(kind.as_str()), path.join(kind.as_str()))
         .map_err(files::failed("move the imported store into place"))?;
     files::sync_folder(path)?;
     remove_folder(&incoming)?;
-    Ok(moved)
+    Ok(Moved {
+        row_count,
+        engine: kind,
+    })
+}
+
+/// What of a store's folder was there before it was touched.
+struct Found {
+    had_lock: bool,
+    /// The folder and those it is in, as far as they were missing; the deepest first.
+    missing: Vec<PathBuf>,
+}
+
+impl Found {
+    fn look(path: &Path) -> Self {
+        let named = path.ancestors().filter(|part| !part.as_os_str().is_empty());
+        Self {
+            had_lock: open::lock_path(path).exists(),
+            missing: named
+                .take_while(|part| !part.exists())
+                .map(Path::to_owned)
+                .collect(),
+        }
+    }
+
+    /// Takes away what was made, and nothing else. The lock's file goes while it is still held:
+    /// later it could be somebody else's.
+    fn restore(self, lock: FolderLock) {
+        if !self.had_lock {
+            lock.remove_file();
+        }
+        self.remove_made_folders();
+        drop(lock);
+    }
+
+    /// A folder that is not empty stays: it is in use, or was filled after all.
+    fn remove_made_folders(&self) {
+        for folder in &self.missing {
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+    }
 }
 
 fn fill(incoming: &Path, kind: EngineKind, input: &mut dyn Read, as_restore: bool) -> Result<u64> {

@@ -6,11 +6,12 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::support::raw::{FIN, PING, PONG, Raw, TEXT, frame};
 use crate::support::socket::Socket;
 use crate::support::token::{now_s, token_of, token_with};
-use crate::support::{Bus, OTHER_COMPANY, Room, Site, in_both_buses};
+use crate::support::{Bus, OTHER_COMPANY, Room, Site, in_both_buses, names_no_type};
 
 in_both_buses!(
     the_documented_flow_passes,
     errors_have_the_documented_texts_and_the_socket_goes_on,
+    frames_of_wrong_shape_are_refused_too,
     a_file_is_refused_clearly,
     no_valid_token_closes_with_4001,
     no_such_conversation_closes_with_4404,
@@ -178,6 +179,33 @@ async fn errors_have_the_documented_texts_and_the_socket_goes_on(bus: Bus) {
         .send_message(Message::text("x".repeat(300_000)))
         .await;
     assert_eq!(talker.next().await["code"], "frame_too_large");
+    say(&mut talker, "still here").await;
+    assert_eq!(talker.next().await["content"], "still here");
+}
+
+async fn frames_of_wrong_shape_are_refused_too(bus: Bus) {
+    let site = Site::start(bus).await;
+    let room = conversation(&site).await;
+    let mut talker = site.greeted(&room, &talker()).await;
+    let hidden = r#"{"type":"chat_message","message":"\u200b\ufeff "}"#;
+    for (frame, code) in [
+        (r#"["chat_message", "hi"]"#, "bad_frame"),
+        ("null", "bad_frame"),
+        (
+            r#"{"type":["chat_message"],"message":"hi"}"#,
+            "unknown_type",
+        ),
+        (
+            r#"{"type":"chat_message","message":{"a":[1]}}"#,
+            "bad_field",
+        ),
+        (hidden, "text_empty"),
+    ] {
+        talker.send_message(Message::text(frame)).await;
+        let refused = talker.next().await;
+        assert_eq!(refused["code"], code, "{frame}");
+        names_no_type(refused["message"].as_str().expect("a text"));
+    }
     say(&mut talker, "still here").await;
     assert_eq!(talker.next().await["content"], "still here");
 }

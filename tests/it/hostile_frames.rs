@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::raw::{self, CLOSE, CONTINUATION, FIN, PING, PONG, Raw, TEXT};
 use crate::support::socket::{JSON, MSGPACK, Socket};
 use crate::support::token::token_of;
-use crate::support::{Bus, Site, in_both_buses};
+use crate::support::{Bus, Site, in_both_buses, names_no_type};
 use tokio_tungstenite::tungstenite::Message;
 
 in_both_buses!(
@@ -247,6 +247,8 @@ async fn frames_that_are_no_objects_are_refused_and_the_socket_goes_on(bus: Bus)
         "garbage",
         "{",
         "[]",
+        r#"["connect"]"#,
+        r#"[{"type":"connect"}]"#,
         "null",
         "7",
         "\"text\"",
@@ -259,11 +261,14 @@ async fn frames_that_are_no_objects_are_refused_and_the_socket_goes_on(bus: Bus)
         raw.write(&raw::text(text)).await;
         let refused = raw.next_json().await;
         assert_eq!(refused["error"]["code"], "bad_frame", "{text}");
+        names_no_type(refused["error"]["message"].as_str().expect("a text"));
     }
     answers(&mut raw).await;
     let token = format!("frontdesk.token.{}", token_of("ann"));
     let mut packed = Socket::dial(site.address, "/v1/ws", &[MSGPACK, &token], &[]).await;
-    let cases: [&[u8]; 8] = [
+    let cases: [&[u8]; 10] = [
+        b"\x91\xa7connect",
+        b"\xc0",
         b"\xc1",
         b"\x80\x80",
         b"\x91",
@@ -275,11 +280,9 @@ async fn frames_that_are_no_objects_are_refused_and_the_socket_goes_on(bus: Bus)
     ];
     for bytes in cases {
         packed.send_message(Message::binary(bytes.to_vec())).await;
-        assert_eq!(
-            packed.next().await["error"]["code"],
-            "bad_frame",
-            "{bytes:x?}"
-        );
+        let refused = packed.next().await;
+        assert_eq!(refused["error"]["code"], "bad_frame", "{bytes:x?}");
+        names_no_type(refused["error"]["message"].as_str().expect("a text"));
     }
     packed
         .ask(json!({"type": "connect"}))
@@ -313,6 +316,7 @@ async fn refused_by_field(ann: &mut Socket, frame: &Value, field: &str) {
     assert_eq!(refused["code"], "bad_field", "{frame}");
     let message = refused["message"].as_str().expect("a text");
     assert!(message.starts_with(field), "{frame}: {message}");
+    names_no_type(message);
 }
 
 async fn a_wrong_type_in_any_field_is_named(bus: Bus) {

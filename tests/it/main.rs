@@ -9,6 +9,7 @@ mod auth;
 mod direct;
 mod hostile;
 mod hostile_frames;
+mod large_bodies;
 mod limits;
 mod metrics;
 mod native;

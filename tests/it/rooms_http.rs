@@ -4,13 +4,14 @@ use frontdesk_actors::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::support::token::{now_s, token_of, token_with};
-use crate::support::{Bus, OTHER_COMPANY, Site, cid_at, in_both_buses};
+use crate::support::{Bus, OTHER_COMPANY, Site, cid_at, in_both_buses, names_no_type};
 
 in_both_buses!(
     anyone_opens_a_room_and_is_in_it,
     a_pair_has_one_direct_room,
     an_idempotency_key_makes_a_repeat_answer_like_the_first,
     what_does_not_fit_is_refused_by_field,
+    bodies_are_objects_and_refusals_name_no_type_of_ours,
     no_valid_token_is_401,
     messages_page_both_ways,
     a_room_of_somebody_else_is_not_found,
@@ -146,6 +147,73 @@ async fn what_does_not_fit_is_refused_by_field(bus: Bus) {
         open(&site, "ann", &json!({"participants": most})).await.0,
         201
     );
+}
+
+async fn bodies_are_objects_and_refusals_name_no_type_of_ours(bus: Bus) {
+    let site = Site::start(bus).await;
+    let bodies = [
+        (json!([["bob"], true]), "body: expected an object"),
+        (json!([["bob"]]), "body: expected an object"),
+        (json!([]), "body: expected an object"),
+        (json!("bob"), "body: expected an object"),
+        (json!(7), "body: expected an object"),
+        (json!({}), "participants is missing"),
+        (
+            json!({"participants": null}),
+            "participants: expected a list",
+        ),
+        (
+            json!({"participants": {"0": "bob"}}),
+            "participants: expected a list",
+        ),
+        (
+            json!({"participants": "bob"}),
+            "participants: expected a list",
+        ),
+        (
+            json!({"participants": [["bob"]]}),
+            "participants[0]: expected a person id",
+        ),
+        (
+            json!({"participants": [1, 1.5]}),
+            "participants[1]: expected a person id",
+        ),
+        (
+            json!({"participants": [-1]}),
+            "participants[0]: expected a person id",
+        ),
+        (json!({"participants": ["ann", ""]}), "participants[1]: "),
+        (
+            json!({"participants": [], "direct": [true]}),
+            "direct: expected a boolean",
+        ),
+    ];
+    for (body, text) in bodies {
+        let answer = open(&site, "ann", &body).await;
+        assert_error(&answer, 400, "bad_field");
+        let message = answer.1["message"].as_str().expect("a text");
+        assert!(message.starts_with(text), "{body}: {message}");
+        names_no_type(message);
+    }
+    let room = site.room(&["ann"]).await;
+    for (query, text) in [
+        ("limit=x", "limit: expected a whole number"),
+        ("limit=-1", "limit: expected a whole number"),
+        ("limit=", "limit: expected a whole number"),
+        ("limit=0", "limit: expected a number of at least 1"),
+        ("before_seq=1.5", "before_seq: expected a whole number"),
+        ("after_seq=%00", "after_seq: expected a whole number"),
+        ("limit=1&limit=2", "limit stands twice"),
+    ] {
+        let path = format!("/v1/rooms/{}/messages?{query}", room.id);
+        let answer = site
+            .http("GET", &path, Some(&token_of("ann")), &Value::Null)
+            .await;
+        assert_error(&answer, 400, "bad_field");
+        let message = answer.1["message"].as_str().expect("a text");
+        assert!(message.starts_with(text), "{query}: {message}");
+        names_no_type(message);
+    }
 }
 
 async fn no_valid_token_is_401(bus: Bus) {

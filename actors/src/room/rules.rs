@@ -5,6 +5,7 @@
 use frontdesk_protocol::command::{Principal, RoomCommand};
 use frontdesk_protocol::event::{Author, Message, RoomEvent};
 use frontdesk_protocol::limits::{RICH_BYTES_MAX, ROOM_SEQ_MAX, TEXT_CHARS_MAX};
+use frontdesk_protocol::visible::has_visible;
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind};
 
@@ -194,7 +195,7 @@ impl RoomState {
             let why = format!("rich too large: {rich_bytes} bytes, limit {RICH_BYTES_MAX}");
             return Err(Rejection::because(ErrorCode::BadField, why));
         }
-        if text.trim().is_empty() && rich.is_none() {
+        if rich.is_none() && !has_visible(text) {
             return Err(Rejection::new(ErrorCode::TextEmpty));
         }
         // A text of few bytes has few characters: count only where it matters.

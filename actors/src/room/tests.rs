@@ -186,9 +186,32 @@ fn a_text_is_measured_in_characters() {
     let longer = format!("{longest}x");
     let told = refusal(&created(), &ann, &post(&longer, None, None));
     assert_eq!(told, Some(ErrorCode::TextTooLong));
-    for empty in ["", " ", "\u{2003}\n\t"] {
+    for empty in [
+        "",
+        " ",
+        "\u{2003}\n\t",
+        "\u{200b}",
+        " \u{feff}\u{ad}\n\u{2060}",
+    ] {
         let told = refusal(&created(), &ann, &post(empty, None, None));
         assert_eq!(told, Some(ErrorCode::TextEmpty), "{empty:?}");
+    }
+}
+
+#[test]
+fn invisible_characters_beside_visible_ones_are_kept() {
+    let family = "\u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467}";
+    for text in [
+        family,
+        "\u{feff}hi\u{200b}",
+        " \u{200c}.",
+        "\u{2764}\u{fe0f}",
+    ] {
+        let events = run(&mut created(), &caller("ann"), &post(text, None, None));
+        let RoomEvent::MessagePosted(message) = &events.expect("posted")[0] else {
+            panic!("a message");
+        };
+        assert_eq!(&*message.text, text);
     }
 }
 

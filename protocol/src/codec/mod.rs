@@ -72,7 +72,13 @@ impl FrameError {
             Codec::Json => "json",
             Codec::Msgpack => "messagepack",
         };
-        let why: String = why.to_string().chars().take(WHY_CHARS_MAX).collect();
+        let why = why.to_string();
+        // What was found the reader calls by names of its own language.
+        let why = match why.rfind(", expected ") {
+            Some(expected) if why.starts_with("invalid type: ") => &why[expected + 2..],
+            _ => &why,
+        };
+        let why: String = why.chars().take(WHY_CHARS_MAX).collect();
         let message = format!("frame is not a valid {format} object: {why}");
         Self {
             id,

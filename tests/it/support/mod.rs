@@ -78,6 +78,16 @@ pub(crate) async fn soon<T>(what: &str, happens: impl Future<Output = T>) -> T {
     }
 }
 
+/// A text for clients speaks of fields and of JSON, not of how the server is written.
+pub(crate) fn names_no_type(message: &str) {
+    let ours = [
+        "struct", "enum", "variant", "tuple", "sequence", "::", "u32", "u64", "i64", "f64",
+        "usize", "Marker", "Fix",
+    ];
+    let found = ours.iter().find(|word| message.contains(**word));
+    assert_eq!(found, None, "{message}");
+}
+
 /// Waits until a condition holds.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let look = async {

@@ -1,0 +1,94 @@
+//! Fields of requests that the derived readers would refuse in words of their own language.
+//!
+//! Invariants: what is expected is said as a client would; a list is read up to its limit and no
+//! further.
+//! Never: knows which request a field belongs to.
+
+use std::fmt;
+
+use frontdesk_protocol::PersonId;
+use frontdesk_protocol::limits::OPEN_PARTICIPANT_COUNT_MAX;
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
+
+/// The people of a new room.
+pub(super) struct People(pub(super) Vec<PersonId>);
+
+impl<'de> Deserialize<'de> for People {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(PeopleVisitor).map(Self)
+    }
+}
+
+struct PeopleVisitor;
+
+impl<'de> Visitor<'de> for PeopleVisitor {
+    type Value = Vec<PersonId>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of person ids")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut people = Vec::new();
+        while let Some(HostId(person)) = list.next_element()? {
+            if people.len() == OPEN_PARTICIPANT_COUNT_MAX {
+                let why = format!("too many people, limit {OPEN_PARTICIPANT_COUNT_MAX}");
+                return Err(A::Error::custom(why));
+            }
+            people.push(person);
+        }
+        Ok(people)
+    }
+}
+
+/// A person id as hosts write it: `5` and `"5"` are one person.
+struct HostId(PersonId);
+
+impl<'de> Deserialize<'de> for HostId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(HostIdVisitor)
+    }
+}
+
+struct HostIdVisitor;
+
+impl Visitor<'_> for HostIdVisitor {
+    type Value = HostId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a person id: a text or a whole number from 0 up")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<HostId, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<HostId, E> {
+        PersonId::new(text).map(HostId).map_err(E::custom)
+    }
+}
+
+/// A whole number in a query, where everything is text.
+#[derive(Clone, Copy)]
+pub(super) struct Whole(pub(super) u64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(WholeVisitor)
+    }
+}
+
+struct WholeVisitor;
+
+impl Visitor<'_> for WholeVisitor {
+    type Value = Whole;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number from 0 up")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Whole, E> {
+        let number = text.parse().map(Whole);
+        number.map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
