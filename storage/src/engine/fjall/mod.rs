@@ -34,9 +34,9 @@ const MEMTABLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const JOURNALS_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// Threads that write out and compact. fjall 3.1 keeps the first free for writing out: a compaction
-/// that it meets goes back into the queue at once. With two it spins beside every compaction, 9 % of
-/// a loaded server's CPU; with three the others take what is queued. With one nothing is written out
-/// while it compacts: the journal grew to 290 MB, and opening after a kill took 3.6 s.
+/// that it meets goes back into the queue at once. With two it spins beside every compaction, 9 %
+/// of a loaded server's CPU; with three the others take what is queued. With one nothing is written
+/// out while it compacts: the journal grew to 290 MB, and opening after a kill took 3.6 s.
 const WORKER_COUNT: usize = 3;
 
 pub(crate) struct FjallEngine {
