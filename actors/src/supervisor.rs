@@ -36,12 +36,17 @@ pub(crate) enum NoMsg {
     Crash,
 }
 
-/// The root of a node's tree.
-pub(crate) struct RootSupervisor;
+/// Whose ends a supervisor watches.
+enum Watched {
+    /// The company supervisors of the node: this is the root.
+    Companies,
+    /// The entities of this company.
+    EntitiesOf(CompanyId),
+}
 
-/// Watches the entities of one company.
-pub(crate) struct CompanySupervisor {
-    company: CompanyId,
+struct Supervisor {
+    node: Weak<Node>,
+    watched: Watched,
 }
 
 /// The supervisors that run.
@@ -54,7 +59,8 @@ pub(crate) struct Supervisors {
 impl Supervisors {
     /// Starts the root.
     pub(crate) async fn start(&self, node: &Arc<Node>) -> Result<(), ractor::SpawnErr> {
-        let (root, _) = Actor::spawn(None, RootSupervisor, Arc::downgrade(node)).await?;
+        let actor = Supervisor::new(node, Watched::Companies);
+        let (root, _) = Actor::spawn(None, actor, ()).await?;
         // `start` is called once; a second root would have no children.
         let _ = self.root.set(root);
         Ok(())
@@ -65,18 +71,20 @@ impl Supervisors {
         let cell = Arc::clone(self.companies.entry(company.clone()).or_default().value());
         let supervisor = cell
             .get_or_try_init(|| async {
-                let actor = CompanySupervisor {
-                    company: company.clone(),
-                };
-                let started = Actor::spawn_linked(None, actor, Arc::downgrade(node), root).await;
+                let actor = Supervisor::new(node, Watched::EntitiesOf(company.clone()));
+                let started = Actor::spawn_linked(None, actor, (), root).await;
                 started.map(|(supervisor, _)| supervisor)
             })
             .await;
         supervisor.ok().map(ActorRef::get_cell)
     }
 
-    fn lost(&self, company: &CompanyId) {
-        self.companies.remove(company);
+    /// The company that a supervisor serves.
+    fn company_of(&self, cell: &ActorCell) -> Option<CompanyId> {
+        self.companies.iter().find_map(|entry| {
+            let id = entry.value().get().map(|supervisor| supervisor.get_id());
+            (id == Some(cell.get_id())).then(|| entry.key().clone())
+        })
     }
 
     #[cfg(test)]
@@ -117,6 +125,18 @@ impl Node {
                 node.entity_crashed(&slot, incarnation);
             }
         });
+    }
+
+    fn company_crashed(self: &Arc<Self>, supervisor: &ActorCell) {
+        let Some(company) = self.supervisors.company_of(supervisor) else {
+            return;
+        };
+        // In this order: while the dead supervisor is the company's, no new actor can be lost.
+        let lost = self.registry.lost(&company);
+        self.supervisors.companies.remove(&company);
+        for (slot, incarnation) in lost {
+            self.entity_crashed(&slot, incarnation);
+        }
     }
 
     fn entity_crashed(self: &Arc<Self>, slot: &Arc<Slot>, incarnation: u64) {
@@ -161,58 +181,20 @@ async fn spawn_entity(
     started.map(|_| ()).map_err(|error| error.to_string())
 }
 
-impl Actor for RootSupervisor {
-    type Msg = NoMsg;
-    type State = Weak<Node>;
-    type Arguments = Weak<Node>;
-
-    async fn pre_start(
-        &self,
-        _myself: ActorRef<NoMsg>,
-        node: Weak<Node>,
-    ) -> Result<Weak<Node>, ActorProcessingErr> {
-        Ok(node)
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        _myself: ActorRef<NoMsg>,
-        event: SupervisionEvent,
-        node: &mut Weak<Node>,
-    ) -> Result<(), ActorProcessingErr> {
-        let SupervisionEvent::ActorFailed(child, why) = event else {
-            return Ok(());
-        };
-        let Some(node) = node.upgrade() else {
-            return Ok(());
-        };
-        error!(%why, "company supervisor failed");
-        let lost = node.supervisors.companies.iter().find_map(|entry| {
-            let id = entry.value().get().map(|supervisor| supervisor.get_id());
-            (id == Some(child.get_id())).then(|| entry.key().clone())
-        });
-        let Some(company) = lost else { return Ok(()) };
-        // In this order: while the dead supervisor is the company's, no new actor can be lost.
-        let lost = node.registry.lost(&company);
-        node.supervisors.lost(&company);
-        for (slot, incarnation) in lost {
-            node.entity_crashed(&slot, incarnation);
-        }
-        Ok(())
+impl Supervisor {
+    fn new(node: &Arc<Node>, watched: Watched) -> Self {
+        let node = Arc::downgrade(node);
+        Self { node, watched }
     }
 }
 
-impl Actor for CompanySupervisor {
+impl Actor for Supervisor {
     type Msg = NoMsg;
-    type State = Weak<Node>;
-    type Arguments = Weak<Node>;
+    type State = ();
+    type Arguments = ();
 
-    async fn pre_start(
-        &self,
-        _myself: ActorRef<NoMsg>,
-        node: Weak<Node>,
-    ) -> Result<Weak<Node>, ActorProcessingErr> {
-        Ok(node)
+    async fn pre_start(&self, _myself: ActorRef<NoMsg>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
     }
 
     #[cfg(test)]
@@ -220,7 +202,7 @@ impl Actor for CompanySupervisor {
         &self,
         _myself: ActorRef<NoMsg>,
         msg: NoMsg,
-        _node: &mut Weak<Node>,
+        (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
         match msg {
             NoMsg::Crash => panic!("a test asked this supervisor to crash"),
@@ -231,16 +213,22 @@ impl Actor for CompanySupervisor {
         &self,
         _myself: ActorRef<NoMsg>,
         event: SupervisionEvent,
-        node: &mut Weak<Node>,
+        (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        let Some(node) = node.upgrade() else {
+        let Some(node) = self.node.upgrade() else {
             return Ok(());
         };
-        match event {
-            SupervisionEvent::ActorTerminated(child, _, _) => node.registry.ended(&child),
-            SupervisionEvent::ActorFailed(child, why) => {
+        match (&self.watched, event) {
+            (Watched::Companies, SupervisionEvent::ActorFailed(child, why)) => {
+                error!(%why, "company supervisor failed");
+                node.company_crashed(&child);
+            }
+            (Watched::EntitiesOf(_), SupervisionEvent::ActorTerminated(child, _, _)) => {
+                node.registry.ended(&child);
+            }
+            (Watched::EntitiesOf(company), SupervisionEvent::ActorFailed(child, why)) => {
                 if let Some((slot, incarnation)) = node.registry.crashed(&child) {
-                    warn!(company = %self.company, entity = %slot.entity, %why, "entity failed");
+                    warn!(%company, entity = %slot.entity, %why, "entity failed");
                     node.entity_crashed(&slot, incarnation);
                 }
             }
