@@ -7,6 +7,8 @@
 //!    neighbours notice nothing.
 //! 2. A crash of a company's supervisor takes that company's actors with it and restarts them;
 //!    other companies notice nothing.
+//! 3. A company's supervisor stops when nobody of the company is awake, and never under an actor
+//!    that starts or whose end it was not told of yet.
 //!
 //! Never: ends because a child did (ractor's default), or restarts what was asked to stop.
 
@@ -25,6 +27,7 @@ use crate::entity::Outcome;
 use crate::entity::actor::EntityActor;
 use crate::entity::slot::{AfterCrash, Slot};
 use crate::node::Node;
+use crate::registry::Registry;
 use crate::room::RoomState;
 use crate::task::{pause, spawn};
 
@@ -49,11 +52,15 @@ struct Supervisor {
     watched: Watched,
 }
 
+/// A company's supervisor, once it runs. It does not stop while anyone else than [`Supervisors`]
+/// holds it.
+type Held = Arc<OnceCell<ActorRef<NoMsg>>>;
+
 /// The supervisors that run.
 #[derive(Default)]
 pub(crate) struct Supervisors {
     root: OnceCell<ActorRef<NoMsg>>,
-    companies: DashMap<CompanyId, Arc<OnceCell<ActorRef<NoMsg>>>>,
+    companies: DashMap<CompanyId, Held>,
 }
 
 impl Supervisors {
@@ -66,17 +73,37 @@ impl Supervisors {
         Ok(())
     }
 
-    async fn of(&self, node: &Arc<Node>, company: &CompanyId) -> Option<ActorCell> {
+    async fn of(&self, node: &Arc<Node>, company: &CompanyId) -> Option<Held> {
         let root = self.root.get()?.get_cell();
-        let cell = Arc::clone(self.companies.entry(company.clone()).or_default().value());
-        let supervisor = cell
+        let held = Arc::clone(self.companies.entry(company.clone()).or_default().value());
+        let started = held
             .get_or_try_init(|| async {
                 let actor = Supervisor::new(node, Watched::EntitiesOf(company.clone()));
                 let started = Actor::spawn_linked(None, actor, (), root).await;
                 started.map(|(supervisor, _)| supervisor)
             })
             .await;
-        supervisor.ok().map(ActorRef::get_cell)
+        started.is_ok().then_some(held)
+    }
+
+    /// Once a second: stops the supervisors of companies where nobody is awake.
+    pub(crate) fn rest(&self, registry: &Registry) {
+        let is_childless = |held: &Held| {
+            held.get()
+                .is_none_or(|supervisor| supervisor.get_children().is_empty())
+        };
+        let childless = self.companies.iter().filter(|entry| is_childless(entry));
+        let childless: Vec<CompanyId> = childless.map(|entry| entry.key().clone()).collect();
+        for company in childless {
+            // Under the map's lock of the company, so nobody can begin to hold it meanwhile. Who
+            // did before has a child by now, or one that ended and that the registry still knows.
+            let stops = self.companies.remove_if(&company, |_, held| {
+                Arc::strong_count(held) == 1 && is_childless(held) && !registry.knows(&company)
+            });
+            if let Some(supervisor) = stops.as_ref().and_then(|(_, held)| held.get()) {
+                supervisor.stop(None);
+            }
+        }
     }
 
     /// The company that a supervisor serves.
@@ -85,6 +112,13 @@ impl Supervisors {
             let id = entry.value().get().map(|supervisor| supervisor.get_id());
             (id == Some(cell.get_id())).then(|| entry.key().clone())
         })
+    }
+
+    /// Supervisors of companies that run, and those that are about to end.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        let root = self.root.get().expect("a started node");
+        root.get_children().len().max(self.companies.len())
     }
 
     #[cfg(test)]
@@ -115,11 +149,15 @@ impl Node {
             if after_ms > 0 {
                 pause(after_ms).await;
             }
-            let supervisor = node.supervisors.of(&node, &slot.entity.company).await;
-            let started = match supervisor {
+            // Held until the actor is its child.
+            let held = node.supervisors.of(&node, &slot.entity.company).await;
+            let started = match held.as_ref().and_then(|held| held.get()) {
                 None => Err("no supervisor".to_owned()),
-                Some(cell) => spawn_entity(&node, &slot, incarnation, cell).await,
+                Some(supervisor) => {
+                    spawn_entity(&node, &slot, incarnation, supervisor.get_cell()).await
+                }
             };
+            drop(held);
             if let Err(why) = started {
                 warn!(entity = %slot.entity, why, "entity did not start");
                 node.entity_crashed(&slot, incarnation);
