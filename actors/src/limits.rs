@@ -8,6 +8,9 @@ pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 pub const ENVELOPE_OVERHEAD_BYTES: usize = 256;
 /// Cids remembered in memory for each person and entity.
 pub const CID_WINDOW_COUNT: usize = 256;
+/// Pause between two walks over an entity's remembered cids to forget the oldest, milliseconds:
+/// they are kept for a day, so an hour more is little.
+pub const CID_SWEEP_MS: u64 = 60 * 60 * 1_000;
 /// Records between snapshots: waking replays at most this many.
 pub const SNAPSHOT_RECORD_COUNT: u64 = 256;
 /// Shown events between snapshots: waking replays at most this many and one batch.

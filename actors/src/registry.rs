@@ -162,7 +162,19 @@ impl Registry {
         lost.collect()
     }
 
-    /// Once a second: puts the idle to sleep and refuses what waited too long.
+    /// Whether anyone of a company is awake, or was and its end is not told yet.
+    pub(crate) fn knows(&self, company: &CompanyId) -> bool {
+        // In the order in which an entity that falls asleep passes through them.
+        let is_of = |entity: &EntityId| entity.company == *company;
+        // One lock after the other: a look at a map holds a part of it until its statement ends.
+        let is_awake = self.slots.iter().any(|entry| is_of(entry.key()));
+        let is_leaving = lock(&self.leaving).keys().any(is_of);
+        let is_served = self.by_actor.iter().any(|entry| is_of(&entry.0.entity));
+        is_awake || is_leaving || is_served
+    }
+
+    /// Once a second: puts the idle to sleep, and companies of which nobody is awake, and refuses
+    /// what waited too long.
     pub(crate) fn tick(&self, node: &Arc<Node>) {
         let now_ms = node.clock.monotonic_ms();
         let slots: Vec<Arc<Slot>> = self
@@ -182,6 +194,7 @@ impl Registry {
                 node.answer(envelope.reply_to, Outcome::Refused(why));
             }
         }
+        node.supervisors.rest(self);
         node.metrics.entities_awake.set(self.slots.len() as f64);
     }
 

@@ -7,6 +7,8 @@
 //!    neighbours notice nothing.
 //! 2. A crash of a company's supervisor takes that company's actors with it and restarts them;
 //!    other companies notice nothing.
+//! 3. A company's supervisor stops when nobody of the company is awake, and never under an actor
+//!    that starts or whose end it was not told of yet.
 //!
 //! Never: ends because a child did (ractor's default), or restarts what was asked to stop.
 
@@ -25,6 +27,7 @@ use crate::entity::Outcome;
 use crate::entity::actor::EntityActor;
 use crate::entity::slot::{AfterCrash, Slot};
 use crate::node::Node;
+use crate::registry::Registry;
 use crate::room::RoomState;
 use crate::task::{pause, spawn};
 
@@ -36,47 +39,86 @@ pub(crate) enum NoMsg {
     Crash,
 }
 
-/// The root of a node's tree.
-pub(crate) struct RootSupervisor;
-
-/// Watches the entities of one company.
-pub(crate) struct CompanySupervisor {
-    company: CompanyId,
+/// Whose ends a supervisor watches.
+enum Watched {
+    /// The company supervisors of the node: this is the root.
+    Companies,
+    /// The entities of this company.
+    EntitiesOf(CompanyId),
 }
+
+struct Supervisor {
+    node: Weak<Node>,
+    watched: Watched,
+}
+
+/// A company's supervisor, once it runs. It does not stop while anyone else than [`Supervisors`]
+/// holds it.
+type Held = Arc<OnceCell<ActorRef<NoMsg>>>;
 
 /// The supervisors that run.
 #[derive(Default)]
 pub(crate) struct Supervisors {
     root: OnceCell<ActorRef<NoMsg>>,
-    companies: DashMap<CompanyId, Arc<OnceCell<ActorRef<NoMsg>>>>,
+    companies: DashMap<CompanyId, Held>,
 }
 
 impl Supervisors {
     /// Starts the root.
     pub(crate) async fn start(&self, node: &Arc<Node>) -> Result<(), ractor::SpawnErr> {
-        let (root, _) = Actor::spawn(None, RootSupervisor, Arc::downgrade(node)).await?;
+        let actor = Supervisor::new(node, Watched::Companies);
+        let (root, _) = Actor::spawn(None, actor, ()).await?;
         // `start` is called once; a second root would have no children.
         let _ = self.root.set(root);
         Ok(())
     }
 
-    async fn of(&self, node: &Arc<Node>, company: &CompanyId) -> Option<ActorCell> {
+    async fn of(&self, node: &Arc<Node>, company: &CompanyId) -> Option<Held> {
         let root = self.root.get()?.get_cell();
-        let cell = Arc::clone(self.companies.entry(company.clone()).or_default().value());
-        let supervisor = cell
+        let held = Arc::clone(self.companies.entry(company.clone()).or_default().value());
+        let started = held
             .get_or_try_init(|| async {
-                let actor = CompanySupervisor {
-                    company: company.clone(),
-                };
-                let started = Actor::spawn_linked(None, actor, Arc::downgrade(node), root).await;
+                let actor = Supervisor::new(node, Watched::EntitiesOf(company.clone()));
+                let started = Actor::spawn_linked(None, actor, (), root).await;
                 started.map(|(supervisor, _)| supervisor)
             })
             .await;
-        supervisor.ok().map(ActorRef::get_cell)
+        started.is_ok().then_some(held)
     }
 
-    fn lost(&self, company: &CompanyId) {
-        self.companies.remove(company);
+    /// Once a second: stops the supervisors of companies where nobody is awake.
+    pub(crate) fn rest(&self, registry: &Registry) {
+        let is_childless = |held: &Held| {
+            held.get()
+                .is_none_or(|supervisor| supervisor.get_children().is_empty())
+        };
+        let childless = self.companies.iter().filter(|entry| is_childless(entry));
+        let childless: Vec<CompanyId> = childless.map(|entry| entry.key().clone()).collect();
+        for company in childless {
+            // Under the map's lock of the company, so nobody can begin to hold it meanwhile. Who
+            // did before has a child by now, or one that ended and that the registry still knows.
+            let stops = self.companies.remove_if(&company, |_, held| {
+                Arc::strong_count(held) == 1 && is_childless(held) && !registry.knows(&company)
+            });
+            if let Some(supervisor) = stops.as_ref().and_then(|(_, held)| held.get()) {
+                supervisor.stop(None);
+            }
+        }
+    }
+
+    /// The company that a supervisor serves.
+    fn company_of(&self, cell: &ActorCell) -> Option<CompanyId> {
+        self.companies.iter().find_map(|entry| {
+            let id = entry.value().get().map(|supervisor| supervisor.get_id());
+            (id == Some(cell.get_id())).then(|| entry.key().clone())
+        })
+    }
+
+    /// Supervisors of companies that run, and those that are about to end.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        let root = self.root.get().expect("a started node");
+        root.get_children().len().max(self.companies.len())
     }
 
     #[cfg(test)]
@@ -107,16 +149,32 @@ impl Node {
             if after_ms > 0 {
                 pause(after_ms).await;
             }
-            let supervisor = node.supervisors.of(&node, &slot.entity.company).await;
-            let started = match supervisor {
+            // Held until the actor is its child.
+            let held = node.supervisors.of(&node, &slot.entity.company).await;
+            let started = match held.as_ref().and_then(|held| held.get()) {
                 None => Err("no supervisor".to_owned()),
-                Some(cell) => spawn_entity(&node, &slot, incarnation, cell).await,
+                Some(supervisor) => {
+                    spawn_entity(&node, &slot, incarnation, supervisor.get_cell()).await
+                }
             };
+            drop(held);
             if let Err(why) = started {
                 warn!(entity = %slot.entity, why, "entity did not start");
                 node.entity_crashed(&slot, incarnation);
             }
         });
+    }
+
+    fn company_crashed(self: &Arc<Self>, supervisor: &ActorCell) {
+        let Some(company) = self.supervisors.company_of(supervisor) else {
+            return;
+        };
+        // In this order: while the dead supervisor is the company's, no new actor can be lost.
+        let lost = self.registry.lost(&company);
+        self.supervisors.companies.remove(&company);
+        for (slot, incarnation) in lost {
+            self.entity_crashed(&slot, incarnation);
+        }
     }
 
     fn entity_crashed(self: &Arc<Self>, slot: &Arc<Slot>, incarnation: u64) {
@@ -161,58 +219,20 @@ async fn spawn_entity(
     started.map(|_| ()).map_err(|error| error.to_string())
 }
 
-impl Actor for RootSupervisor {
-    type Msg = NoMsg;
-    type State = Weak<Node>;
-    type Arguments = Weak<Node>;
-
-    async fn pre_start(
-        &self,
-        _myself: ActorRef<NoMsg>,
-        node: Weak<Node>,
-    ) -> Result<Weak<Node>, ActorProcessingErr> {
-        Ok(node)
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        _myself: ActorRef<NoMsg>,
-        event: SupervisionEvent,
-        node: &mut Weak<Node>,
-    ) -> Result<(), ActorProcessingErr> {
-        let SupervisionEvent::ActorFailed(child, why) = event else {
-            return Ok(());
-        };
-        let Some(node) = node.upgrade() else {
-            return Ok(());
-        };
-        error!(%why, "company supervisor failed");
-        let lost = node.supervisors.companies.iter().find_map(|entry| {
-            let id = entry.value().get().map(|supervisor| supervisor.get_id());
-            (id == Some(child.get_id())).then(|| entry.key().clone())
-        });
-        let Some(company) = lost else { return Ok(()) };
-        // In this order: while the dead supervisor is the company's, no new actor can be lost.
-        let lost = node.registry.lost(&company);
-        node.supervisors.lost(&company);
-        for (slot, incarnation) in lost {
-            node.entity_crashed(&slot, incarnation);
-        }
-        Ok(())
+impl Supervisor {
+    fn new(node: &Arc<Node>, watched: Watched) -> Self {
+        let node = Arc::downgrade(node);
+        Self { node, watched }
     }
 }
 
-impl Actor for CompanySupervisor {
+impl Actor for Supervisor {
     type Msg = NoMsg;
-    type State = Weak<Node>;
-    type Arguments = Weak<Node>;
+    type State = ();
+    type Arguments = ();
 
-    async fn pre_start(
-        &self,
-        _myself: ActorRef<NoMsg>,
-        node: Weak<Node>,
-    ) -> Result<Weak<Node>, ActorProcessingErr> {
-        Ok(node)
+    async fn pre_start(&self, _myself: ActorRef<NoMsg>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
     }
 
     #[cfg(test)]
@@ -220,7 +240,7 @@ impl Actor for CompanySupervisor {
         &self,
         _myself: ActorRef<NoMsg>,
         msg: NoMsg,
-        _node: &mut Weak<Node>,
+        (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
         match msg {
             NoMsg::Crash => panic!("a test asked this supervisor to crash"),
@@ -231,16 +251,22 @@ impl Actor for CompanySupervisor {
         &self,
         _myself: ActorRef<NoMsg>,
         event: SupervisionEvent,
-        node: &mut Weak<Node>,
+        (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        let Some(node) = node.upgrade() else {
+        let Some(node) = self.node.upgrade() else {
             return Ok(());
         };
-        match event {
-            SupervisionEvent::ActorTerminated(child, _, _) => node.registry.ended(&child),
-            SupervisionEvent::ActorFailed(child, why) => {
+        match (&self.watched, event) {
+            (Watched::Companies, SupervisionEvent::ActorFailed(child, why)) => {
+                error!(%why, "company supervisor failed");
+                node.company_crashed(&child);
+            }
+            (Watched::EntitiesOf(_), SupervisionEvent::ActorTerminated(child, _, _)) => {
+                node.registry.ended(&child);
+            }
+            (Watched::EntitiesOf(company), SupervisionEvent::ActorFailed(child, why)) => {
                 if let Some((slot, incarnation)) = node.registry.crashed(&child) {
-                    warn!(company = %self.company, entity = %slot.entity, %why, "entity failed");
+                    warn!(%company, entity = %slot.entity, %why, "entity failed");
                     node.entity_crashed(&slot, incarnation);
                 }
             }

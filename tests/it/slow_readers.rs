@@ -215,6 +215,8 @@ async fn ephemerals_never_displace_messages(bus: Bus) {
     while peak_bytes(&site, "ann") < HARD_BYTES / 2 {
         load(&mut bob, &room, count + 1, 50, 9_000).await;
         count += 50;
+        // Typing is told of once in two seconds.
+        site.clock.leap_ms(2_000);
         for active in [true, false] {
             let typing = json!({"type": "typing", "room": room.id, "active": active});
             bob.ask(typing).await.expect("told");

@@ -20,7 +20,7 @@ const CONVERSATION_NO_MAX: u64 = (1 << 33) - 1;
 impl Rules for CompanyState {
     type Event = CompanyEvent;
 
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
 
     fn new(_entity: &EntityId) -> Self {
         Self {

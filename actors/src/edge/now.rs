@@ -1,8 +1,14 @@
 //! What is shown now: who writes, who is there. Throttled at the origin, ended by time at every
 //! edge, never stored.
 //!
+//! Typing that goes on and off leaves its edge as one on and one off for each person and throttle
+//! time, however often it changes. The first on goes out at once and so does its off; an on that
+//! comes after that waits for the time to be over, and an off before then takes it back. So what
+//! was shown last is what the person did last, or it runs out.
+//!
 //! Invariants: what is not repeated ends by itself; one's own typing is not sent to oneself; a
-//! reconnect within the grace time is no news; big rooms show no presence.
+//! reconnect within the grace time is no news; big rooms show no presence; a person is remembered
+//! here for as long as something is shown or held back of them, and no longer.
 //! Never: delays or displaces a durable event.
 
 use std::collections::BTreeMap;
@@ -21,53 +27,112 @@ use crate::limits::{
 use crate::node::Node;
 use crate::task::lock;
 
+/// Someone who is shown as writing.
 struct Writing {
     card: Card,
     until_ms: u64,
-    announced_ms: u64,
+}
+
+/// Someone whose typing went out from here, for one throttle time.
+struct Told {
+    until_ms: u64,
+    /// They write again: told when the time is over.
+    held: Option<Card>,
 }
 
 /// What an edge shows now.
 #[derive(Default)]
 pub(super) struct Now {
     writing: BTreeMap<PersonId, Writing>,
+    told: BTreeMap<PersonId, Told>,
     came: BTreeMap<PersonId, u64>,
     went: BTreeMap<PersonId, u64>,
 }
 
 impl Now {
     fn is_still(&self) -> bool {
-        self.writing.is_empty() && self.came.is_empty() && self.went.is_empty()
+        let is_silent = self.writing.is_empty() && self.told.is_empty();
+        is_silent && self.came.is_empty() && self.went.is_empty()
+    }
+
+    fn wrote(&mut self, person: &PersonId, card: &Card, now_ms: u64) {
+        let writing = Writing {
+            card: card.clone(),
+            until_ms: now_ms + TYPING_EXPIRES_MS,
+        };
+        self.writing.insert(person.clone(), writing);
+    }
+
+    /// A person here writes; whether the others are told now.
+    fn starts(&mut self, person: &PersonId, card: &Card, now_ms: u64) -> bool {
+        if let Some(told) = self.told.get_mut(person)
+            && told.until_ms > now_ms
+        {
+            match self.writing.get_mut(person) {
+                Some(writing) => writing.until_ms = now_ms + TYPING_EXPIRES_MS,
+                None => told.held = Some(card.clone()),
+            }
+            return false;
+        }
+        let told = Told {
+            until_ms: now_ms + TYPING_THROTTLE_MS,
+            held: None,
+        };
+        self.told.insert(person.clone(), told);
+        self.wrote(person, card, now_ms);
+        true
+    }
+
+    /// A person here writes no more; whether the others are told now.
+    fn stops(&mut self, person: &PersonId) -> bool {
+        if let Some(told) = self.told.get_mut(person) {
+            told.held = None;
+        }
+        self.writing.remove(person).is_some()
+    }
+
+    /// Forgets whose throttle time is over; those among them who write again.
+    fn take_held(&mut self, now_ms: u64) -> Vec<(PersonId, Card)> {
+        let mut held = Vec::new();
+        self.told.retain(|person, told| {
+            let is_over = told.until_ms <= now_ms;
+            if is_over && let Some(card) = told.held.take() {
+                held.push((person.clone(), card));
+            }
+            !is_over
+        });
+        held
     }
 }
 
 impl Edge {
-    /// A person here writes, or stopped. Repeats within a short time change nothing.
+    /// A person here writes, or stopped. How often they say so changes little: see the module's
+    /// text.
     pub fn typing(self: &Arc<Self>, principal: &Principal, active: bool) {
         let Some(node) = self.node.upgrade() else {
             return;
         };
         let now_ms = node.clock.monotonic_ms();
-        {
+        let (person, card) = (&principal.person, &principal.card);
+        let is_told = {
             let mut state = lock(&self.state);
-            match state.now.writing.get_mut(&principal.person) {
-                Some(writing) if active => {
-                    writing.until_ms = now_ms + TYPING_EXPIRES_MS;
-                    if writing.announced_ms + TYPING_THROTTLE_MS > now_ms {
-                        return;
-                    }
-                }
-                None if !active => return,
-                _ => {}
+            let is_told = match active {
+                true => state.now.starts(person, card, now_ms),
+                false => state.now.stops(person),
+            };
+            if !state.now.is_still() {
+                self.enroll(&node, &mut state);
             }
-        }
-        let (person, card) = (principal.person.clone(), principal.card.clone());
-        let typing = Ephemeral::Typing {
-            person,
-            card,
-            active,
+            is_told
         };
-        node.send(BusMessage::Ephemeral(self.entity.clone(), typing));
+        if is_told {
+            let typing = Ephemeral::Typing {
+                person: person.clone(),
+                card: card.clone(),
+                active,
+            };
+            node.send(BusMessage::Ephemeral(self.entity.clone(), typing));
+        }
     }
 
     /// Something to show, from some edge of this room.
@@ -84,13 +149,7 @@ impl Edge {
         } = ephemeral
         {
             if *active {
-                let until_ms = now_ms + TYPING_EXPIRES_MS;
-                let writing = Writing {
-                    card: card.clone(),
-                    until_ms,
-                    announced_ms: now_ms,
-                };
-                state.now.writing.insert(person.clone(), writing);
+                state.now.wrote(person, card, now_ms);
                 self.enroll(&node, &mut state);
             } else {
                 state.now.writing.remove(person);
@@ -148,6 +207,9 @@ impl Edge {
         if let Some(writing) = state.now.writing.get_mut(person) {
             writing.until_ms = now_ms;
         }
+        if let Some(told) = state.now.told.get_mut(person) {
+            told.held = None;
+        }
         if state.view.marks.len() > PRESENCE_PERSON_COUNT_MAX {
             return;
         }
@@ -183,12 +245,23 @@ impl Edge {
                 },
             );
         }
+        let held = state.now.take_held(now_ms);
         let presence = take_presence(&mut state, now_ms);
+        let told = held.into_iter().map(|(person, card)| {
+            state.now.starts(&person, &card, now_ms);
+            let active = true;
+            Ephemeral::Typing {
+                person,
+                card,
+                active,
+            }
+        });
+        let told: Vec<Ephemeral> = told.chain(presence).collect();
         let rests = state.ring.rest(now_ms) && state.now.is_still();
         state.enrolled = !rests;
         drop(state);
-        if let Some(presence) = presence {
-            node.send(BusMessage::Ephemeral(self.entity.clone(), presence));
+        for ephemeral in told {
+            node.send(BusMessage::Ephemeral(self.entity.clone(), ephemeral));
         }
         !rests
     }

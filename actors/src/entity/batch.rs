@@ -147,6 +147,7 @@ pub(crate) fn decide<R: Rules>(
     for person in envelopes.iter().filter_map(|envelope| remembers(envelope)) {
         windows.trim(person);
     }
+    windows.sweep(now);
     batch
 }
 

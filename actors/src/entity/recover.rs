@@ -13,7 +13,7 @@ use frontdesk_protocol::{Cid, PersonId, Pos, Timestamp};
 use frontdesk_storage::{EntityId, Error, Journal, Record, Result, Snapshot, Tail};
 use serde::{Deserialize, Serialize};
 
-use super::cids::{CidWindows, Remembered};
+use super::cids::{CidWindows, Floor, Remembered};
 use super::{Effect, Rules};
 
 /// Records read at once while recovering.
@@ -54,7 +54,7 @@ pub(crate) struct RecordCid {
 #[serde(bound = "R: Serialize + serde::de::DeserializeOwned")]
 struct SnapshotBody<R> {
     rules: R,
-    cid_floors: BTreeMap<PersonId, Timestamp>,
+    cid_floors: BTreeMap<PersonId, Floor>,
 }
 
 /// An entity read back.
@@ -119,7 +119,7 @@ pub(crate) fn encode_snapshot<R: Rules>(
     #[derive(Serialize)]
     struct Borrowed<'a, R> {
         rules: &'a R,
-        cid_floors: BTreeMap<PersonId, Timestamp>,
+        cid_floors: BTreeMap<PersonId, Floor>,
     }
     let body = Borrowed {
         rules,

@@ -15,7 +15,7 @@ use crate::entity::{Answer, Asked, Caller, Command, Decided, Known, Rules};
 impl Rules for RoomState {
     type Event = RoomEvent;
 
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
 
     fn new(_entity: &EntityId) -> Self {
         Self {

@@ -1,11 +1,11 @@
 //! A command that is sent twice is done once, whatever lies between the two.
 
 use frontdesk_protocol::limits::CID_KEPT_MS;
-use frontdesk_protocol::{ErrorCode, Timestamp};
+use frontdesk_protocol::{Cid, ErrorCode, Timestamp};
 use frontdesk_storage::testing::{Crash, Verdict};
 
 use super::{START, World, both_modes, cid_at, place, refusal};
-use crate::limits::CID_WINDOW_COUNT;
+use crate::limits::{CID_SWEEP_MS, CID_WINDOW_COUNT};
 
 both_modes! {
     async fn a_cid_twice_in_one_batch_is_done_once(serialize: bool) {
@@ -120,16 +120,36 @@ both_modes! {
         assert_eq!(world.texts(&room).await, [(1, "one".to_owned())]);
     }
 
-    async fn a_cid_older_than_a_day_is_expired_unless_it_is_remembered(serialize: bool) {
+    async fn a_cid_is_known_for_a_day_and_then_expired(serialize: bool) {
         let world = World::new(serialize).await;
         let room = world.room(&["ann"]).await;
         let known = world.cid(1);
         world.post(&room, "ann", "known", known).await;
         let unknown = world.cid(2);
-        world.clock.advance_ms(CID_KEPT_MS + 1);
-        let refused = world.post(&room, "ann", "late", unknown).await;
-        assert_eq!(refusal(&refused), ErrorCode::CidExpired);
+        world.clock.advance_ms(CID_KEPT_MS);
         assert_eq!(place(&world.post(&room, "ann", "known", known).await), (1, true));
+        world.clock.advance_ms(CID_SWEEP_MS);
+        for cid in [unknown, known] {
+            let refused = world.post(&room, "ann", "known", cid).await;
+            assert_eq!(refusal(&refused), ErrorCode::CidExpired);
+        }
         assert_eq!(world.texts(&room).await.len(), 1);
+    }
+
+    async fn a_key_without_a_time_is_known_for_a_day_and_no_longer(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann"]).await;
+        let key = Cid::from_digest([7; 16]);
+        assert_eq!(place(&world.post(&room, "ann", "key", key).await), (1, false));
+        world.fill(&room, "ann", CID_WINDOW_COUNT as u64).await;
+        world.clock.advance_ms(CID_KEPT_MS);
+        for _ in 0..2 {
+            let again = world.post(&room, "ann", "key", key).await;
+            assert_eq!(place(&again), (1, true), "before and after a look at what is over");
+        }
+        world.clock.advance_ms(CID_SWEEP_MS);
+        world.mark(&room, "ann", 1).await;
+        let anew = world.post(&room, "ann", "key", key).await;
+        assert_eq!(place(&anew), (CID_WINDOW_COUNT as u64 + 2, false));
     }
 }

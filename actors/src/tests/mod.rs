@@ -227,7 +227,7 @@ impl World {
         eventually("everyone sleeps", || {
             self.node.registry.tick(&self.node);
             let counts = self.node.counts();
-            counts.entities == 0 && counts.actors == 0
+            counts.entities == 0 && counts.actors == 0 && self.node.supervisors.count() == 0
         })
         .await;
     }

@@ -66,10 +66,56 @@ both_modes! {
         ann.edge.typing(&principal("ann"), false);
         ann.edge.typing(&principal("ann"), false);
         assert_eq!(shown(&bob), ["typing ann true", "typing ann false"]);
+        world.pass(TYPING_THROTTLE_MS);
         ann.edge.typing(&principal("ann"), true);
         ann.leave();
         world.pass(1);
         assert_eq!(shown(&bob)[2..], ["typing ann true", "typing ann false"]);
+    }
+
+    async fn typing_that_goes_on_and_off_is_told_once_for_each_throttle_time(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann", "bob"]).await;
+        let ann = world.join(&room, "ann", None).await;
+        let bob = world.join(&room, "bob", None).await;
+        let alternate = || {
+            for _ in 0..100 {
+                ann.edge.typing(&principal("ann"), true);
+                ann.edge.typing(&principal("ann"), false);
+            }
+        };
+        let on_and_off = ["typing ann true", "typing ann false"];
+        for round in 1..=3 {
+            alternate();
+            assert_eq!(shown(&bob), on_and_off.repeat(round));
+            world.pass(TYPING_THROTTLE_MS);
+            assert_eq!(shown(&bob).len(), 2 * round, "what was taken back is not told");
+        }
+        alternate();
+        ann.edge.typing(&principal("ann"), true);
+        world.pass(TYPING_THROTTLE_MS - 1);
+        assert_eq!(shown(&bob), on_and_off.repeat(4), "it waits for its time");
+        world.pass(1);
+        assert_eq!(shown(&bob)[8..], ["typing ann true"]);
+        alternate();
+        assert_eq!(shown(&bob)[8..], on_and_off);
+        ann.edge.typing(&principal("ann"), true);
+        world.pass(TYPING_THROTTLE_MS);
+        world.pass(TYPING_EXPIRES_MS);
+        assert_eq!(shown(&bob), on_and_off.repeat(6), "what was held runs out as well");
+    }
+
+    async fn typing_that_was_held_is_not_told_of_someone_who_left(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann", "bob"]).await;
+        let ann = world.join(&room, "ann", None).await;
+        let bob = world.join(&room, "bob", None).await;
+        for active in [true, false, true] {
+            ann.edge.typing(&principal("ann"), active);
+        }
+        ann.leave();
+        world.pass(TYPING_THROTTLE_MS);
+        assert_eq!(shown(&bob), ["typing ann true", "typing ann false"]);
     }
 
     async fn presence_is_told_in_differences(serialize: bool) {

@@ -97,6 +97,64 @@ both_modes! {
         assert_eq!(world.node.counts().edges, 0);
     }
 
+    async fn a_supervisor_sleeps_when_its_company_does_and_not_before(serialize: bool) {
+        let world = World::new(serialize).await;
+        let quiet = world.room_of("QUI001", &["ann"]).await;
+        let busy = world.room_of("BUS001", &["ann"]).await;
+        assert_eq!(world.node.supervisors.count(), 2);
+        world.clock.advance_ms(Limits::default().entity_idle_ms);
+        world.posted(&busy, "ann", "still here").await;
+        eventually("one company sleeps", || {
+            world.node.registry.tick(&world.node);
+            world.node.supervisors.count() == 1
+        })
+        .await;
+        assert_eq!(world.node.counts().entities, 1);
+        world.restart(&busy).await;
+        world.posted(&busy, "ann", "watched still").await;
+        world.posted(&quiet, "ann", "awake again").await;
+        world.restart(&quiet).await;
+        assert_eq!(world.node.supervisors.count(), 2, "another one watches");
+        world.all_asleep().await;
+    }
+
+    async fn a_join_and_a_command_that_race_a_supervisors_stop_find_the_room(serialize: bool) {
+        let world = World::with_limits(serialize, drowsy()).await;
+        let room = world.room(&["ann", "bob"]).await;
+        let mut stop_count = 0;
+        for number in 1..=cycles() / 6 {
+            let ask_to_rest = || {
+                world.clock.advance_ms(10);
+                world.node.registry.tick(&world.node);
+            };
+            // The stop comes before, beside and after the start of the next actor.
+            let patience = if number % 2 == 0 { 100_000 } else { number % 16 };
+            for _ in 0..patience {
+                if world.node.supervisors.count() == 0 {
+                    stop_count += 1;
+                    break;
+                }
+                ask_to_rest();
+                tokio::task::yield_now().await;
+            }
+            let used = async {
+                let bob = world.join(&room, "bob", None).await;
+                assert_eq!(world.posted(&room, "ann", "hello").await, Seq(number));
+                bob.has_all(number, number).await;
+                bob.leave();
+            };
+            let resting = async {
+                for _ in 0..number % 5 {
+                    ask_to_rest();
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::join!(used, resting);
+        }
+        assert!(stop_count >= cycles() / 12, "{stop_count} stops");
+        world.all_asleep().await;
+    }
+
     async fn read_marks_that_wait_are_flushed_before_sleep(serialize: bool) {
         let world = World::with_limits(serialize, drowsy()).await;
         let room = world.room(&["ann", "bob"]).await;
