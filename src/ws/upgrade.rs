@@ -138,10 +138,7 @@ async fn serve(
         counted.announce(connection.shared());
     }
     // Boxed here, so that the frames of the upgrade are gone while the connection lives.
-    spawn(async move {
-        connection.run().await;
-        drop(counted);
-    });
+    spawn(connection.run(counted));
 }
 
 fn not_a_handshake() -> Response {
