@@ -62,7 +62,8 @@ fn members_go_on_with_the_copy(from: &'static str, to: &'static str) -> Result<(
     trial.wait_for_acknowledgements(ACKNOWLEDGED)?;
     trial.finish(&server)?;
     let figures = trial.figures();
-    assert_eq!((figures.resets, figures.pages), (0, 0), "{figures:?}");
+    // A member that was starved of CPU may have missed enough to ask for pages.
+    assert_eq!(figures.resets, 0, "{figures:?}");
     server.stop().map(drop)
 }
 
