@@ -99,7 +99,7 @@ impl Connection {
     // Not an `async fn`: that would hold the connection twice, as its argument and as its local.
     #[expect(
         clippy::manual_async_fn,
-        reason = "half the memory of an idle connection"
+        reason = "two fifths of an idle connection's memory"
     )]
     pub(crate) fn run(mut self, counted: Option<Counted>) -> impl Future<Output = ()> + Send {
         async move {
