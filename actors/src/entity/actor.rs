@@ -155,12 +155,13 @@ impl<R: Rules> Actor for EntityActor<R> {
         myself: ActorRef<EntityMsg>,
         state: &mut EntityState<R>,
     ) -> Result<(), ActorProcessingErr> {
+        // First, for whoever crashes unregistered is not started again. Only an actor that runs is
+        // counted: of what fails before this, whoever started it is told.
+        let registry = &self.node.registry;
+        registry.register(myself.get_id(), &self.slot, self.incarnation);
         // Edges may have missed what the predecessor made durable and did not live to publish.
         let missed = state.rules.catch_up(self.node.clock.now());
         self.publish(state.rules.seq(), state.epoch, missed);
-        // Only an actor that runs is counted: what fails before ends without a word to anyone.
-        let registry = &self.node.registry;
-        registry.register(myself.get_id(), &self.slot, self.incarnation);
         if !self.slot.started(myself.clone(), self.incarnation) {
             return Err("another actor was started in its place".into());
         }

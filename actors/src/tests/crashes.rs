@@ -55,6 +55,19 @@ both_modes! {
         assert_eq!(seqs, [1, 2, 3]);
     }
 
+    async fn a_room_that_crashes_while_it_starts_is_started_again(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann", "bob"]).await;
+        world.posted(&room, "ann", "hello").await;
+        let seat = world.join(&room, "ann", None).await;
+        // The mark is durable and its actor gone; the next one shows it before it serves anyone.
+        seat.ear.break_once();
+        world.memory.faults().next_append(Verdict::WriteAnswerUnknown);
+        world.mark(&room, "bob", 1).await;
+        assert_eq!(world.posted(&room, "bob", "served").await.0, 2);
+        world.all_asleep().await;
+    }
+
     async fn a_room_without_budget_is_unavailable_and_comes_back_later(serialize: bool) {
         let world = World::new(serialize).await;
         let room = world.room(&["ann"]).await;

@@ -47,6 +47,8 @@ pub(super) struct Ear {
     /// Frames that still fit.
     space: AtomicUsize,
     behind: AtomicBool,
+    /// The next ephemeral makes it panic, as a bug in a connection would.
+    breaks: AtomicBool,
     frames: Mutex<Vec<Bytes>>,
     ephemerals: Mutex<Vec<String>>,
 }
@@ -57,6 +59,7 @@ impl Ear {
             person: person(name),
             space: AtomicUsize::new(usize::MAX),
             behind: AtomicBool::new(false),
+            breaks: AtomicBool::new(false),
             frames: Mutex::default(),
             ephemerals: Mutex::default(),
         })
@@ -64,6 +67,10 @@ impl Ear {
 
     pub(super) fn set_space(&self, frames: usize) {
         self.space.store(frames, Ordering::SeqCst);
+    }
+
+    pub(super) fn break_once(&self) {
+        self.breaks.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn is_behind(&self) -> bool {
@@ -124,6 +131,8 @@ impl Listener for Ear {
     }
 
     fn push_ephemeral(&self, _key: EphemeralKey, frame: &Bytes) {
+        let breaks = self.breaks.swap(false, Ordering::SeqCst);
+        assert!(!breaks, "a test asked this listener to break");
         let text = String::from_utf8(frame.to_vec()).expect("a text");
         lock(&self.ephemerals).push(text);
     }
