@@ -48,6 +48,7 @@ fn event() -> ServerFrame {
         text: Arc::from(TEXT),
         rich: None,
         reply_to: None,
+        deleted_at: None,
     };
     ServerFrame::Push(Push::Event(RoomPush {
         room: room(),

@@ -141,6 +141,7 @@ impl World {
                 clock: Arc::new(SystemClock::default()),
                 dialects: vec![Box::new(Json)],
                 limits: Limits::default(),
+                bots: std::collections::BTreeMap::new(),
                 bus_serialize: false,
             })
             .await
@@ -194,6 +195,8 @@ async fn open_room(node: &Arc<Node>, company: CompanyId, caller: &Arc<Principal>
         history_base: fresh_history_base(),
         participants: (1..PERSON_COUNT).map(person).collect(),
         direct: false,
+        title: None,
+        bot: None,
     });
     let entity = EntityId::company(company.clone());
     let outcome = node

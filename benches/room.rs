@@ -81,6 +81,8 @@ fn room(person_count: usize) -> RoomState {
         direct: false,
         participants: (0..person_count).map(person).collect(),
         history_base: 7,
+        title: None,
+        bot: None,
     });
     for number in 0..MESSAGE_COUNT as usize {
         decide_and_apply(&mut state, &entity(), &post(number));

@@ -78,6 +78,8 @@ async fn room(running: &Running) -> Result<RoomId, Error> {
         history_base: fresh_history_base(),
         participants: vec![PersonId::new(bob).expect("a valid id")],
         direct: true,
+        title: None,
+        bot: None,
     });
     let company = EntityId::company(principal.company.clone());
     let outcome = running

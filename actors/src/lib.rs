@@ -13,6 +13,7 @@
 //!
 //! Never: knows HTTP, tokens, WebSocket frames, or an engine by name.
 
+pub mod bot;
 pub mod bus;
 pub mod clock;
 pub mod company;
@@ -30,6 +31,7 @@ pub mod task;
 #[cfg(test)]
 mod tests;
 
+pub use bot::{Answering, Bot, BotAnswer, BotError, Turn};
 pub use door::{Door, DoorId};
 pub use edge::{Dialect, DialectId, Edge, Joined, Joining, Listener, RoomContext};
 pub use entity::{Answer, Caller, Command, Envelope, Outcome, ReplyTo};

@@ -8,16 +8,18 @@
 //!
 //! Never: knows a socket or a token.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use frontdesk_protocol::command::Principal;
-use frontdesk_protocol::{Cid, CompanyId, Epoch, ErrorCode, HistoryId, Rejection};
+use frontdesk_protocol::{Cid, CompanyId, Epoch, ErrorCode, HistoryId, PersonId, Rejection};
 use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Row};
 use tokio::time::timeout;
 
+use crate::bot::{Bot, Bots};
 use crate::bus::{Bus, BusMessage};
 use crate::clock::Clock;
 use crate::door::{AskDoor, Door, DoorId, Doors};
@@ -61,6 +63,8 @@ pub struct NodeOptions {
     pub dialects: Vec<Box<dyn Dialect>>,
     /// Limits.
     pub limits: Limits,
+    /// The bots that take part in rooms, by the id they have there.
+    pub bots: BTreeMap<PersonId, Arc<dyn Bot>>,
     /// Encode every message between entities, edges and doors.
     pub bus_serialize: bool,
 }
@@ -77,6 +81,7 @@ pub struct Node {
     pub(crate) doors: Doors,
     pub(crate) edges: EdgeTable,
     pub(crate) supervisors: Supervisors,
+    pub(crate) bots: Bots,
     bus: Bus,
     ask: Arc<AskDoor>,
     activations: AtomicU32,
@@ -118,6 +123,7 @@ impl Node {
             doors: Doors::default(),
             edges: EdgeTable::default(),
             supervisors: Supervisors::default(),
+            bots: Bots::new(options.bots),
             bus: Bus::new(options.bus_serialize),
             ask: Arc::default(),
             activations: AtomicU32::new(0),

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use frontdesk_protocol::command::Card;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::{PageFrom, RoomName};
-use frontdesk_protocol::{CompanyId, ConversationNo, HistoryId, PersonId, Pos, RoomId, Seq};
-use frontdesk_storage::{EntityId, Journal, Record, Result};
+use frontdesk_protocol::{
+    CompanyId, ConversationNo, HistoryId, PersonId, Pos, RoomId, Seq, Timestamp,
+};
+use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Record, Result};
 
 use crate::company::tables::{self, RoomRow};
 use crate::edge::View;
@@ -100,7 +102,7 @@ impl Node {
         entity: &EntityId,
         person: &PersonId,
     ) -> Result<Option<RoomFacts>> {
-        let frontdesk_storage::EntityKind::Room(room) = entity.kind else {
+        let EntityKind::Room(room) = entity.kind else {
             return Ok(None);
         };
         let view = match self.edges.get(entity).and_then(|edge| edge.loaded_view()) {
@@ -127,8 +129,13 @@ impl Node {
         from: PageFrom,
         count: usize,
     ) -> Result<HistoryPage> {
-        let (journal, entity) = (Arc::clone(&self.journal), entity.clone());
-        blocking(move || history(&journal, &entity, from, count)).await
+        let (node, entity) = (Arc::clone(self), entity.clone());
+        blocking(move || {
+            let mut page = history(&node.journal, &entity, from, count)?;
+            blank_deleted(&*node.directory, &entity, &mut page.events)?;
+            Ok(page)
+        })
+        .await
     }
 
     pub(crate) async fn events_after(
@@ -138,8 +145,13 @@ impl Node {
         count: usize,
         bytes: usize,
     ) -> Result<Vec<RoomEvent>> {
-        let (journal, entity) = (Arc::clone(&self.journal), entity.clone());
-        blocking(move || events_after(&journal, &entity, after, count, bytes)).await
+        let (node, entity) = (Arc::clone(self), entity.clone());
+        blocking(move || {
+            let mut events = events_after(&node.journal, &entity, after, count, bytes)?;
+            blank_deleted(&*node.directory, &entity, &mut events)?;
+            Ok(events)
+        })
+        .await
     }
 
     pub(crate) async fn room_view(self: &Arc<Self>, entity: &EntityId) -> Result<View> {
@@ -159,6 +171,7 @@ impl Node {
                     .into_iter()
                     .map(|(person, seat)| (person, seat.read))
                     .collect(),
+                bot: rules.bot,
             })
         })
         .await
@@ -259,6 +272,36 @@ fn events_before(
     newest_first.reverse();
     let first = newest_first.iter().find_map(RoomEvent::seq);
     Ok((newest_first, first.is_some_and(|seq| seq.0 > 1)))
+}
+
+/// Takes away what messages said that were taken back.
+fn blank_deleted(
+    directory: &dyn Directory,
+    entity: &EntityId,
+    events: &mut [RoomEvent],
+) -> Result<()> {
+    let seqs = || events.iter().filter_map(RoomEvent::seq);
+    let EntityKind::Room(room) = entity.kind else {
+        return Ok(());
+    };
+    let Some((first, last)) = seqs().min().zip(seqs().max()) else {
+        return Ok(());
+    };
+    let from = tables::deleted_key(&room, first);
+    let to = tables::deleted_key(&room, last.next());
+    let rows = directory.rows(&entity.company, &from, &to, false, events.len())?;
+    for (key, value) in rows {
+        let at = tables::read::<Timestamp>(&value).unwrap_or_default();
+        let deleted = tables::seq_of(&key);
+        for event in events.iter_mut() {
+            if let RoomEvent::MessagePosted(message) = event
+                && Some(message.seq) == deleted
+            {
+                message.blank(at);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn shown(record: &Record) -> Result<Vec<RoomEvent>> {

@@ -128,6 +128,8 @@ async fn open_room(node: &Arc<Node>) -> EntityId {
         history_base: fresh_history_base(),
         participants: vec![person("2")],
         direct: false,
+        title: None,
+        bot: None,
     });
     let entity = EntityId::company(company());
     match node.ask(entity, caller(), open, fresh_cid()).await {

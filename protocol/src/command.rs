@@ -96,6 +96,30 @@ pub struct Principal {
     pub card: Card,
 }
 
+/// How someone belongs to a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Opened it.
+    Owner,
+    /// Was named when it was opened.
+    #[default]
+    Member,
+    /// Serves the others: a support person or a bot.
+    Agent,
+}
+
+impl Part {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Part::Owner => "owner",
+            Part::Member => "member",
+            Part::Agent => "agent",
+        }
+    }
+}
+
 /// What may be asked of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RoomCommand {
@@ -109,6 +133,12 @@ pub enum RoomCommand {
         participants: Vec<PersonId>,
         /// Random bits that name the room's log.
         history_base: u64,
+        /// What it is called.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+        /// The bot among the participants that answers every message of a person.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bot: Option<PersonId>,
     },
     /// Adds a message.
     PostMessage {
@@ -123,6 +153,37 @@ pub enum RoomCommand {
     MarkRead {
         /// Everything up to here is read; clamped to the head.
         seq: Seq,
+    },
+    /// Takes back a message of the caller: its place stays, what it said is shown no more.
+    DeleteMessage {
+        /// Which.
+        seq: Seq,
+    },
+    /// Changes what is said about the room.
+    ChangeRoom {
+        /// A new title; empty takes it away.
+        title: Option<String>,
+        /// Whether it is put away.
+        archived: Option<bool>,
+    },
+    /// Answered once the bot owes no answer to what was said before.
+    AwaitAnswer,
+    /// Has a bot answer a message: what the room owes for each message of a person, taken up by
+    /// the node's bots and not by an entity.
+    TakeTurn {
+        /// The message to answer.
+        question: Seq,
+    },
+    /// The bot's answer to a message; only the room itself sends this, and only the first counts.
+    PostAnswer {
+        /// The message it answers.
+        question: Seq,
+        /// What the bot calls itself.
+        name: Option<Arc<str>>,
+        /// What it says; empty when it has nothing to say.
+        text: String,
+        /// Structured part as JSON text.
+        rich: Option<String>,
     },
 }
 
@@ -139,8 +200,14 @@ pub enum CompanyCommand {
         participants: Vec<PersonId>,
         /// Whether the pair has one room only.
         direct: bool,
+        /// What the room is called.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+        /// The bot that takes part and answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bot: Option<PersonId>,
     },
-    /// Remembers what a token said of its bearer.
+    /// Remembers what is known of a person, in place of what it names.
     KnowPerson {
         /// Who.
         person: PersonId,

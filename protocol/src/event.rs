@@ -39,6 +39,19 @@ pub struct Message {
     /// The event it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Seq>,
+    /// When it was taken back; known to readers, never stored with the message. What it said is
+    /// empty then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl Message {
+    /// Takes away what it said: it was taken back then.
+    pub fn blank(&mut self, at: Timestamp) {
+        self.text = "".into();
+        self.rich = None;
+        self.deleted_at = Some(at);
+    }
 }
 
 /// What happened in a room.
@@ -56,6 +69,12 @@ pub enum RoomEvent {
         participants: Vec<PersonId>,
         /// Random bits that name the room's log.
         history_base: u64,
+        /// What it is called.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<Arc<str>>,
+        /// The bot among the participants that answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bot: Option<PersonId>,
     },
     /// A message was accepted. Has a seq.
     MessagePosted(Message),
@@ -68,6 +87,37 @@ pub enum RoomEvent {
         /// When.
         at: Timestamp,
     },
+    /// A message was taken back. Has a seq of its own.
+    MessageDeleted {
+        /// Its place in the room.
+        seq: Seq,
+        /// When.
+        at: Timestamp,
+        /// Who took it back.
+        by: PersonId,
+        /// The message.
+        target: Seq,
+    },
+    /// What is said about the room changed. Has a pos and no seq.
+    RoomChanged {
+        /// When.
+        at: Timestamp,
+        /// Who changed it.
+        by: PersonId,
+        /// The new title, if it changed; empty for none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<Arc<str>>,
+        /// Whether it is put away now, if that changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        archived: Option<bool>,
+    },
+    /// The bot had nothing to say to a message. Has a pos and no seq.
+    TurnPassed {
+        /// When.
+        at: Timestamp,
+        /// The message.
+        question: Seq,
+    },
 }
 
 impl RoomEvent {
@@ -75,7 +125,11 @@ impl RoomEvent {
     pub fn seq(&self) -> Option<Seq> {
         match self {
             RoomEvent::MessagePosted(message) => Some(message.seq),
-            RoomEvent::RoomCreated { .. } | RoomEvent::ReadMarked { .. } => None,
+            RoomEvent::MessageDeleted { seq, .. } => Some(*seq),
+            RoomEvent::RoomCreated { .. }
+            | RoomEvent::ReadMarked { .. }
+            | RoomEvent::RoomChanged { .. }
+            | RoomEvent::TurnPassed { .. } => None,
         }
     }
 }
@@ -101,6 +155,12 @@ pub enum CompanyEvent {
         participants: Vec<PersonId>,
         /// Random bits that name the room's log.
         history_base: u64,
+        /// What it is called.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<Arc<str>>,
+        /// The bot that takes part and answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bot: Option<PersonId>,
     },
     /// A person became known, or more became known of them.
     PersonKnown {

@@ -106,6 +106,21 @@ text_id!(
     }
 );
 
+/// What ids of bots begin with; no token speaks for such a person.
+const BOT_PREFIX: &str = "bot:";
+
+impl PersonId {
+    /// The id of a bot by its name, for example `bot:echo`.
+    pub fn bot(name: &str) -> Result<Self, BadId> {
+        Self::new(&format!("{BOT_PREFIX}{name}"))
+    }
+
+    /// Whether this is a bot's id.
+    pub fn is_bot(&self) -> bool {
+        self.as_str().starts_with(BOT_PREFIX)
+    }
+}
+
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -32,6 +32,8 @@ pub const PAGE_EVENT_COUNT_DEFAULT: u32 = 50;
 pub const CONNECTION_ROOM_COUNT_MAX: usize = 256;
 /// Participants named when a room is opened: bounds one journal record.
 pub const OPEN_PARTICIPANT_COUNT_MAX: usize = 256;
+/// Title of a room, characters: one line.
+pub const TITLE_CHARS_MAX: usize = 255;
 /// Name, e-mail and the like on a person's card, bytes each.
 pub const CARD_FIELD_BYTES_MAX: usize = 512;
 /// Idempotency: how long a repeated cid is answered with its first outcome, milliseconds (24 h).

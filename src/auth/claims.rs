@@ -46,7 +46,12 @@ impl Claims {
             None => ("sub", self.sub.as_ref().ok_or(AuthError::Claim("user_id"))?),
         };
         let text = id_text(value).ok_or(AuthError::Claim(claim))?;
-        PersonId::new(&text).map_err(|_| AuthError::Claim(claim))
+        let person = PersonId::new(&text).map_err(|_| AuthError::Claim(claim))?;
+        // Nobody's token makes them a bot.
+        match person.is_bot() {
+            true => Err(AuthError::Claim(claim)),
+            false => Ok(person),
+        }
     }
 
     /// Its company; `None` when it names none.

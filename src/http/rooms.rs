@@ -74,6 +74,8 @@ async fn open_room(
         history_base: naming.history_base,
         participants: wanted.participants.0,
         direct: wanted.direct,
+        title: None,
+        bot: None,
     });
     let company = EntityId::company(principal.company.clone());
     let outcome = app

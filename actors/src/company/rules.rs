@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use frontdesk_protocol::command::{Card, CompanyCommand, RoomCommand};
+use frontdesk_protocol::command::{Card, CompanyCommand, Role, RoomCommand};
 use frontdesk_protocol::event::CompanyEvent;
 use frontdesk_protocol::limits::OPEN_PARTICIPANT_COUNT_MAX;
 use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq, Timestamp};
@@ -13,6 +13,7 @@ use frontdesk_storage::{EntityId, Row};
 use super::CompanyState;
 use super::tables::{self, RoomRow};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, person_of};
+use crate::room::check_title;
 
 /// Conversation numbers are 33 bits of a message number.
 const CONVERSATION_NO_MAX: u64 = (1 << 33) - 1;
@@ -129,7 +130,7 @@ impl Rules for CompanyState {
         }
     }
 
-    fn rows(&self, event: &CompanyEvent) -> Vec<Row> {
+    fn rows(&self, _entity: &EntityId, event: &CompanyEvent) -> Vec<Row> {
         match event {
             CompanyEvent::RoomOpened {
                 room,
@@ -164,6 +165,8 @@ impl Rules for CompanyState {
             direct,
             participants,
             history_base,
+            title,
+            bot,
             ..
         } = event
         else {
@@ -174,6 +177,8 @@ impl Rules for CompanyState {
             direct: *direct,
             participants: participants.clone(),
             history_base: *history_base,
+            title: title.as_deref().map(str::to_owned),
+            bot: bot.clone(),
         };
         let to = EntityId::room(entity.company.clone(), *room);
         Some(Effect {
@@ -195,12 +200,15 @@ impl CompanyState {
             history_base,
             participants,
             direct,
+            title,
+            bot,
         }) = asked.command
         else {
             return Err(Rejection::new(ErrorCode::Internal));
         };
         let opener = opener(asked.caller)?;
-        let everyone = everyone(opener, participants, *direct)?;
+        let mut everyone = everyone(opener, participants, *direct)?;
+        check_title(title.as_deref().unwrap_or_default())?;
         if let (true, [one, two]) = (*direct, everyone.as_slice())
             && let Some((room, conversation)) = self.pair_room(one, two, known)
         {
@@ -224,6 +232,7 @@ impl CompanyState {
         }
         let conversation = self.last_conversation.next();
         let mut events = self.newly_known(&everyone[1..], known);
+        everyone.extend(bot.clone());
         events.push(CompanyEvent::RoomOpened {
             at: now,
             cid: asked.cid,
@@ -233,6 +242,8 @@ impl CompanyState {
             direct: *direct,
             participants: everyone,
             history_base: *history_base,
+            title: title.as_deref().map(Into::into),
+            bot: bot.clone(),
         });
         Ok(Decided {
             events,
@@ -287,7 +298,10 @@ impl CompanyState {
         person: &PersonId,
         card: &Card,
     ) -> Result<Decided<CompanyEvent>, Rejection> {
-        if person_of(asked.caller).is_some_and(|caller| caller != person) {
+        if let Caller::Person(caller) = asked.caller
+            && caller.person != *person
+            && !matches!(caller.role, Role::Admin | Role::Superadmin)
+        {
             return Err(Rejection::new(ErrorCode::Forbidden));
         }
         let older = self.card(person, known);
@@ -328,6 +342,10 @@ fn everyone(
     let mut seen: BTreeSet<&PersonId> = BTreeSet::from([opener]);
     let others = participants.iter().filter(|person| seen.insert(person));
     let everyone: Vec<PersonId> = std::iter::once(opener).chain(others).cloned().collect();
+    if let Some(bot) = everyone.iter().find(|person| person.is_bot()) {
+        let why = format!("participants: {bot} is a bot's name");
+        return Err(Rejection::because(ErrorCode::BadField, why));
+    }
     let count = participants.len();
     if count > OPEN_PARTICIPANT_COUNT_MAX {
         let why = format!("too many participants: {count}, limit {OPEN_PARTICIPANT_COUNT_MAX}");

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use frontdesk_protocol::command::Card;
-use frontdesk_protocol::{ConversationNo, PersonId, RoomId};
+use frontdesk_protocol::{ConversationNo, PersonId, RoomId, Seq};
 use frontdesk_storage::Row;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,11 @@ const ROOMS: u8 = b'r';
 const PAIRS: u8 = b'd';
 /// Person → card.
 const PEOPLE: u8 = b'p';
+
+/// Room and seq → when the message there was taken back.
+const DELETED: u8 = b'x';
+/// Room and seq of a shown event that is no message.
+const SILENT: u8 = b'y';
 
 /// What the tables by number and by pair point at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +45,29 @@ pub(crate) fn room_key(room: &RoomId) -> Vec<u8> {
     let mut key = vec![ROOMS];
     key.extend_from_slice(room.bits());
     key
+}
+
+/// Key of a message that was taken back.
+pub(crate) fn deleted_key(room: &RoomId, seq: Seq) -> Vec<u8> {
+    event_key(DELETED, room, seq)
+}
+
+/// Key of a shown event that is no message.
+pub(crate) fn silent_key(room: &RoomId, seq: Seq) -> Vec<u8> {
+    event_key(SILENT, room, seq)
+}
+
+fn event_key(table: u8, room: &RoomId, seq: Seq) -> Vec<u8> {
+    let mut key = vec![table];
+    key.extend_from_slice(room.bits());
+    key.extend_from_slice(&seq.0.to_be_bytes());
+    key
+}
+
+/// The seq that ends a key of these tables.
+pub(crate) fn seq_of(key: &[u8]) -> Option<Seq> {
+    let (_, seq) = key.split_last_chunk::<8>()?;
+    Some(Seq(u64::from_be_bytes(*seq)))
 }
 
 /// Key of a pair, the same in either order.

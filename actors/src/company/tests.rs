@@ -51,6 +51,8 @@ fn open(room: u64, others: &[&str], direct: bool) -> Command {
         history_base: room,
         participants: others.iter().map(|name| person(name)).collect(),
         direct,
+        title: None,
+        bot: None,
     })
 }
 
@@ -108,7 +110,7 @@ impl Desk {
             };
             for event in decided.events {
                 self.state.apply(&event);
-                written.extend(self.state.rows(&event));
+                written.extend(self.state.rows(&company(), &event));
                 self.history.push(event);
             }
             answers.push(Ok(decided.answer));

@@ -142,6 +142,7 @@ pub(crate) struct View {
     pub(crate) history_id: Option<HistoryId>,
     pub(crate) head: Seq,
     pub(crate) marks: BTreeMap<PersonId, Seq>,
+    pub(crate) bot: Option<PersonId>,
 }
 
 impl View {
@@ -326,6 +327,9 @@ impl Edge {
         state.view.note_author(event);
         let context = self.context(state);
         let EdgeState { ring, members, .. } = state;
+        if let RoomEvent::MessageDeleted { target, at, .. } = event {
+            ring.blank(*target, *at);
+        }
         let entry = ring.push(seq, event);
         let mut delivery_count = 0;
         let mut lag_count = 0;
@@ -386,7 +390,10 @@ impl Edge {
                     state.view.marks.entry(person.clone()).or_default();
                 }
             }
-            RoomEvent::MessagePosted(_) => {}
+            RoomEvent::MessagePosted(_)
+            | RoomEvent::MessageDeleted { .. }
+            | RoomEvent::RoomChanged { .. }
+            | RoomEvent::TurnPassed { .. } => {}
         }
     }
 

@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use frontdesk_protocol::Seq;
 use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::{Seq, Timestamp};
 
 use super::{DIALECT_COUNT_MAX, DialectId};
 use crate::limits::{RING_BYTES_MAX, RING_EVENT_COUNT_MAX, RING_IDLE_MS};
@@ -78,6 +78,17 @@ impl Ring {
         self.entries.get_mut(index)
     }
 
+    /// A message was taken back: what it said is shown to nobody any more.
+    pub(super) fn blank(&mut self, target: Seq, at: Timestamp) {
+        let entry = self.get(target);
+        if let Some(entry) = entry
+            && let RoomEvent::MessagePosted(message) = &mut entry.event
+        {
+            message.blank(at);
+            entry.frames = Default::default();
+        }
+    }
+
     /// Notes that something was added.
     pub(super) fn used(&mut self, now_ms: u64) {
         self.used_ms = now_ms;
@@ -106,7 +117,7 @@ fn weight_bytes(event: &RoomEvent) -> usize {
         RoomEvent::MessagePosted(message) => {
             message.text.len() + message.rich.as_deref().map_or(0, str::len)
         }
-        RoomEvent::RoomCreated { .. } | RoomEvent::ReadMarked { .. } => 0,
+        _ => 0,
     };
     512 + 3 * body_bytes
 }

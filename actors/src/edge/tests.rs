@@ -25,6 +25,7 @@ fn message(seq: u64, text: &str) -> RoomEvent {
         text: text.into(),
         rich: None,
         reply_to: None,
+        deleted_at: None,
     })
 }
 

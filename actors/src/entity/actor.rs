@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use frontdesk_protocol::command::RoomCommand;
 use frontdesk_protocol::event::RoomEvent;
-use frontdesk_protocol::{Epoch, Seq};
+use frontdesk_protocol::{Epoch, Pos, Seq};
 use frontdesk_storage::{Append, AppendOutcome, Tail};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
@@ -403,6 +403,17 @@ impl<R: Rules> EntityActor<R> {
                     let value = node.directory.row(&entity.company, &key)?;
                     prepared.known.rows.insert(key, value);
                 }
+                for seq in needs.seqs {
+                    let Some(pos) = node.journal.pos_of_seq(&entity, seq)? else {
+                        continue;
+                    };
+                    let before = Pos(pos.0.saturating_sub(1));
+                    let found = node.journal.read_after(&entity, before, 1, 0)?.pop();
+                    prepared
+                        .known
+                        .records
+                        .extend(found.map(|record| (seq, record)));
+                }
                 let mut cids = HashMap::new();
                 for (person, cid) in needs.cids {
                     let row = node.journal.cid(&entity, &person, &cid)?;
@@ -428,6 +439,10 @@ impl<R: Rules> EntityActor<R> {
                 door,
                 cseq: number,
             };
+            if let Command::Room(RoomCommand::TakeTurn { question }) = effect.command {
+                self.node.take_turn(effect.to, question, reply_to);
+                continue;
+            }
             let envelope = Envelope {
                 reply_to,
                 cid: crate::clock::fresh_cid(),
@@ -481,5 +496,12 @@ impl Door for EffectDoor {
 
 /// Whether a command can be asked by a client at all; the rest is between entities.
 pub(crate) fn is_internal(command: &Command) -> bool {
-    matches!(command, Command::Room(RoomCommand::CreateRoom { .. }))
+    matches!(
+        command,
+        Command::Room(
+            RoomCommand::CreateRoom { .. }
+                | RoomCommand::TakeTurn { .. }
+                | RoomCommand::PostAnswer { .. }
+        )
+    )
 }

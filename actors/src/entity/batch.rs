@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use frontdesk_protocol::{Cid, ErrorCode, PersonId, Rejection, Timestamp};
+use frontdesk_protocol::{Cid, ErrorCode, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{CidRow, EntityId, Row};
 
 use super::cids::{self, CidWindows, Remembered};
@@ -33,13 +33,14 @@ pub(crate) struct Prepared {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
     pub(crate) rows: Vec<Vec<u8>>,
+    pub(crate) seqs: Vec<Seq>,
     pub(crate) cids: Vec<(PersonId, Cid)>,
 }
 
 impl Needs {
     /// Whether the batch can be decided at once.
     pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.cids.is_empty()
+        self.rows.is_empty() && self.seqs.is_empty() && self.cids.is_empty()
     }
 }
 
@@ -71,7 +72,7 @@ impl<E: serde::Serialize> Batch<E> {
         let row = |cid: &RecordCid| CidRow {
             person: cid.person.clone(),
             cid: cid.cid,
-            seq: frontdesk_protocol::Seq(cid.number),
+            seq: Seq(cid.number),
             at: self.at,
             digest: cid.digest,
         };
@@ -104,7 +105,9 @@ pub(crate) fn needs<R: Rules>(
 ) -> Needs {
     let mut needs = Needs::default();
     for envelope in envelopes {
-        needs.rows.extend(rules.lookups(&asked(entity, envelope)));
+        let asked = asked(entity, envelope);
+        needs.rows.extend(rules.lookups(&asked));
+        needs.seqs.extend(rules.rereads(&asked));
         if let Some(person) = remembers(envelope)
             && windows.known(person, &envelope.cid) == cids::Known::LookUp
         {
@@ -161,7 +164,7 @@ fn take<R: Rules>(
 ) -> Outcome {
     for event in decided.events {
         rules.apply(&event);
-        batch.rows.extend(rules.rows(&event));
+        batch.rows.extend(rules.rows(entity, &event));
         batch.effects.extend(rules.effect(entity, &event));
         batch.events.push(event);
     }

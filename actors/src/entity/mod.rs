@@ -22,7 +22,7 @@ use bytes::Bytes;
 use frontdesk_protocol::command::{CompanyCommand, Principal, RoomCommand};
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::{Cid, ConversationNo, PersonId, Rejection, RoomId, Seq, Timestamp};
-use frontdesk_storage::{EntityId, Row};
+use frontdesk_storage::{EntityId, Record, Row};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -46,9 +46,10 @@ impl Envelope {
     /// What it weighs in a queue, bytes.
     pub fn weight_bytes(&self) -> usize {
         let body_bytes = match &self.command {
-            Command::Room(RoomCommand::PostMessage { text, rich, .. }) => {
-                text.len() + rich.as_ref().map_or(0, String::len)
-            }
+            Command::Room(
+                RoomCommand::PostMessage { text, rich, .. }
+                | RoomCommand::PostAnswer { text, rich, .. },
+            ) => text.len() + rich.as_ref().map_or(0, String::len),
             Command::Room(RoomCommand::CreateRoom { participants, .. })
             | Command::Company(CompanyCommand::OpenRoom { participants, .. }) => {
                 // In the journal each id stands twice: in the room's list and as a known person.
@@ -122,6 +123,12 @@ pub enum Answer {
         /// Everything up to here is read.
         read: Seq,
     },
+    /// The bot owes no answer to what was said before the question; up to `question` everything was
+    /// dealt with when this was decided.
+    Answered {
+        /// The last message that was dealt with.
+        question: Seq,
+    },
     /// The room is there.
     Opened {
         /// Its id.
@@ -151,6 +158,8 @@ pub struct Asked<'a> {
 pub struct Known {
     /// Index rows by key; absent ones are `None`.
     pub rows: BTreeMap<Vec<u8>, Option<Bytes>>,
+    /// Records by the seq of an event in them; those that are not durable yet are absent.
+    pub records: BTreeMap<Seq, Record>,
 }
 
 /// What rules decided.
@@ -207,6 +216,11 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
         Vec::new()
     }
 
+    /// Seqs of events that `decide` wants to see.
+    fn rereads(&self, _asked: &Asked<'_>) -> Vec<Seq> {
+        Vec::new()
+    }
+
     /// What a command does. It sees every earlier command of its batch applied.
     fn decide(
         &self,
@@ -228,13 +242,18 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     fn apply(&mut self, event: &Self::Event);
 
     /// Index rows written with an event.
-    fn rows(&self, _event: &Self::Event) -> Vec<Row> {
+    fn rows(&self, _entity: &EntityId, _event: &Self::Event) -> Vec<Row> {
         Vec::new()
     }
 
     /// What another entity is owed because of an event.
     fn effect(&self, _entity: &EntityId, _event: &Self::Event) -> Option<Effect> {
         None
+    }
+
+    /// Whether an effect of an earlier record is still owed, as far as the state knows.
+    fn is_owed(&self, _effect: &Effect) -> bool {
+        true
     }
 
     /// Bookkeeping that edges may have missed when a predecessor died between the journal and them.

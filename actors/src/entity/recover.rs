@@ -150,6 +150,10 @@ pub(crate) fn recover<R: Rules>(
             replay(&mut recovered, entity, record, effects_from)?;
         }
     }
+    let rules = &recovered.rules;
+    recovered
+        .effects
+        .retain(|(_, effect)| rules.is_owed(effect));
     Ok(recovered)
 }
 

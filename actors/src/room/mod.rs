@@ -5,23 +5,38 @@
 //! 1. Seqs of shown events are gapless from 1, in the order of the journal.
 //! 2. A read mark never goes back and never beyond the head.
 //! 3. Only participants speak; to everyone else the room does not exist.
+//! 4. A message of a person in a room with a bot gets one answer at most.
 //!
 //! Never: knows who is connected, or in which dialect they are spoken to.
 
+mod changes;
 mod rules;
+pub(crate) mod summary;
 #[cfg(test)]
 mod tests;
+mod turns;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use frontdesk_protocol::{ConversationNo, HistoryId, PersonId, Seq};
+use frontdesk_protocol::command::Part;
+use frontdesk_protocol::{ConversationNo, HistoryId, PersonId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use changes::check_title;
+pub use summary::{LastMessage, SeatSummary, Summary};
 
 /// One person in a room.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seat {
     /// Everything up to here is read.
     pub(crate) read: Seq,
+    /// When the mark moved there; `Timestamp(0)` is never.
+    pub(crate) read_at: Timestamp,
+    /// Since when they are here.
+    pub(crate) joined_at: Timestamp,
+    /// How they belong here.
+    pub(crate) part: Part,
 }
 
 /// A room's state; serialised it is the snapshot. Its rules are its [`crate::entity::Rules`], open
@@ -29,11 +44,27 @@ pub(crate) struct Seat {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomState {
     pub(crate) created: bool,
+    pub(crate) created_at: Timestamp,
     pub(crate) conversation: ConversationNo,
     pub(crate) direct: bool,
     pub(crate) history_base: u64,
     pub(crate) head: Seq,
     pub(crate) seats: BTreeMap<PersonId, Seat>,
+    /// Shown events that are no messages.
+    pub(crate) silent_count: u64,
+    pub(crate) title: Option<Arc<str>>,
+    pub(crate) archived: bool,
+    /// The last message and what lists show of it.
+    pub(crate) last: Option<LastMessage>,
+    /// When a message or a change came last.
+    pub(crate) changed_at: Timestamp,
+    /// Who answers every message of a person.
+    pub(crate) bot: Option<PersonId>,
+    /// The last message that the bot has dealt with.
+    pub(crate) answered: Seq,
+    /// What this batch took back and the index rows do not show yet.
+    #[serde(skip)]
+    pub(crate) deleted: BTreeSet<Seq>,
 }
 
 /// A log's identity: the room's own bits mixed with the store's, which change when logs may have

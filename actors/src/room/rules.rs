@@ -2,29 +2,40 @@
 //!
 //! Never: looks at a clock, a disk or an actor; time comes in as a parameter.
 
-use frontdesk_protocol::command::{Principal, RoomCommand};
+use std::collections::{BTreeMap, BTreeSet};
+
+use frontdesk_protocol::command::{Part, Principal, Role, RoomCommand};
 use frontdesk_protocol::event::{Author, Message, RoomEvent};
 use frontdesk_protocol::limits::{RICH_BYTES_MAX, ROOM_SEQ_MAX, TEXT_CHARS_MAX};
 use frontdesk_protocol::visible::has_visible;
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Seq, Timestamp};
-use frontdesk_storage::{EntityId, EntityKind};
+use frontdesk_storage::{EntityId, EntityKind, Row};
 
-use super::{RoomState, Seat};
-use crate::entity::{Answer, Asked, Caller, Command, Decided, Known, Rules};
+use super::{LastMessage, RoomState, Seat, changes, turns};
+use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
 
 impl Rules for RoomState {
     type Event = RoomEvent;
 
-    const STATE_VERSION: u32 = 2;
+    const STATE_VERSION: u32 = 3;
 
     fn new(_entity: &EntityId) -> Self {
         Self {
             created: false,
+            created_at: Timestamp(0),
             conversation: frontdesk_protocol::ConversationNo(0),
             direct: false,
             history_base: 0,
             head: Seq(0),
-            seats: std::collections::BTreeMap::new(),
+            seats: BTreeMap::new(),
+            silent_count: 0,
+            title: None,
+            archived: false,
+            last: None,
+            changed_at: Timestamp(0),
+            bot: None,
+            answered: Seq(0),
+            deleted: BTreeSet::new(),
         }
     }
 
@@ -32,10 +43,22 @@ impl Rules for RoomState {
         self.head
     }
 
+    fn begin_batch(&mut self) {
+        self.deleted.clear();
+    }
+
+    fn lookups(&self, asked: &Asked<'_>) -> Vec<Vec<u8>> {
+        changes::lookups(asked)
+    }
+
+    fn rereads(&self, asked: &Asked<'_>) -> Vec<Seq> {
+        changes::target_of(asked).into_iter().collect()
+    }
+
     fn decide(
         &self,
         asked: &Asked<'_>,
-        _known: &Known,
+        known: &Known,
         now: Timestamp,
     ) -> Result<Decided<RoomEvent>, Rejection> {
         let command = match asked.command {
@@ -49,33 +72,18 @@ impl Rules for RoomState {
                 text,
                 rich,
                 reply_to,
-            } => {
-                let author = self.participant(asked.caller)?;
-                self.check_message(text, rich.as_deref(), *reply_to)?;
-                let message = Message {
-                    seq: self.head.next(),
-                    at: now,
-                    cid: asked.cid,
-                    author: author_of(author),
-                    text: text.as_str().into(),
-                    rich: rich.as_deref().map(Into::into),
-                    reply_to: *reply_to,
-                };
-                let seq = message.seq;
-                Ok(Decided {
-                    events: vec![RoomEvent::MessagePosted(message)],
-                    answer: Answer::Posted {
-                        seq,
-                        at: now,
-                        dup: false,
-                    },
-                    remember: Some(seq.0),
-                })
-            }
+            } => self.post(asked, text, rich.as_deref(), *reply_to, now),
             RoomCommand::MarkRead { seq } => {
                 let person = &self.participant(asked.caller)?.person;
                 Ok(self.mark_read(person, *seq, now))
             }
+            RoomCommand::DeleteMessage { seq } => self.delete(asked, known, *seq, now),
+            RoomCommand::ChangeRoom { title, archived } => {
+                self.change(asked, title.as_deref(), *archived, now)
+            }
+            RoomCommand::AwaitAnswer => self.await_answer(asked),
+            RoomCommand::PostAnswer { .. } => self.answer(asked, now),
+            RoomCommand::TakeTurn { .. } => Err(Rejection::new(ErrorCode::Internal)),
         }
     }
 
@@ -87,31 +95,91 @@ impl Rules for RoomState {
         }
     }
 
+    fn waits_for(&self, entity: &EntityId, answer: &Answer) -> Option<EntityId> {
+        // Turns are owed by the room to itself.
+        matches!(answer, Answer::Answered { .. }).then(|| entity.clone())
+    }
+
     fn apply(&mut self, event: &RoomEvent) {
         match event {
             RoomEvent::RoomCreated {
+                at,
                 conversation,
                 direct,
                 participants,
                 history_base,
-                ..
+                title,
+                bot,
             } => {
                 self.created = true;
+                (self.created_at, self.changed_at) = (*at, *at);
                 self.conversation = *conversation;
                 self.direct = *direct;
                 self.history_base = *history_base;
-                for person in participants {
-                    self.seats.entry(person.clone()).or_default();
+                self.title = title.clone();
+                self.bot = bot.clone();
+                for (index, person) in participants.iter().enumerate() {
+                    let part = match index {
+                        _ if person.is_bot() => Part::Agent,
+                        0 => Part::Owner,
+                        _ => Part::Member,
+                    };
+                    let joined_at = *at;
+                    self.seats.entry(person.clone()).or_insert(Seat {
+                        joined_at,
+                        part,
+                        ..Seat::default()
+                    });
                 }
             }
             RoomEvent::MessagePosted(message) => {
                 debug_assert_eq!(message.seq, self.head.next(), "invariant 1");
                 self.head = message.seq;
+                self.changed_at = message.at;
+                self.last = Some(LastMessage::from(message));
                 // One's own words are read.
-                self.move_mark(&message.author.id, message.seq);
+                self.move_mark(&message.author.id, message.seq, message.at);
+                if let (Role::Bot, Some(question)) = (message.author.role, message.reply_to) {
+                    self.turn_over(question);
+                }
             }
-            RoomEvent::ReadMarked { person, seq, .. } => self.move_mark(person, *seq),
+            RoomEvent::ReadMarked { person, seq, at } => self.move_mark(person, *seq, *at),
+            RoomEvent::MessageDeleted { seq, target, .. } => {
+                debug_assert_eq!(*seq, self.head.next(), "invariant 1");
+                self.head = *seq;
+                self.silent_count += 1;
+                self.deleted.insert(*target);
+                if let Some(last) = self.last.as_mut().filter(|last| last.seq == *target) {
+                    last.deleted = true;
+                    last.preview = "".into();
+                }
+            }
+            RoomEvent::RoomChanged {
+                at,
+                title,
+                archived,
+                ..
+            } => {
+                self.changed_at = *at;
+                if let Some(title) = title {
+                    self.title = (!title.is_empty()).then(|| title.clone());
+                }
+                self.archived = archived.unwrap_or(self.archived);
+            }
+            RoomEvent::TurnPassed { question, .. } => self.turn_over(*question),
         }
+    }
+
+    fn rows(&self, entity: &EntityId, event: &RoomEvent) -> Vec<Row> {
+        changes::rows(entity, event)
+    }
+
+    fn effect(&self, entity: &EntityId, event: &RoomEvent) -> Option<Effect> {
+        turns::effect(self, entity, event)
+    }
+
+    fn is_owed(&self, effect: &Effect) -> bool {
+        self.owes_turn(effect)
     }
 
     fn catch_up(&self, now: Timestamp) -> Vec<RoomEvent> {
@@ -146,6 +214,8 @@ impl RoomState {
             direct,
             participants,
             history_base,
+            title,
+            bot,
         } = command
         else {
             return Err(Rejection::new(ErrorCode::Internal));
@@ -162,6 +232,8 @@ impl RoomState {
             direct: *direct,
             participants: participants.clone(),
             history_base: *history_base,
+            title: title.as_deref().map(Into::into),
+            bot: bot.clone(),
         };
         let answer = Answer::Done;
         Ok(Decided {
@@ -171,8 +243,40 @@ impl RoomState {
         })
     }
 
+    fn post(
+        &self,
+        asked: &Asked<'_>,
+        text: &str,
+        rich: Option<&str>,
+        reply_to: Option<Seq>,
+        now: Timestamp,
+    ) -> Result<Decided<RoomEvent>, Rejection> {
+        let author = self.participant(asked.caller)?;
+        self.check_message(text, rich, reply_to)?;
+        let message = Message {
+            seq: self.head.next(),
+            at: now,
+            cid: asked.cid,
+            author: author_of(author),
+            text: text.into(),
+            rich: rich.map(Into::into),
+            reply_to,
+            deleted_at: None,
+        };
+        let seq = message.seq;
+        Ok(Decided {
+            events: vec![RoomEvent::MessagePosted(message)],
+            answer: Answer::Posted {
+                seq,
+                at: now,
+                dup: false,
+            },
+            remember: Some(seq.0),
+        })
+    }
+
     /// The caller as a participant; a stranger is told that there is no such room.
-    fn participant<'a>(&self, caller: &'a Caller) -> Result<&'a Principal, Rejection> {
+    pub(super) fn participant<'a>(&self, caller: &'a Caller) -> Result<&'a Principal, Rejection> {
         match caller {
             Caller::Person(principal) if self.seats.contains_key(&principal.person) => {
                 Ok(principal)
@@ -181,7 +285,7 @@ impl RoomState {
         }
     }
 
-    fn check_message(
+    pub(super) fn check_message(
         &self,
         text: &str,
         rich: Option<&str>,
@@ -233,11 +337,14 @@ impl RoomState {
         }
     }
 
-    fn move_mark(&mut self, person: &PersonId, seq: Seq) {
+    fn move_mark(&mut self, person: &PersonId, seq: Seq, at: Timestamp) {
         debug_assert!(seq <= self.head, "invariant 2");
         // Written for people who left, too: their mark is history, not a seat.
-        if let Some(Seat { read }) = self.seats.get_mut(person) {
-            *read = (*read).max(seq);
+        if let Some(seat) = self.seats.get_mut(person)
+            && seat.read < seq
+        {
+            seat.read = seq;
+            seat.read_at = at;
         }
     }
 }

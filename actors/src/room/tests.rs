@@ -1,8 +1,8 @@
 //! Rules of a room, driven by random commands: what holds after every one of them.
 
-use frontdesk_protocol::command::{Card, Principal, Role, RoomCommand};
+use frontdesk_protocol::command::{Card, Part, Principal, Role, RoomCommand};
 use frontdesk_protocol::event::RoomEvent;
-use frontdesk_protocol::limits::{RICH_BYTES_MAX, ROOM_SEQ_MAX, TEXT_CHARS_MAX};
+use frontdesk_protocol::limits::{RICH_BYTES_MAX, ROOM_SEQ_MAX, TEXT_CHARS_MAX, TITLE_CHARS_MAX};
 use frontdesk_protocol::{
     Cid, CompanyId, ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq, Timestamp,
 };
@@ -44,7 +44,14 @@ fn create(people: &[&str]) -> Command {
         direct: false,
         participants: people.iter().map(|name| person(name)).collect(),
         history_base: 99,
+        title: Some("Orders".to_owned()),
+        bot: None,
     })
+}
+
+fn change(title: Option<&str>, archived: Option<bool>) -> Command {
+    let title = title.map(str::to_owned);
+    Command::Room(RoomCommand::ChangeRoom { title, archived })
 }
 
 fn post(text: &str, rich: Option<&str>, reply_to: Option<u64>) -> Command {
@@ -108,6 +115,9 @@ fn any_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         6 => (text, rich, reply_to).prop_map(|(text, rich, to)| post(&text, rich, to)),
         4 => (0..60_u64).prop_map(mark),
+        1 => Just(change(Some("Returns"), None)),
+        1 => Just(change(Some(""), Some(true))),
+        1 => Just(Command::Room(RoomCommand::AwaitAnswer)),
         1 => Just(Command::Wake),
         1 => Just(create(&["mal"])),
     ]
@@ -296,4 +306,42 @@ fn ones_own_words_are_read_and_a_repeat_tells_the_first_place() {
     let repeated = state.repeat(&asked, 1, Timestamp(7));
     let (seq, at, dup) = (Seq(1), Timestamp(7), true);
     assert_eq!(repeated, Answer::Posted { seq, at, dup });
+}
+
+#[test]
+fn a_title_and_the_archive_change_only_when_they_do() {
+    let mut state = created();
+    assert_eq!(state.title.as_deref(), Some("Orders"));
+    let ann = caller("ann");
+    let nothing = run(&mut state, &ann, &change(Some("Orders"), Some(false)));
+    assert_eq!(nothing.expect("allowed"), []);
+    run(&mut state, &ann, &change(Some("Returns"), Some(true))).expect("changed");
+    assert_eq!(
+        (state.title.as_deref(), state.archived),
+        (Some("Returns"), true)
+    );
+    run(&mut state, &ann, &change(Some(""), None)).expect("changed");
+    assert_eq!((state.title.as_deref(), state.archived), (None, true));
+    let longer = "x".repeat(TITLE_CHARS_MAX + 1);
+    let told = refusal(&state, &ann, &change(Some(&longer), None));
+    assert_eq!(told, Some(ErrorCode::BadField));
+}
+
+#[test]
+fn who_opens_a_room_owns_it_and_a_bot_serves_it() {
+    let bot = PersonId::bot("echo").expect("valid");
+    let mut state = RoomState::new(&room());
+    state.apply(&RoomEvent::RoomCreated {
+        at: Timestamp(5),
+        conversation: ConversationNo(1),
+        direct: false,
+        participants: vec![person("bob"), person("ann"), bot.clone()],
+        history_base: 1,
+        title: None,
+        bot: Some(bot.clone()),
+    });
+    let part = |name: &PersonId| state.seats[name].part;
+    let parts = (part(&person("bob")), part(&person("ann")), part(&bot));
+    assert_eq!(parts, (Part::Owner, Part::Member, Part::Agent));
+    assert_eq!(state.seats[&bot].joined_at, Timestamp(5));
 }

@@ -7,6 +7,7 @@ mod admission;
 mod bus;
 mod cids;
 mod crashes;
+mod deleting;
 mod durability;
 mod effects;
 mod engines;
@@ -17,6 +18,7 @@ mod listeners;
 mod now;
 mod ownership;
 mod sleep;
+mod turns;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -288,6 +290,7 @@ async fn start(
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         dialects: vec![Box::new(listeners::SeqAndText)],
         limits: limits.clone(),
+        bots: [(turns::bot(), turns::parrot())].into(),
         bus_serialize: serialize,
     };
     Node::start(options).await.expect("a node")
@@ -357,6 +360,8 @@ pub(crate) fn open_command(others: &[&str], direct: bool) -> Command {
         history_base: crate::clock::fresh_history_base(),
         participants: others.iter().map(|name| person(name)).collect(),
         direct,
+        title: None,
+        bot: None,
     })
 }
 
@@ -406,6 +411,7 @@ pub(crate) fn cid_at(time: Timestamp, number: u64) -> Cid {
 pub(crate) fn seq_and_text(event: &RoomEvent) -> (u64, String) {
     match event {
         RoomEvent::MessagePosted(message) => (message.seq.0, message.text.to_string()),
+        RoomEvent::MessageDeleted { seq, target, .. } => (seq.0, format!("{target} taken back")),
         other => panic!("bookkeeping was shown: {other:?}"),
     }
 }

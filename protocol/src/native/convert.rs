@@ -12,7 +12,19 @@ impl EventBody {
     pub fn from_event(event: &RoomEvent) -> Option<Self> {
         match event {
             RoomEvent::MessagePosted(message) => Some(Self::from(message)),
-            RoomEvent::RoomCreated { .. } | RoomEvent::ReadMarked { .. } => None,
+            RoomEvent::MessageDeleted {
+                seq, at, target, ..
+            } => Some(Self {
+                seq: *seq,
+                kind: EventKind::MessageDeleted {
+                    at: *at,
+                    target: *target,
+                },
+            }),
+            RoomEvent::RoomCreated { .. }
+            | RoomEvent::ReadMarked { .. }
+            | RoomEvent::RoomChanged { .. }
+            | RoomEvent::TurnPassed { .. } => None,
         }
     }
 }
@@ -30,6 +42,7 @@ impl From<&Message> for EventBody {
                 text: message.text.clone(),
                 rich: rich.and_then(|rich| serde_json::from_str(rich).ok()),
                 reply_to: message.reply_to,
+                deleted_at: message.deleted_at,
             },
         }
     }
@@ -84,13 +97,14 @@ mod tests {
             text: "hi".into(),
             rich: rich.map(Into::into),
             reply_to: None,
+            deleted_at: None,
         }
     }
 
     fn rich_of(body: EventBody) -> Option<serde_json::Value> {
         match body.kind {
             EventKind::Message { rich, .. } => rich,
-            EventKind::Hidden {} => panic!("a message is never hidden here"),
+            other => panic!("not a message: {other:?}"),
         }
     }
 

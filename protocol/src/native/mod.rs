@@ -408,6 +408,16 @@ pub enum EventKind {
         /// The event it answers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reply_to: Option<Seq>,
+        /// When it was taken back; what it said is empty then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deleted_at: Option<Timestamp>,
+    },
+    /// A message was taken back: what it said is shown no more.
+    MessageDeleted {
+        /// When.
+        at: Timestamp,
+        /// The message's place.
+        target: Seq,
     },
     /// Something the client may not see, or does not know: the number is counted, nothing is shown.
     Hidden {},
@@ -415,13 +425,14 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every `kind` there is, in the order of the variants.
-    pub const KINDS: &'static [&'static str] = &["message", "hidden"];
+    pub const KINDS: &'static [&'static str] = &["message", "message_deleted", "hidden"];
 
     /// The `kind` on the wire.
     pub const fn kind(&self) -> &'static str {
         match self {
             EventKind::Message { .. } => Self::KINDS[0],
-            EventKind::Hidden {} => Self::KINDS[1],
+            EventKind::MessageDeleted { .. } => Self::KINDS[1],
+            EventKind::Hidden {} => Self::KINDS[2],
         }
     }
 }

@@ -100,6 +100,10 @@ struct FlatEvent<'a> {
     rich: Option<&'a serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<Seq>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Seq>,
 }
 
 impl<'a> FlatEvent<'a> {
@@ -125,10 +129,15 @@ impl<'a> FlatEvent<'a> {
                 text,
                 rich,
                 reply_to,
+                deleted_at,
             } => {
                 (flat.at, flat.cid, flat.text) = (Some(*at), Some(*cid), Some(&**text));
                 flat.author = Some(FlatAuthor::from(author));
                 (flat.rich, flat.reply_to) = (rich.as_ref(), *reply_to);
+                flat.deleted_at = *deleted_at;
+            }
+            EventKind::MessageDeleted { at, target } => {
+                (flat.at, flat.target) = (Some(*at), Some(*target));
             }
             EventKind::Hidden {} => {}
         }

@@ -76,6 +76,7 @@ fn every_limit_is_documented_with_its_value() {
         PAGE_EVENT_COUNT_DEFAULT,
         CONNECTION_ROOM_COUNT_MAX,
         OPEN_PARTICIPANT_COUNT_MAX,
+        TITLE_CHARS_MAX,
         CARD_FIELD_BYTES_MAX,
         CID_KEPT_MS,
         TOKEN_BYTES_MAX,

@@ -168,6 +168,32 @@ fn message() -> EventBody {
             text: "Grüße".into(),
             rich: Some(json!([1, "two", null])),
             reply_to: Some(Seq(40)),
+            deleted_at: None,
+        },
+    }
+}
+
+fn deleted_message() -> EventBody {
+    EventBody {
+        seq: Seq(43),
+        kind: EventKind::Message {
+            at: AT,
+            cid: cid(),
+            author: author(),
+            text: "".into(),
+            rich: None,
+            reply_to: None,
+            deleted_at: Some(AT),
+        },
+    }
+}
+
+fn deletion() -> EventBody {
+    EventBody {
+        seq: Seq(44),
+        kind: EventKind::MessageDeleted {
+            at: AT,
+            target: Seq(43),
         },
     }
 }
@@ -186,6 +212,7 @@ fn short_message() -> EventBody {
             text: "hi".into(),
             rich: None,
             reply_to: None,
+            deleted_at: None,
         },
     }
 }
@@ -301,6 +328,11 @@ pub(crate) fn server_frames() -> Vec<(&'static str, ServerFrame)> {
     frames.extend([
         ("event: message with everything", event(message())),
         ("event: message of a visitor", event(short_message())),
+        (
+            "event: message that was taken back",
+            event(deleted_message()),
+        ),
+        ("event: message_deleted", event(deletion())),
         ("event: hidden", event(hidden())),
         (
             "ephemeral: typing",

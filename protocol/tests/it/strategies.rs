@@ -175,18 +175,21 @@ fn event_body() -> impl Strategy<Value = EventBody> {
         any::<String>(),
         option::of(rich()),
         option::of(seq()),
+        option::of(at()),
     )
         .prop_map(
-            |(at, cid, author, text, rich, reply_to)| EventKind::Message {
+            |(at, cid, author, text, rich, reply_to, deleted_at)| EventKind::Message {
                 at,
                 cid,
                 author,
                 text: text.into(),
                 rich,
                 reply_to,
+                deleted_at,
             },
         );
-    let kind = prop_oneof![4 => message, 1 => Just(EventKind::Hidden {})];
+    let deleted = (at(), seq()).prop_map(|(at, target)| EventKind::MessageDeleted { at, target });
+    let kind = prop_oneof![4 => message, 1 => deleted, 1 => Just(EventKind::Hidden {})];
     (seq(), kind).prop_map(|(seq, kind)| EventBody { seq, kind })
 }
 

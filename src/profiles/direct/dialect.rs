@@ -68,7 +68,7 @@ impl Dialect for DirectDialect {
     fn event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
         match event {
             RoomEvent::MessagePosted(message) => message_frame(room, message),
-            RoomEvent::RoomCreated { .. } | RoomEvent::ReadMarked { .. } => None,
+            _ => None,
         }
     }
 
