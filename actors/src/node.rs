@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::{Cid, CompanyId, Epoch, ErrorCode, HistoryId, PersonId, Rejection};
-use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Row};
+use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Row, RowsWait};
 use tokio::time::timeout;
 
 use crate::bot::{Bot, Bots};
@@ -26,6 +26,7 @@ use crate::door::{AskDoor, Door, DoorId, Doors};
 use crate::edge::{AttachError, Dialect, Edge, EdgeTable, Joined, Joining};
 use crate::entity::actor::is_internal;
 use crate::entity::{Caller, Command, Envelope, Outcome, ReplyTo};
+use crate::index::Index;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -82,6 +83,7 @@ pub struct Node {
     pub(crate) edges: EdgeTable,
     pub(crate) supervisors: Supervisors,
     pub(crate) bots: Bots,
+    pub(crate) index: Index,
     bus: Bus,
     ask: Arc<AskDoor>,
     activations: AtomicU32,
@@ -124,6 +126,7 @@ impl Node {
             edges: EdgeTable::default(),
             supervisors: Supervisors::default(),
             bots: Bots::new(options.bots),
+            index: Index::default(),
             bus: Bus::new(options.bus_serialize),
             ask: Arc::default(),
             activations: AtomicU32::new(0),
@@ -140,6 +143,7 @@ impl Node {
         let journal = Arc::clone(&node.journal);
         let pending = blocking(move || journal.pending()).await;
         for (entity, _) in pending.map_err(|error| StartError(error.to_string()))? {
+            node.index.was_behind(&entity);
             node.wake(entity);
         }
         spawn(tick(Arc::downgrade(&node)));
@@ -261,7 +265,7 @@ impl Node {
                 key: b"probe".to_vec(),
                 value,
             };
-            let written = directory.put_rows(&row_company, vec![row], true);
+            let written = directory.put_rows(&row_company, vec![row], RowsWait::Durable);
             writes.store(false, Ordering::Release);
             written
         });

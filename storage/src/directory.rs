@@ -8,6 +8,17 @@ use frontdesk_protocol::CompanyId;
 
 use crate::journal::{Result, Row};
 
+/// What [`Directory::put_rows`] answers after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowsWait {
+    /// Queued: written with some later commit.
+    Queued,
+    /// Readable; lasts with some later commit.
+    Applied,
+    /// As durable as an acknowledged append.
+    Durable,
+}
+
 /// Ordered rows. Reads may block on a disk.
 pub trait Directory: Send + Sync + 'static {
     /// One row's value.
@@ -23,9 +34,9 @@ pub trait Directory: Send + Sync + 'static {
         count_max: usize,
     ) -> Result<Vec<(Vec<u8>, Bytes)>>;
 
-    /// Writes rows outside any record (unjournaled lists). Durable when it answers if `wait`,
-    /// otherwise with some later commit. Blocks when `wait`.
-    fn put_rows(&self, company: &CompanyId, rows: Vec<Row>, wait: bool) -> Result<()>;
+    /// Writes rows outside any record (unjournaled lists), all or nothing, in the order of calls
+    /// and appends. Blocks unless nothing is waited for.
+    fn put_rows(&self, company: &CompanyId, rows: Vec<Row>, wait: RowsWait) -> Result<()>;
 
     /// Makes a company known; true when it was new. Durable when it answers. Blocks.
     fn create_company(&self, company: &CompanyId) -> Result<bool>;

@@ -27,7 +27,7 @@ mod transfer;
 mod writer;
 
 pub use blobs::{BlobFuture, BlobMeta, Blobs, ObjectBlobs, PutKind};
-pub use directory::Directory;
+pub use directory::{Directory, RowsWait};
 pub use journal::{
     Append, AppendOutcome, CidRow, Durability, EntityId, EntityKind, Error, Journal, Record,
     Result, Row, Snapshot, Tail,

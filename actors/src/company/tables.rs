@@ -70,6 +70,11 @@ pub(crate) fn seq_of(key: &[u8]) -> Option<Seq> {
     Some(Seq(u64::from_be_bytes(*seq)))
 }
 
+/// Before and behind every room.
+pub(crate) fn room_bounds() -> (Vec<u8>, Vec<u8>) {
+    (vec![ROOMS], vec![ROOMS + 1])
+}
+
 /// Key of a pair, the same in either order.
 pub(crate) fn pair_key(pair: &(PersonId, PersonId)) -> Vec<u8> {
     let mut key = vec![PAIRS];

@@ -23,19 +23,19 @@ use frontdesk_protocol::{Epoch, Pos, Seq};
 use frontdesk_storage::{Append, AppendOutcome, Tail};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
-use tracing::{debug, error};
+use tracing::debug;
 
 use super::batch::{self, Batch, Needs, Prepared};
 use super::cids::CidWindows;
-use super::effects::{Delivery, Effects};
+use super::effects::Effects;
+use super::owing::Listing;
 use super::recover::{Recovered, encode_snapshot, recover};
 use super::slot::Slot;
-use super::{Caller, Command, Envelope, Outcome, ReplyTo, Rules};
+use super::{Command, Envelope, Outcome, ReplyTo, Rules};
 use crate::bus::{BusMessage, Publish};
-use crate::door::{Door, OwnDoor};
+use crate::door::OwnDoor;
 use crate::limits::{
-    EFFECT_RETRY_MS, MARK_DELAY_MS, SNAPSHOT_EVENT_COUNT, SNAPSHOT_ON_SLEEP_RECORD_COUNT,
-    SNAPSHOT_RECORD_COUNT,
+    MARK_DELAY_MS, SNAPSHOT_EVENT_COUNT, SNAPSHOT_ON_SLEEP_RECORD_COUNT, SNAPSHOT_RECORD_COUNT,
 };
 use crate::node::Node;
 use crate::task::{blocking, spawn};
@@ -55,6 +55,10 @@ pub(crate) enum EntityMsg {
     EffectAnswered(u64, Outcome),
     /// Effects that were put off may be tried again.
     SendEffects,
+    /// The room may be due to tell lists what they show of it.
+    List,
+    /// Lists show everything up to here.
+    Listed(Pos),
     /// Go to sleep if there is nothing to do.
     Sleep,
     /// Fail as a bug would: for tests of the restart path.
@@ -64,13 +68,13 @@ pub(crate) enum EntityMsg {
 
 /// Immutable parts of an entity's actor.
 pub(crate) struct EntityActor<R> {
-    node: Arc<Node>,
-    slot: Arc<Slot>,
-    incarnation: u64,
+    pub(super) node: Arc<Node>,
+    pub(super) slot: Arc<Slot>,
+    pub(super) incarnation: u64,
     rules: PhantomData<fn() -> R>,
 }
 
-enum Stage {
+pub(super) enum Stage {
     Idle,
     Reading,
     Appending,
@@ -78,15 +82,17 @@ enum Stage {
 
 /// Everything that changes.
 pub(crate) struct EntityState<R: Rules> {
-    rules: R,
+    pub(super) rules: R,
     cids: CidWindows,
-    tail: Tail,
-    epoch: Epoch,
-    stage: Stage,
+    pub(super) tail: Tail,
+    pub(super) epoch: Epoch,
+    pub(super) stage: Stage,
     taken: Vec<Arc<Envelope>>,
     batch: Option<Batch<R::Event>>,
-    effects: Effects,
-    effect_door: Option<OwnDoor>,
+    pub(super) effects: Effects,
+    pub(super) effect_door: Option<OwnDoor>,
+    /// The first record that lists do not show, and how they are told.
+    pub(super) listing: Listing,
     snapshot_at: Tail,
     work_later: bool,
 }
@@ -143,6 +149,8 @@ impl<R: Rules> Actor for EntityActor<R> {
                 self.on_effect_answered(&myself, state, number, outcome);
             }
             EntityMsg::SendEffects => self.send_effects(&myself, state),
+            EntityMsg::List => self.on_list_due(&myself, state),
+            EntityMsg::Listed(pos) => self.on_listed(state, pos),
             EntityMsg::Sleep => self.on_sleep(&myself, state),
             #[cfg(test)]
             EntityMsg::Crash => panic!("a test asked this actor to crash"),
@@ -166,6 +174,7 @@ impl<R: Rules> Actor for EntityActor<R> {
             return Err("another actor was started in its place".into());
         }
         self.send_effects(&myself, state);
+        self.on_list(&myself, state);
         Ok(())
     }
 }
@@ -198,6 +207,7 @@ impl<R: Rules> EntityActor<R> {
             batch: None,
             effects,
             effect_door: None,
+            listing: Listing::after_recovery(recovered.pending.filter(|_| R::IS_LISTED)),
             snapshot_at: recovered.snapshot_at,
             work_later: false,
         }
@@ -264,8 +274,7 @@ impl<R: Rules> EntityActor<R> {
             self.finish(state, batch);
             return false;
         }
-        let pending = state.effects.pending();
-        let new_effects = !batch.effects.is_empty();
+        let owes_more = R::IS_LISTED || !batch.effects.is_empty();
         let append = Append {
             entity: entity.clone(),
             epoch: state.epoch,
@@ -274,7 +283,9 @@ impl<R: Rules> EntityActor<R> {
             payload: batch.record(),
             cids: batch.cid_rows(),
             rows: batch.rows.clone(),
-            pending: pending.or(new_effects.then(|| state.tail.pos.next())),
+            pending: state
+                .owed_from()
+                .or(owes_more.then(|| state.tail.pos.next())),
         };
         state.batch = Some(batch);
         state.stage = Stage::Appending;
@@ -302,8 +313,13 @@ impl<R: Rules> EntityActor<R> {
             seq: state.rules.seq(),
         };
         state.stage = Stage::Idle;
+        if R::IS_LISTED {
+            state.listing.owe(pos);
+            self.node.index.owe(&self.slot.entity, pos, &batch.people);
+        }
         self.finish(state, batch);
         self.send_effects(myself, state);
+        self.on_list(myself, state);
         if is_snapshot_due(state.snapshot_at, state.tail) {
             self.put_snapshot(state);
         }
@@ -333,50 +349,8 @@ impl<R: Rules> EntityActor<R> {
         }
     }
 
-    fn answer_held(&self, told: impl IntoIterator<Item = (ReplyTo, Outcome)>) {
-        for (to, outcome) in told {
-            if self.slot.finish_held(self.incarnation, to) {
-                self.node.answer(to, outcome);
-            }
-        }
-    }
-
-    fn on_effect_answered(
-        &self,
-        myself: &ActorRef<EntityMsg>,
-        state: &mut EntityState<R>,
-        number: u64,
-        outcome: Outcome,
-    ) {
-        let before = state.effects.pending();
-        match state.effects.answered(number, outcome) {
-            Delivery::Delivered(told) => self.answer_held(told),
-            Delivery::Refused(told, why) => {
-                error!(entity = %self.slot.entity, %why, "effect refused");
-                self.answer_held(told);
-            }
-            Delivery::Again => {
-                let pause = Duration::from_millis(EFFECT_RETRY_MS);
-                myself.send_after(pause, || EntityMsg::SendEffects);
-                return;
-            }
-            Delivery::Stranger => return,
-        }
-        let pending = state.effects.pending();
-        // While an append is in flight its own mark is the newer one; the next delivery settles.
-        if pending != before && matches!(state.stage, Stage::Idle | Stage::Reading) {
-            self.node
-                .journal
-                .settle(&self.slot.entity, state.epoch, pending);
-        }
-        if state.effects.is_empty() {
-            state.effect_door = None;
-        }
-        self.send_effects(myself, state);
-    }
-
     fn on_sleep(&self, myself: &ActorRef<EntityMsg>, state: &mut EntityState<R>) {
-        let is_quiet = matches!(state.stage, Stage::Idle) && state.effects.is_empty();
+        let is_quiet = matches!(state.stage, Stage::Idle) && state.owed_from().is_none();
         if !is_quiet || !self.node.registry.retire(&self.slot) {
             return self.on_work(myself, state); // read marks that wait are flushed before sleep
         }
@@ -427,33 +401,6 @@ impl<R: Rules> EntityActor<R> {
         });
     }
 
-    fn send_effects(&self, myself: &ActorRef<EntityMsg>, state: &mut EntityState<R>) {
-        if state.effects.is_empty() {
-            return;
-        }
-        let open = || OwnDoor::open(&self.node, Arc::new(EffectDoor(myself.clone())));
-        let door = state.effect_door.get_or_insert_with(open).id;
-        for (number, effect) in state.effects.next_to_send() {
-            let reply_to = ReplyTo {
-                boot: self.node.boot(),
-                door,
-                cseq: number,
-            };
-            if let Command::Room(RoomCommand::TakeTurn { question }) = effect.command {
-                self.node.take_turn(effect.to, question, reply_to);
-                continue;
-            }
-            let envelope = Envelope {
-                reply_to,
-                cid: crate::clock::fresh_cid(),
-                caller: Caller::Entity(self.slot.entity.clone()),
-                command: effect.command,
-            };
-            self.node
-                .send(BusMessage::Request(effect.to, Arc::new(envelope)));
-        }
-    }
-
     fn put_snapshot(&self, state: &mut EntityState<R>) {
         let now = self.node.clock.now();
         let snapshot = encode_snapshot(&state.rules, &state.cids, state.tail, now);
@@ -482,16 +429,6 @@ impl<R: Rules> EntityActor<R> {
 fn is_snapshot_due(last: Tail, now: Tail) -> bool {
     now.pos.0 - last.pos.0 >= SNAPSHOT_RECORD_COUNT
         || now.seq.0 - last.seq.0 >= SNAPSHOT_EVENT_COUNT
-}
-
-/// Brings outcomes of effects to the actor that owes them.
-struct EffectDoor(ActorRef<EntityMsg>);
-
-impl Door for EffectDoor {
-    fn answered(&self, cseq: u64, outcome: Outcome) {
-        // A dead actor's successor delivers again.
-        let _ = self.0.cast(EntityMsg::EffectAnswered(cseq, outcome));
-    }
 }
 
 /// Whether a command can be asked by a client at all; the rest is between entities.

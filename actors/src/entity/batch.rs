@@ -57,6 +57,8 @@ pub(crate) struct Batch<E> {
     pub(crate) waiting: Vec<(EntityId, ReplyTo, Answer)>,
     /// Index rows that go with it.
     pub(crate) rows: Vec<Row>,
+    /// Whose commands changed something.
+    pub(crate) people: Vec<PersonId>,
     cids: Vec<RecordCid>,
     at: Timestamp,
 }
@@ -132,6 +134,7 @@ pub(crate) fn decide<R: Rules>(
         effects: Vec::new(),
         waiting: Vec::new(),
         rows: Vec::new(),
+        people: Vec::new(),
         cids: Vec::new(),
         at: now,
     };
@@ -163,6 +166,10 @@ fn take<R: Rules>(
     decided: Decided<R::Event>,
 ) -> Outcome {
     for event in decided.events {
+        let concerned = person_of(&envelope.caller).or_else(|| R::on_behalf(&event));
+        if let Some(person) = concerned.filter(|person| !batch.people.contains(person)) {
+            batch.people.push(person.clone());
+        }
         rules.apply(&event);
         batch.rows.extend(rules.rows(entity, &event));
         batch.effects.extend(rules.effect(entity, &event));

@@ -3,7 +3,7 @@
 //!
 //! Owns: the vocabulary (envelopes, outcomes, [`Rules`]) and, in its files, the engine: `actor`
 //! the loop, `slot` what survives a crash of the actor, `batch` deciding, `cids` idempotency,
-//! `effects` what leaves the entity, `recover` reading it back.
+//! `effects` what leaves the entity, `owing` how it is paid, `recover` reading it back.
 //!
 //! Never: knows what a room is; never lets rules see a clock, a disk or an actor.
 
@@ -11,6 +11,7 @@ pub(crate) mod actor;
 pub(crate) mod batch;
 pub(crate) mod cids;
 pub(crate) mod effects;
+mod owing;
 pub(crate) mod recover;
 pub(crate) mod slot;
 
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::door::DoorId;
 use crate::limits::ENVELOPE_OVERHEAD_BYTES;
+use crate::room::Summary;
 
 /// A command with everything its entity must know; travels as bytes between nodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -202,6 +204,9 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// Version of the snapshot format; another one is ignored and the journal read instead.
     const STATE_VERSION: u32;
 
+    /// Whether lists show it: then every record changes its summary.
+    const IS_LISTED: bool = false;
+
     /// Before anything happened.
     fn new(entity: &EntityId) -> Self;
 
@@ -254,6 +259,17 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// Whether an effect of an earlier record is still owed, as far as the state knows.
     fn is_owed(&self, _effect: &Effect) -> bool {
         true
+    }
+
+    /// In whose name an event happened that another entity asked for: their lists show it before
+    /// they are answered.
+    fn on_behalf(_event: &Self::Event) -> Option<&PersonId> {
+        None
+    }
+
+    /// What lists across entities show; `None` for entities that are in none.
+    fn summarise(&self) -> Option<Summary> {
+        None
     }
 
     /// Bookkeeping that edges may have missed when a predecessor died between the journal and them.

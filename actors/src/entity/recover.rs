@@ -69,6 +69,8 @@ pub(crate) struct Recovered<R> {
     pub(crate) effects: Vec<(Pos, Effect)>,
     /// Where the snapshot stands that it started from.
     pub(crate) snapshot_at: Tail,
+    /// The first record that something may still be owed for: effects or its place in lists.
+    pub(crate) pending: Option<Pos>,
 }
 
 /// Encodes a record.
@@ -178,6 +180,7 @@ fn start<R: Rules>(
             tail: at,
             effects: Vec::new(),
             snapshot_at: at,
+            pending: effects_from,
         },
         None => Recovered {
             rules: R::new(entity),
@@ -185,6 +188,7 @@ fn start<R: Rules>(
             tail: Tail::default(),
             effects: Vec::new(),
             snapshot_at: Tail::default(),
+            pending: effects_from,
         },
     };
     Ok((recovered, effects_from))

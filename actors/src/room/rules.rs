@@ -11,13 +11,15 @@ use frontdesk_protocol::visible::has_visible;
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 
-use super::{LastMessage, RoomState, Seat, changes, turns};
+use super::{LastMessage, RoomState, Seat, Summary, changes, turns};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
 
 impl Rules for RoomState {
     type Event = RoomEvent;
 
     const STATE_VERSION: u32 = 3;
+
+    const IS_LISTED: bool = true;
 
     fn new(_entity: &EntityId) -> Self {
         Self {
@@ -176,6 +178,17 @@ impl Rules for RoomState {
 
     fn effect(&self, entity: &EntityId, event: &RoomEvent) -> Option<Effect> {
         turns::effect(self, entity, event)
+    }
+
+    fn on_behalf(event: &RoomEvent) -> Option<&PersonId> {
+        match event {
+            RoomEvent::RoomCreated { participants, .. } => participants.first(),
+            _ => None,
+        }
+    }
+
+    fn summarise(&self) -> Option<Summary> {
+        self.created.then(|| self.summary())
     }
 
     fn is_owed(&self, effect: &Effect) -> bool {

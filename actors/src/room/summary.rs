@@ -95,7 +95,7 @@ pub struct Summary {
 impl RoomState {
     /// What lists show now. Unread is exact where every shown event is a message; otherwise the
     /// index counts.
-    pub(crate) fn summarise(&self) -> Summary {
+    pub(crate) fn summary(&self) -> Summary {
         let people = self.seats.iter().map(|(person, seat)| SeatSummary {
             person: person.clone(),
             part: seat.part,

@@ -9,6 +9,7 @@ use frontdesk_storage::testing::Crash;
 
 use super::{World, both_modes, fresh_cid, is_done, principal, refusal};
 use crate::entity::{Command, Outcome};
+use crate::pages::MessagesFrom;
 
 impl World {
     async fn delete(&self, room: &EntityId, who: &str, seq: u64) -> Outcome {
@@ -71,5 +72,35 @@ both_modes! {
         let from_journal = world.join(&room, "bob", since).await;
         from_journal.catch_up().await;
         assert_eq!(from_journal.ear.frames(), ["1 ", "2 1 taken back"]);
+    }
+
+    async fn pages_count_messages_and_not_what_took_them_back(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann", "bob"]).await;
+        // Deletions at the end, in the middle and in a row.
+        let mut texts = Vec::new();
+        for number in 1..=30_u64 {
+            let seq = world.posted(&room, "ann", &number.to_string()).await;
+            let is_deleted = number % 7 == 0 || number > 27;
+            if is_deleted {
+                assert!(is_done(&world.delete(&room, "ann", seq.0).await));
+            }
+            texts.push(if is_deleted { String::new() } else { number.to_string() });
+        }
+        for skip in 0..32 {
+            for count in [1, 4, 30] {
+                let page = |from| world.node.messages(&room, from, count);
+                let text = |message: &frontdesk_protocol::event::Message| message.text.to_string();
+                let oldest = page(MessagesFrom::Oldest { skip }).await.expect("a page");
+                let shown: Vec<String> = oldest.messages.iter().map(text).collect();
+                let from = texts.len().min(skip as usize);
+                let expected = &texts[from..(from + count).min(texts.len())];
+                assert_eq!((&shown[..], oldest.total), (expected, 30), "{skip} {count}");
+                let newest = page(MessagesFrom::Newest { skip }).await.expect("a page");
+                let shown: Vec<String> = newest.messages.iter().map(text).collect();
+                let to = texts.len().saturating_sub(skip as usize);
+                assert_eq!(shown, &texts[to.saturating_sub(count)..to], "{skip} {count}");
+            }
+        }
     }
 }

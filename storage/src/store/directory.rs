@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use bytes::Bytes;
 use frontdesk_protocol::CompanyId;
 
-use crate::directory::Directory;
+use crate::directory::{Directory, RowsWait};
 use crate::journal::{Result, Row};
 use crate::keys;
 use crate::store::Store;
@@ -38,18 +38,18 @@ impl Directory for Store {
 
     /// # Panics
     /// When a row is longer than the contract allows.
-    fn put_rows(&self, company: &CompanyId, rows: Vec<Row>, wait: bool) -> Result<()> {
+    fn put_rows(&self, company: &CompanyId, rows: Vec<Row>, wait: RowsWait) -> Result<()> {
         check_rows(&rows);
-        if !wait && self.shared.failure().is_some() {
+        if wait == RowsWait::Queued && self.shared.failure().is_some() {
             return Err(self.shared.failed_error());
         }
         let (done, answer) = mpsc::sync_channel(1);
         // Above the queue's bound the caller waits for the writer: push-back, not loss.
-        let waits = wait || self.queue_is_full();
+        let waits = wait != RowsWait::Queued || self.queue_is_full();
         self.send(Op::Rows {
             company: company.clone(),
             rows,
-            durable: wait,
+            durable: wait == RowsWait::Durable,
             done: waits.then_some(done),
         });
         if !waits {

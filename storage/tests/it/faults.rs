@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use frontdesk_protocol::{Epoch, Pos, Seq};
 use frontdesk_storage::testing::{Crash, MemoryOptions, MemoryStore, Verdict};
 use frontdesk_storage::{
-    Append, AppendOutcome, Directory, Durability, EntityId, Journal, Snapshot, Store,
+    Append, AppendOutcome, Directory, Durability, EntityId, Journal, RowsWait, Snapshot, Store,
 };
 
 use crate::support::{
@@ -48,7 +48,9 @@ fn nothing_of_a_group_is_seen_before_it_lasts() {
     let tes = company("TES001");
     fill(&store, &room(1), 2);
     let old_rows = vec![row(b"a", b"old"), row(b"b", b"old"), row(b"d", b"old")];
-    store.put_rows(&tes, old_rows, true).expect("written");
+    store
+        .put_rows(&tes, old_rows, RowsWait::Durable)
+        .expect("written");
     memory.faults().hold_syncs();
     let answer = queue(&store, rich(&room(1), 2));
     assert!(memory.faults().wait_until_held(PATIENCE));
@@ -165,8 +167,16 @@ fn failing(fault: impl FnOnce(&MemoryStore)) {
     );
     assert!(fence(&store, &room(1), 2).is_err());
     let tes = company("TES001");
-    assert!(store.put_rows(&tes, vec![row(b"k", b"v")], true).is_err());
-    assert!(store.put_rows(&tes, vec![row(b"k", b"v")], false).is_err());
+    assert!(
+        store
+            .put_rows(&tes, vec![row(b"k", b"v")], RowsWait::Durable)
+            .is_err()
+    );
+    assert!(
+        store
+            .put_rows(&tes, vec![row(b"k", b"v")], RowsWait::Queued)
+            .is_err()
+    );
     assert!(store.create_company(&tes).is_err());
     assert_eq!(store.tail(&room(1)).expect("reads"), tail(2, 2));
     assert_eq!(row_keys(&store, false, 10), pairs(&[]));

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use frontdesk_protocol::{Epoch, Pos, RoomId, Seq};
 use frontdesk_storage::{
-    Append, AppendOutcome, CidRow, Directory, EntityId, Journal, Row, Snapshot, Store, Tail,
+    Append, AppendOutcome, CidRow, Directory, EntityId, Journal, Row, RowsWait, Snapshot, Store,
+    Tail,
 };
 use proptest::prelude::*;
 
@@ -288,7 +289,7 @@ impl Model {
         };
         let company = company(COMPANIES[number]);
         store
-            .put_rows(&company, vec![written], true)
+            .put_rows(&company, vec![written], RowsWait::Durable)
             .expect("written");
         match value {
             Some(value) => self.rows[number].insert(key, value),

@@ -1,7 +1,7 @@
 //! Ordered rows, companies, and the sweep of old cids.
 
 use frontdesk_protocol::{Timestamp, limits};
-use frontdesk_storage::{Directory, Journal, Row};
+use frontdesk_storage::{Directory, Journal, Row, RowsWait};
 
 use crate::support::{
     Bench, Kind, NOW, append, append_of, cid, cid_row, company, eventually, fence, ok, person,
@@ -14,7 +14,9 @@ pub(super) fn rows_are_read_in_order_and_in_reverse(kind: Kind) {
     let tes = company("TES001");
     let keys: [&[u8]; 7] = [b"a", b"a\0", b"a\0\0", b"a\x01", b"ab", b"b", b"\xFF\xFF"];
     let rows = keys.iter().rev().map(|key| row(key, key)).collect();
-    store.put_rows(&tes, rows, true).expect("written");
+    store
+        .put_rows(&tes, rows, RowsWait::Durable)
+        .expect("written");
     let read = |from: &[u8], to: &[u8], reverse, count| -> Vec<Vec<u8>> {
         let rows = store.rows(&tes, from, to, reverse, count).expect("reads");
         assert!(rows.iter().all(|(key, value)| key[..] == value[..]));
@@ -33,7 +35,7 @@ pub(super) fn rows_of_any_length_are_replaced_and_removed(kind: Kind) {
     let store = bench.store();
     let tes = company("TES001");
     store
-        .put_rows(&tes, vec![row(b"kk", b"neighbour")], true)
+        .put_rows(&tes, vec![row(b"kk", b"neighbour")], RowsWait::Durable)
         .expect("written");
     for (i, bytes) in [10, 100_000, 20_000, 0, 9_000, 1 << 20, 1]
         .into_iter()
@@ -41,7 +43,7 @@ pub(super) fn rows_of_any_length_are_replaced_and_removed(kind: Kind) {
     {
         let value = vec![i as u8; bytes];
         store
-            .put_rows(&tes, vec![row(b"k", &value)], true)
+            .put_rows(&tes, vec![row(b"k", &value)], RowsWait::Durable)
             .expect("written");
         let found = store.row(&tes, b"k").expect("reads").expect("is there");
         assert_eq!(found, value);
@@ -53,7 +55,9 @@ pub(super) fn rows_of_any_length_are_replaced_and_removed(kind: Kind) {
         key: b"k".to_vec(),
         value: None,
     };
-    store.put_rows(&tes, vec![removal], true).expect("written");
+    store
+        .put_rows(&tes, vec![removal], RowsWait::Durable)
+        .expect("written");
     assert_eq!(store.row(&tes, b"k").expect("reads"), None);
     assert_eq!(
         store.rows(&tes, b"", b"z", false, 10).expect("reads").len(),
@@ -100,7 +104,11 @@ pub(super) fn rows_stay_in_their_company(kind: Kind) {
     let store = bench.store();
     for name in ["A", "AA", "B"] {
         store
-            .put_rows(&company(name), vec![row(b"k", name.as_bytes())], false)
+            .put_rows(
+                &company(name),
+                vec![row(b"k", name.as_bytes())],
+                RowsWait::Queued,
+            )
             .expect("queued");
     }
     settle_queue(store);

@@ -1,7 +1,7 @@
 //! What lasts over an end and a new beginning.
 
 use frontdesk_protocol::Pos;
-use frontdesk_storage::{AppendOutcome, Directory, Durability, Journal, Snapshot};
+use frontdesk_storage::{AppendOutcome, Directory, Durability, Journal, RowsWait, Snapshot};
 
 use crate::support::{
     Bench, Kind, NOW, append, append_of, cid, cid_row, company, fence, fill, ok, person, positions,
@@ -92,7 +92,7 @@ pub(super) fn a_closed_store_answers_unknown_and_still_reads(kind: Kind) {
     assert!(fence(store, &room(1), 2).is_err());
     assert!(
         store
-            .put_rows(&company("TES001"), vec![row(b"k", b"v")], true)
+            .put_rows(&company("TES001"), vec![row(b"k", b"v")], RowsWait::Durable)
             .is_err()
     );
     assert!(store.create_company(&company("TES001")).is_err());

@@ -1,0 +1,283 @@
+//! Lists across rooms: a person's conversations in order, their unread counts. Ordered rows beside
+//! the journal, written by one writer a company outside any actor's turn.
+//!
+//! A room that changed owes its summary: the record that changed it marks the room as pending, and
+//! the mark goes when the summary is in the rows. So after any crash exactly the rooms that were
+//! behind wake and tell again. A row holds the position it was made at; an older summary changes
+//! nothing. What is lost altogether is made again from the rooms.
+//!
+//! Owns: the summaries on their way, who waits for which, the writer of each company.
+//!
+//! Invariants:
+//! 1. A person's totals are the sums of what their rooms' rows say: both are written together.
+//! 2. A room is written at most once in [`LIST_DELAY_MS`]; what comes between is one row.
+//! 3. Whoever was answered finds what they did in the next list they read, or is refused.
+//!
+//! Never: is the truth; the rooms are.
+
+mod lists;
+mod rebuild;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use frontdesk_protocol::{CompanyId, ErrorCode, PersonId, Pos, Rejection, RoomId};
+use frontdesk_storage::{EntityId, EntityKind};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+pub use lists::{Conversation, ConversationPage, ListCursor, Totals};
+
+use crate::node::Node;
+use crate::room::Summary;
+use crate::task::{blocking, lock, spawn};
+
+/// A room tells its summary at most this often, milliseconds: a busy room is one row, not one for
+/// each message.
+pub const LIST_DELAY_MS: u64 = 50;
+/// How long a reader waits for what it did to be listed, milliseconds.
+const LIST_WAIT_MS: u64 = 1_000;
+/// Rooms written at once: one batch stays small beside a commit's.
+const WRITE_ROOM_COUNT_MAX: usize = 256;
+/// Rooms with more people than this are in nobody's list: each message would write a row for each.
+pub const LISTED_PERSON_COUNT_MAX: usize = 256;
+
+/// Called once when a summary is in the rows.
+type OnListed = Box<dyn FnOnce() + Send>;
+
+/// A summary on its way into the rows.
+struct Note {
+    pos: Pos,
+    summary: Summary,
+    done: Option<OnListed>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nobody looked yet whether there are rows.
+    Unknown,
+    /// Being looked at, or made again from the rooms.
+    Building,
+    /// There are rows, and they are kept.
+    Kept,
+}
+
+struct State {
+    stage: Stage,
+    notes: BTreeMap<RoomId, Note>,
+    /// What people did in rooms that is not listed yet.
+    owed: HashMap<PersonId, Vec<(RoomId, Pos)>>,
+    /// Rooms that were behind when the node started.
+    behind: BTreeSet<RoomId>,
+    is_writing: bool,
+}
+
+/// The lists of one company.
+struct Company {
+    id: CompanyId,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+/// See the module's text.
+#[derive(Default)]
+pub(crate) struct Index {
+    companies: DashMap<CompanyId, Arc<Company>>,
+}
+
+impl Company {
+    fn new(id: CompanyId) -> Self {
+        let state = State {
+            stage: Stage::Unknown,
+            notes: BTreeMap::new(),
+            owed: HashMap::new(),
+            behind: BTreeSet::new(),
+            is_writing: false,
+        };
+        Self {
+            id,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        }
+    }
+}
+
+impl Index {
+    fn of(&self, company: &CompanyId) -> Arc<Company> {
+        if let Some(found) = self.companies.get(company) {
+            return Arc::clone(found.value());
+        }
+        let fresh = || Arc::new(Company::new(company.clone()));
+        let entry = self.companies.entry(company.clone()).or_insert_with(fresh);
+        Arc::clone(entry.value())
+    }
+
+    /// A room was behind when the node started: it will tell by itself.
+    pub(crate) fn was_behind(&self, entity: &EntityId) {
+        if let EntityKind::Room(room) = entity.kind {
+            lock(&self.of(&entity.company).state).behind.insert(room);
+        }
+    }
+
+    /// Whether lists show everything that happened.
+    #[cfg(test)]
+    fn is_settled(&self, company: &CompanyId) -> bool {
+        let company = self.of(company);
+        let state = lock(&company.state);
+        state.notes.is_empty() && state.owed.is_empty() && state.behind.is_empty()
+    }
+
+    /// These people changed a room at this position, and are about to be told so.
+    pub(crate) fn owe(&self, entity: &EntityId, pos: Pos, people: &[PersonId]) {
+        let EntityKind::Room(room) = entity.kind else {
+            return;
+        };
+        if people.is_empty() {
+            return;
+        }
+        let company = self.of(&entity.company);
+        let mut state = lock(&company.state);
+        for person in people {
+            let owed = match state.owed.get_mut(person) {
+                Some(owed) => owed,
+                None => state.owed.entry(person.clone()).or_default(),
+            };
+            match owed.iter_mut().find(|(other, _)| *other == room) {
+                Some(entry) => entry.1 = pos,
+                None => owed.push((room, pos)),
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Takes a room's summary as of a durable position; `done` is called when lists show it.
+    pub(crate) fn list(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        pos: Pos,
+        summary: Summary,
+        done: OnListed,
+    ) {
+        let EntityKind::Room(room) = entity.kind else {
+            return;
+        };
+        let company = self.index.of(&entity.company);
+        let note = Note {
+            pos,
+            summary,
+            done: Some(done),
+        };
+        {
+            let mut state = lock(&company.state);
+            state.notes.insert(room, note);
+        }
+        self.write_lists(&company);
+    }
+
+    /// Waits until lists show everything this person was told is done.
+    pub(crate) async fn listed(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        person: &PersonId,
+    ) -> Result<(), Rejection> {
+        let company = self.index.of(company);
+        let deadline = Instant::now() + Duration::from_millis(LIST_WAIT_MS);
+        loop {
+            let changed = company.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let state = lock(&company.state);
+                let is_kept = state.stage == Stage::Kept;
+                if is_kept && state.behind.is_empty() && !state.owed.contains_key(person) {
+                    return Ok(());
+                }
+            }
+            self.write_lists(&company);
+            if timeout_at(deadline, changed).await.is_err() {
+                let why = "lists are behind, try again";
+                return Err(Rejection::because(ErrorCode::Unavailable, why));
+            }
+        }
+    }
+
+    /// Has the company's writer work, if it does not.
+    fn write_lists(self: &Arc<Self>, company: &Arc<Company>) {
+        {
+            let mut state = lock(&company.state);
+            let has_work = !state.notes.is_empty() || state.stage != Stage::Kept;
+            if state.is_writing || !has_work {
+                return;
+            }
+            state.is_writing = true;
+        }
+        let (node, company) = (Arc::clone(self), Arc::clone(company));
+        spawn(async move {
+            while let Some(notes) = next_notes(&company) {
+                if let Err(error) = node.write_notes(&company, notes).await {
+                    // What is not written stays owed by its rooms; a failed store ends the node.
+                    tracing::error!(company = %company.id, %error, "lists cannot be written");
+                    lock(&company.state).is_writing = false;
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn write_notes(
+        self: &Arc<Self>,
+        company: &Arc<Company>,
+        mut notes: BTreeMap<RoomId, Note>,
+    ) -> frontdesk_storage::Result<()> {
+        self.keep_lists(company).await?;
+        let told: Vec<(RoomId, Pos, Option<OnListed>)> = notes
+            .iter_mut()
+            .map(|(room, note)| (*room, note.pos, note.done.take()))
+            .collect();
+        let (directory, id) = (Arc::clone(&self.directory), company.id.clone());
+        let writer = Arc::clone(company);
+        blocking(move || {
+            let notes = notes
+                .into_iter()
+                .map(|(room, note)| (room, note.pos, note.summary));
+            rows::write(&*directory, &id, notes)
+        })
+        .await?;
+        let mut state = lock(&writer.state);
+        for (room, pos, _) in &told {
+            state.behind.remove(room);
+            state.owed.retain(|_, owed| {
+                owed.retain(|(other, owed)| other != room || owed > pos);
+                !owed.is_empty()
+            });
+        }
+        drop(state);
+        writer.changed.notify_waiters();
+        for done in told.into_iter().filter_map(|(_, _, done)| done) {
+            done();
+        }
+        Ok(())
+    }
+}
+
+/// The next summaries to write; `None` when there are none and the writer rests.
+fn next_notes(company: &Company) -> Option<BTreeMap<RoomId, Note>> {
+    let mut state = lock(&company.state);
+    if state.notes.is_empty() && state.stage == Stage::Kept {
+        state.is_writing = false;
+        return None;
+    }
+    match state.notes.keys().nth(WRITE_ROOM_COUNT_MAX).copied() {
+        None => Some(std::mem::take(&mut state.notes)),
+        Some(first_left) => {
+            let left = state.notes.split_off(&first_left);
+            Some(std::mem::replace(&mut state.notes, left))
+        }
+    }
+}

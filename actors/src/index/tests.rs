@@ -1,0 +1,288 @@
+//! Lists against a recount from the journal, driven by random talk; their order, their pages; what
+//! crashes and losses leave of them.
+
+use std::collections::BTreeMap;
+
+use frontdesk_protocol::command::RoomCommand;
+use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::native::PageFrom;
+use frontdesk_protocol::{PersonId, Seq};
+use frontdesk_storage::testing::Crash;
+use frontdesk_storage::{EntityId, Row, RowsWait};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+
+use super::rows;
+use crate::Totals;
+use crate::entity::Command;
+use crate::tests::{
+    World, both_modes, company_of, eventually, fresh_cid, person, principal, room_id,
+};
+
+const NAMES: [&str; 4] = ["ann", "bob", "cy", "dee"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Post(usize, usize),
+    Read(usize, usize, u64),
+    Delete(usize, usize, u64),
+    Crash,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let (who, room) = (0..NAMES.len(), 0..3_usize);
+    prop_oneof![
+        12 => (who.clone(), room.clone()).prop_map(|(who, room)| Step::Post(who, room)),
+        5 => (who.clone(), room.clone(), 0..20_u64).prop_map(|(who, room, seq)| {
+            Step::Read(who, room, seq)
+        }),
+        3 => (who, room, 1..12_u64).prop_map(|(who, room, seq)| Step::Delete(who, room, seq)),
+        1 => Just(Step::Crash),
+    ]
+}
+
+async fn take(world: &World, rooms: &[EntityId], step: &Step) {
+    let (who, room, command) = match *step {
+        Step::Post(who, room) => {
+            world
+                .post(&rooms[room], NAMES[who], "said", fresh_cid())
+                .await;
+            return;
+        }
+        Step::Read(who, room, seq) => (who, room, RoomCommand::MarkRead { seq: Seq(seq) }),
+        Step::Delete(who, room, seq) => (who, room, RoomCommand::DeleteMessage { seq: Seq(seq) }),
+        Step::Crash => return,
+    };
+    let (command, cid) = (Command::Room(command), fresh_cid());
+    let entity = rooms[room].clone();
+    world
+        .node
+        .ask(entity, principal(NAMES[who]), command, cid)
+        .await;
+}
+
+/// A person's totals, counted from every room's journal.
+async fn recount(world: &World, rooms: &[EntityId], who: &PersonId) -> Totals {
+    let mut totals = Totals::default();
+    for room in rooms {
+        let facts = world.node.room_for(room, who).await.expect("read");
+        let Some(mark) = facts.map(|facts| facts.marks[who]) else {
+            continue;
+        };
+        let page = world
+            .node
+            .history(room, PageFrom::After(Seq(0)), usize::MAX)
+            .await;
+        let events = page.expect("history").events;
+        let is_unread = |event: &&RoomEvent| match event {
+            RoomEvent::MessagePosted(message) => message.seq > mark && message.author.id != *who,
+            _ => false,
+        };
+        let unread = events.iter().filter(is_unread);
+        let unread = unread.count() as u64;
+        totals.unread_messages += unread;
+        totals.unread_rooms += u64::from(unread > 0);
+        totals.rooms += 1;
+    }
+    totals
+}
+
+async fn totals(world: &World, who: &PersonId) -> Totals {
+    let company = company_of("TES001");
+    eventually("lists show what others did", || {
+        world.node.index.is_settled(&company)
+    })
+    .await;
+    world.node.totals(&company, who).await.expect("listed")
+}
+
+impl World {
+    async fn assert_lists_are_true(&self, rooms: &[EntityId]) {
+        let company = company_of("TES001");
+        for name in NAMES {
+            let who = person(name);
+            assert_eq!(
+                totals(self, &who).await,
+                recount(self, rooms, &who).await,
+                "{name}"
+            );
+            let page = self.node.conversations(&company, &who, None, 100).await;
+            let page = page.expect("listed");
+            let changed: Vec<_> = page
+                .conversations
+                .iter()
+                .map(|conversation| {
+                    (
+                        conversation.summary.changed_at,
+                        conversation.summary.conversation,
+                    )
+                })
+                .collect();
+            assert!(
+                changed.is_sorted_by(|one, two| one > two),
+                "newest first: {changed:?}"
+            );
+            let listed: u64 = page
+                .conversations
+                .iter()
+                .map(|conversation| {
+                    let mut seats = conversation.summary.people.iter();
+                    seats
+                        .find(|seat| seat.person == who)
+                        .expect("their own")
+                        .unread
+                })
+                .sum();
+            assert_eq!(listed, page.totals.unread_messages);
+            assert_eq!(page.conversations.len() as u64, page.totals.rooms);
+        }
+    }
+}
+
+#[test]
+fn lists_are_what_the_journal_says_whatever_happened() {
+    let config = Config {
+        cases: 20,
+        rng_seed: RngSeed::Fixed(3),
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let steps = prop::collection::vec(any_step(), 1..60);
+    let driven = TestRunner::new(config).run(&steps, |steps| {
+        runtime.block_on(async {
+            let mut world = World::new(false).await;
+            let rooms = [
+                world.room(&["ann", "bob"]).await,
+                world.room(&["bob", "ann", "cy"]).await,
+                world.room(&["dee", "ann"]).await,
+            ];
+            for step in &steps {
+                match step {
+                    Step::Crash => world = world.reborn(Crash::PowerLoss).await,
+                    step => take(&world, &rooms, step).await,
+                }
+                world.clock.advance_ms(7);
+            }
+            world.assert_lists_are_true(&rooms).await;
+            let reborn = world.reborn(Crash::Killed).await;
+            reborn.assert_lists_are_true(&rooms).await;
+        });
+        Ok(())
+    });
+    driven.expect("holds for every talk");
+}
+
+both_modes! {
+    async fn whoever_was_answered_finds_it_in_the_next_list(serialize: bool) {
+        let world = World::new(serialize).await;
+        let company = company_of("TES001");
+        let room = world.room(&["ann", "bob"]).await;
+        for number in 1..=50 {
+            let text = format!("{number}");
+            world.posted(&room, "ann", &text).await;
+            // Nothing is waited for but the answer.
+            let page = world.node.conversations(&company, &person("ann"), None, 10).await;
+            let last = page.expect("listed").conversations[0].summary.last.clone();
+            assert_eq!(&*last.expect("a message").preview, text);
+            world.mark(&room, "bob", number).await;
+            let unread = world.node.totals(&company, &person("bob")).await.expect("listed");
+            assert_eq!(unread.unread_messages, 0, "read {number}");
+        }
+    }
+
+    async fn a_list_is_read_in_pages_without_gap_or_double(serialize: bool) {
+        let world = World::new(serialize).await;
+        let company = company_of("TES001");
+        for number in 0..25 {
+            let room = world.room(&["ann", "bob"]).await;
+            if number % 3 == 0 {
+                world.posted(&room, "bob", "hi").await;
+            }
+            if number % 5 == 0 {
+                world.clock.advance_ms(1_000);
+            }
+        }
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let page = world.node.conversations(&company, &person("bob"), after, 7).await;
+            let page = page.expect("listed");
+            assert_eq!(page.totals.rooms, 25);
+            seen.extend(page.conversations.iter().map(|found| found.summary.conversation.0));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let mut once = seen.clone();
+        once.sort_unstable();
+        assert_eq!(once, (1..=25).collect::<Vec<u64>>());
+        let whole = world.node.conversations(&company, &person("bob"), None, 100).await;
+        let whole: Vec<u64> = whole
+            .expect("listed")
+            .conversations
+            .iter()
+            .map(|found| found.summary.conversation.0)
+            .collect();
+        assert_eq!(seen, whole);
+    }
+
+    async fn nobody_lists_what_is_not_theirs(serialize: bool) {
+        let world = World::new(serialize).await;
+        let company = company_of("TES001");
+        let room = world.room(&["ann", "bob"]).await;
+        world.posted(&room, "ann", "secret").await;
+        for (company, who) in [(company_of("SPA001"), "ann"), (company.clone(), "eve")] {
+            let page = world.node.conversations(&company, &person(who), None, 10).await;
+            assert_eq!(page.expect("listed").conversations, []);
+            let none = world.node.totals(&company, &person(who)).await;
+            assert_eq!(none.expect("listed"), Totals::default());
+            let room = room_id(&room);
+            let found = world.node.summary(&company, &person(who), &room).await;
+            assert_eq!(found.expect("listed"), None);
+        }
+    }
+
+    async fn lists_that_were_lost_are_made_again_from_the_rooms(serialize: bool) {
+        let world = World::new(serialize).await;
+        let company = company_of("TES001");
+        let rooms = [world.room(&["ann", "bob"]).await, world.room(&["cy", "dee"]).await];
+        for room in &rooms {
+            world.fill(room, if room == &rooms[0] { "ann" } else { "cy" }, 30).await;
+        }
+        let before = totals(&world, &person("bob")).await;
+        assert_eq!(before.unread_messages, 30);
+        for table in rows::tables_of_lists().into_iter().chain([b'v']) {
+            let found = world.node.directory.rows(&company, &[table], &[table + 1], false, 1_000);
+            let gone = found.expect("rows").into_iter().map(|(key, _)| Row { key, value: None });
+            let gone = gone.collect();
+            let put = world.node.directory.put_rows(&company, gone, RowsWait::Durable);
+            put.expect("written");
+        }
+        let reborn = world.reborn(Crash::PowerLoss).await;
+        assert_eq!(totals(&reborn, &person("bob")).await, before);
+        reborn.assert_lists_are_true(&rooms).await;
+        // Wrong rows, not lost ones: made again when asked to.
+        let wrong = rows::totals_key(&person("bob"));
+        let wrong = crate::company::tables::set(wrong, &Totals::default());
+        let put = reborn.node.directory.put_rows(&company, vec![wrong], RowsWait::Durable);
+        put.expect("written");
+        reborn.node.rebuild_lists(&company).await.expect("rebuilt");
+        assert_eq!(totals(&reborn, &person("bob")).await, before);
+    }
+
+    async fn a_busy_room_is_one_row_and_not_one_for_each_message(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann", "bob"]).await;
+        // The clock of these tests stands, so nothing is due by itself but once.
+        world.fill(&room, "ann", 500).await;
+        let company = company_of("TES001");
+        assert_eq!(totals(&world, &person("bob")).await.unread_messages, 500);
+        let key = rows::list_bounds(&person("bob"));
+        let listed = world.node.directory.rows(&company, &key.0, &key.1, false, 10);
+        let listed: BTreeMap<_, _> = listed.expect("rows").into_iter().collect();
+        assert_eq!(listed.len(), 1);
+        world.all_asleep().await;
+    }
+}
