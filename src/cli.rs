@@ -15,8 +15,9 @@ use frontdesk_protocol::{CompanyId, PersonId, Timestamp};
 use frontdesk_storage::Moved;
 
 use crate::auth::{Authenticator, Grant};
+use crate::bots::prompts;
 use crate::config::{self, Flags, Loaded, Sources};
-use crate::transfer;
+use crate::{node, transfer};
 
 /// A realtime customer-chat server.
 #[derive(Debug, Parser)]
@@ -36,6 +37,8 @@ pub enum Command {
     Token(TokenArguments),
     /// Print every setting and where it came from.
     Config(ConfigArguments),
+    /// What clients offer before a conversation with a bot begins.
+    Prompts(PromptsArguments),
     /// Write everything a stopped node keeps to one file.
     Export(ExportArguments),
     /// Fill an empty store from a file that export wrote.
@@ -89,6 +92,36 @@ pub struct TokenArguments {
     /// How long the token is valid: a number with s, m, h or d.
     #[arg(long, default_value = "1h", value_parser = parse_ttl_s)]
     ttl: u64,
+}
+
+/// What to do with prompts.
+#[derive(Debug, Args)]
+pub struct PromptsArguments {
+    #[command(subcommand)]
+    command: PromptsCommand,
+}
+
+/// What can be done with prompts.
+#[derive(Debug, Subcommand)]
+pub enum PromptsCommand {
+    /// Put prompts into the store of a stopped node.
+    Seed(SeedArguments),
+}
+
+/// Which prompts, and for whom.
+#[derive(Debug, Args)]
+pub struct SeedArguments {
+    #[command(flatten)]
+    settings: ConfigArguments,
+    /// Folder of the store.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Company whose prompts are replaced; may be repeated. Without it every company that has none.
+    #[arg(long, value_name = "ID")]
+    company: Vec<CompanyId>,
+    /// JSON file with a list of {title, text, order?, is_active?}; without it the usual five.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
 }
 
 /// What to write out.
@@ -159,6 +192,9 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Config(arguments) => {
             print(load(&arguments, Flags::default())?.to_string().trim_end())
         }
+        Command::Prompts(arguments) => match arguments.command {
+            PromptsCommand::Seed(arguments) => seed(arguments),
+        },
         Command::Export(arguments) => export(arguments),
         Command::Import(arguments) => import(arguments),
     }
@@ -204,6 +240,38 @@ fn token(arguments: &TokenArguments, now: Timestamp) -> Result<String, Error> {
         ttl_s: arguments.ttl,
     };
     authenticator.mint(&grant, now).map_err(Error::fault)
+}
+
+fn seed(arguments: SeedArguments) -> Result<(), Error> {
+    let flags = Flags {
+        path: arguments.data,
+        ..Flags::default()
+    };
+    let config = load(&arguments.settings, flags)?.config;
+    let seeded = (|| {
+        let entries = match &arguments.file {
+            Some(file) => prompts::read(file)?,
+            None => prompts::usual(),
+        };
+        let runtime = tokio::runtime::Runtime::new().map_err(|source| node::Error::Io {
+            what: "cannot start the runtime",
+            source,
+        })?;
+        let store = node::open_store(&config)?;
+        runtime.block_on(prompts::seed(store, arguments.company, entries))
+    })();
+    match seeded {
+        Ok(seeded) => {
+            let names: Vec<&str> = seeded.iter().map(CompanyId::as_str).collect();
+            print(&format!(
+                "prompts of {} companies: {}",
+                names.len(),
+                names.join(" ")
+            ))
+        }
+        Err(error) if error.is_refusal() => Err(Error::Usage(error.to_string())),
+        Err(error) => Err(Error::fault(error)),
+    }
 }
 
 fn export(arguments: ExportArguments) -> Result<(), Error> {

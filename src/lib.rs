@@ -8,6 +8,7 @@
 
 mod app;
 pub mod auth;
+mod bots;
 pub mod cli;
 pub mod config;
 mod demo;

@@ -183,7 +183,7 @@ pub async fn start_with(
         clock: Arc::clone(&clock),
         dialects: speaker::dialects(),
         limits: actor_limits(config),
-        bots: std::collections::BTreeMap::new(),
+        bots: crate::bots::known(),
         bus_serialize: config.bus.serialize,
     })
     .await?;

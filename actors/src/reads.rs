@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use frontdesk_protocol::command::Card;
+use frontdesk_protocol::command::{Card, Prompt};
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::{PageFrom, RoomName};
 use frontdesk_protocol::{
@@ -88,6 +88,17 @@ impl Node {
             Ok(value.as_ref().and_then(tables::read_card))
         })
         .await
+    }
+
+    /// The prompts that are offered, in their order.
+    pub async fn prompts(self: &Arc<Self>, company: &CompanyId) -> Result<Vec<Prompt>> {
+        let (node, company) = (Arc::clone(self), company.clone());
+        let row = blocking(move || node.directory.row(&company, &tables::prompts_key())).await?;
+        let read = row.as_ref().and_then(tables::read::<Vec<Prompt>>);
+        let mut prompts = read.unwrap_or_default();
+        prompts.retain(|prompt| prompt.active);
+        prompts.sort_by_key(|prompt| (prompt.order, prompt.id));
+        Ok(prompts)
     }
 
     /// Whether a company is served here.

@@ -214,4 +214,24 @@ pub enum CompanyCommand {
         /// What is known now.
         card: Card,
     },
+    /// Replaces the prompts that clients offer before a conversation with a bot begins.
+    SetPrompts {
+        /// All of them.
+        prompts: Vec<Prompt>,
+    },
+}
+
+/// A way to begin a conversation with a bot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// The company's number for it.
+    pub id: u64,
+    /// What a button says.
+    pub title: String,
+    /// What is sent when it is pressed.
+    pub text: String,
+    /// Its place among the others, from the smallest.
+    pub order: i64,
+    /// Whether it is offered.
+    pub active: bool,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Card, Role};
+use crate::command::{Card, Prompt, Role};
 use crate::ids::{Cid, ConversationNo, PersonId, RoomId, Seq, Timestamp};
 
 /// Who wrote a message, as known when it was written: an encoder needs nothing else.
@@ -168,5 +168,12 @@ pub enum CompanyEvent {
         person: PersonId,
         /// What is known now.
         card: Card,
+    },
+    /// The prompts were replaced.
+    PromptsSet {
+        /// When.
+        at: Timestamp,
+        /// All of them.
+        prompts: Vec<Prompt>,
     },
 }

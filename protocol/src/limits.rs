@@ -34,6 +34,10 @@ pub const CONNECTION_ROOM_COUNT_MAX: usize = 256;
 pub const OPEN_PARTICIPANT_COUNT_MAX: usize = 256;
 /// Title of a room, characters: one line.
 pub const TITLE_CHARS_MAX: usize = 255;
+/// Prompts of a company: two screens of buttons.
+pub const PROMPT_COUNT_MAX: usize = 100;
+/// Text of a prompt, characters: what the shortest of the clients' own limits lets through.
+pub const PROMPT_CHARS_MAX: usize = 1_000;
 /// Name, e-mail and the like on a person's card, bytes each.
 pub const CARD_FIELD_BYTES_MAX: usize = 512;
 /// Idempotency: how long a repeated cid is answered with its first outcome, milliseconds (24 h).

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use frontdesk_protocol::command::{Card, CompanyCommand, Role, RoomCommand};
+use frontdesk_protocol::command::{Card, CompanyCommand, Prompt, Role, RoomCommand};
 use frontdesk_protocol::event::CompanyEvent;
-use frontdesk_protocol::limits::OPEN_PARTICIPANT_COUNT_MAX;
+use frontdesk_protocol::limits::{OPEN_PARTICIPANT_COUNT_MAX, PROMPT_CHARS_MAX, PROMPT_COUNT_MAX};
 use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq, Timestamp};
 use frontdesk_storage::{EntityId, Row};
 
@@ -69,6 +69,7 @@ impl Rules for CompanyState {
                 pair.into_iter().chain(named).chain([own]).collect()
             }
             CompanyCommand::KnowPerson { person, .. } => vec![tables::person_key(person)],
+            CompanyCommand::SetPrompts { .. } => Vec::new(),
         }
     }
 
@@ -82,6 +83,9 @@ impl Rules for CompanyState {
             Command::Company(CompanyCommand::OpenRoom { .. }) => self.open_room(asked, known, now),
             Command::Company(CompanyCommand::KnowPerson { person, card }) => {
                 self.know_person(asked, known, person, card)
+            }
+            Command::Company(CompanyCommand::SetPrompts { prompts }) => {
+                set_prompts(asked, prompts, now)
             }
             Command::Wake => Ok(Decided::nothing(Answer::Done)),
             Command::Room(_) => Err(Rejection::new(ErrorCode::NotSupported)),
@@ -127,6 +131,7 @@ impl Rules for CompanyState {
             CompanyEvent::PersonKnown { person, card } => {
                 self.cards.insert(person.clone(), card.clone());
             }
+            CompanyEvent::PromptsSet { .. } => {}
         }
     }
 
@@ -154,6 +159,9 @@ impl Rules for CompanyState {
             }
             CompanyEvent::PersonKnown { person, card } => {
                 vec![tables::set(tables::person_key(person), card)]
+            }
+            CompanyEvent::PromptsSet { prompts, .. } => {
+                vec![tables::set(tables::prompts_key(), prompts)]
             }
         }
     }
@@ -208,6 +216,10 @@ impl CompanyState {
         };
         let opener = opener(asked.caller)?;
         let mut everyone = everyone(opener, participants, *direct)?;
+        if *direct && bot.is_some() {
+            let why = "a direct room has two people and no bot";
+            return Err(Rejection::because(ErrorCode::BadField, why));
+        }
         check_title(title.as_deref().unwrap_or_default())?;
         if let (true, [one, two]) = (*direct, everyone.as_slice())
             && let Some((room, conversation)) = self.pair_room(one, two, known)
@@ -321,6 +333,49 @@ impl CompanyState {
             remember: None,
         })
     }
+}
+
+fn set_prompts(
+    asked: &Asked<'_>,
+    prompts: &[Prompt],
+    now: Timestamp,
+) -> Result<Decided<CompanyEvent>, Rejection> {
+    let is_admin = match asked.caller {
+        Caller::Person(caller) => matches!(caller.role, Role::Admin | Role::Superadmin),
+        Caller::Entity(_) => false,
+    };
+    if !is_admin {
+        return Err(Rejection::new(ErrorCode::Forbidden));
+    }
+    let refuse = |why: String| Err(Rejection::because(ErrorCode::BadField, why));
+    let count = prompts.len();
+    if count > PROMPT_COUNT_MAX {
+        return refuse(format!(
+            "too many prompts: {count}, limit {PROMPT_COUNT_MAX}"
+        ));
+    }
+    for prompt in prompts {
+        check_title(&prompt.title)?;
+        let chars = prompt.text.chars().count();
+        if chars > PROMPT_CHARS_MAX {
+            let id = prompt.id;
+            return refuse(format!(
+                "text of prompt {id} too long: {chars} characters, limit {PROMPT_CHARS_MAX}"
+            ));
+        }
+    }
+    let ids: BTreeSet<u64> = prompts.iter().map(|prompt| prompt.id).collect();
+    if ids.len() != count {
+        return refuse("two prompts have the same id".to_owned());
+    }
+    Ok(Decided {
+        events: vec![CompanyEvent::PromptsSet {
+            at: now,
+            prompts: prompts.to_vec(),
+        }],
+        answer: Answer::Done,
+        remember: None,
+    })
 }
 
 /// The room of this id, if it was opened before.

@@ -19,6 +19,8 @@ const PAIRS: u8 = b'd';
 /// Person → card.
 const PEOPLE: u8 = b'p';
 
+/// The prompts.
+const PROMPTS: u8 = b'q';
 /// Room and seq → when the message there was taken back.
 const DELETED: u8 = b'x';
 /// Room and seq of a shown event that is no message.
@@ -89,6 +91,11 @@ pub(crate) fn person_key(person: &PersonId) -> Vec<u8> {
     let mut key = vec![PEOPLE];
     key.extend_from_slice(person.as_str().as_bytes());
     key
+}
+
+/// Key of the prompts.
+pub(crate) fn prompts_key() -> Vec<u8> {
+    vec![PROMPTS]
 }
 
 /// Two people in the order of the pair table.

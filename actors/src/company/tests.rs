@@ -141,7 +141,7 @@ impl Desk {
                 participants,
                 ..
             } => Some((conversation.0, *direct, participants.clone())),
-            CompanyEvent::PersonKnown { .. } => None,
+            _ => None,
         });
         opened.collect()
     }

@@ -20,7 +20,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use frontdesk_protocol::command::{CompanyCommand, Principal, RoomCommand};
+use frontdesk_protocol::command::{CompanyCommand, Principal, Prompt, RoomCommand};
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::{Cid, ConversationNo, PersonId, Rejection, RoomId, Seq, Timestamp};
 use frontdesk_storage::{EntityId, Record, Row};
@@ -57,6 +57,11 @@ impl Envelope {
                 // In the journal each id stands twice: in the room's list and as a known person.
                 let id_bytes = |person: &PersonId| 2 * person.as_str().len() + 64;
                 participants.iter().map(id_bytes).sum()
+            }
+            Command::Company(CompanyCommand::SetPrompts { prompts }) => {
+                let prompt_bytes = |prompt: &Prompt| prompt.title.len() + prompt.text.len() + 64;
+                // In the journal and again as a row.
+                prompts.iter().map(prompt_bytes).sum::<usize>() * 2
             }
             _ => 0,
         };

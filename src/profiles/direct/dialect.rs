@@ -180,6 +180,7 @@ mod tests {
             text: "Hello, how are you?".into(),
             rich: None,
             reply_to: None,
+            deleted_at: None,
         };
         let frame = DirectDialect.event(&room(), &RoomEvent::MessagePosted(message));
         let expected = json!({

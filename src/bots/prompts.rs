@@ -1,0 +1,139 @@
+//! Prompts: what a client offers before a conversation with a bot begins. `frontdesk prompts seed`
+//! puts them into a store that no server uses; `PUT /v1/prompts` into one that runs.
+//!
+//! Never: decides what a prompt may be; the company does.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use frontdesk_actors::clock::{SystemClock, fresh_cid};
+use frontdesk_actors::{Command, Node, NodeOptions, Outcome};
+use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Prompt, Role};
+use frontdesk_protocol::{CompanyId, PersonId};
+use frontdesk_storage::{Directory, EntityId, Journal, Store};
+use serde::Deserialize;
+
+use crate::node::Error;
+
+/// Who puts prompts there, in the record of who did what.
+const SEEDER: &str = "frontdesk prompts seed";
+/// Time for the company to fall asleep again, milliseconds.
+const REST_MS: u64 = 5_000;
+
+/// A prompt as a file or a request holds it.
+#[derive(Debug, Clone, Deserialize, serde::Serialize)]
+pub(crate) struct PromptEntry {
+    /// What a button says.
+    pub(crate) title: String,
+    /// What is sent when it is pressed.
+    pub(crate) text: String,
+    /// Its place among the others; that in the list if it is absent.
+    #[serde(default)]
+    pub(crate) order: Option<i64>,
+    /// Whether it is offered.
+    #[serde(default = "yes")]
+    pub(crate) is_active: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Numbered from 1 in the order of the list.
+pub(crate) fn numbered(entries: Vec<PromptEntry>) -> Vec<Prompt> {
+    let numbered = (1..).zip(entries).map(|(number, entry)| Prompt {
+        id: number,
+        title: entry.title,
+        text: entry.text,
+        order: entry.order.unwrap_or(number as i64),
+        active: entry.is_active,
+    });
+    numbered.collect()
+}
+
+/// The prompts of a company that brings none.
+pub(crate) fn usual() -> Vec<PromptEntry> {
+    let usual = [
+        ("Getting started", "What can you help me with?"),
+        ("Leads", "Show me how to work with my leads"),
+        (
+            "Pipeline",
+            "Give me an overview of my deals and the pipeline",
+        ),
+        ("Tasks", "What tasks are due this week?"),
+        ("Reports", "How do I make a sales report?"),
+    ];
+    let entry = |(title, text): (&str, &str)| PromptEntry {
+        title: title.to_owned(),
+        text: text.to_owned(),
+        order: None,
+        is_active: true,
+    };
+    usual.map(entry).into()
+}
+
+/// Reads a file: a JSON list of `{title, text, order?, is_active?}`.
+pub(crate) fn read(file: &Path) -> Result<Vec<PromptEntry>, Error> {
+    let text = std::fs::read(file).map_err(|source| Error::Io {
+        what: "cannot read the prompts",
+        source,
+    })?;
+    let shown = file.display();
+    serde_json::from_slice(&text).map_err(|error| Error::Settings(format!("{shown}: {error}")))
+}
+
+/// Puts prompts into a store. Without companies named, those of every company that has none.
+pub(crate) async fn seed(
+    store: Arc<Store>,
+    companies: Vec<CompanyId>,
+    entries: Vec<PromptEntry>,
+) -> Result<Vec<CompanyId>, Error> {
+    let node = Node::start(NodeOptions {
+        journal: Arc::clone(&store) as Arc<dyn Journal>,
+        directory: Arc::clone(&store) as Arc<dyn Directory>,
+        clock: Arc::new(SystemClock::default()),
+        dialects: crate::ws::speaker::dialects(),
+        limits: frontdesk_actors::Limits::default(),
+        bots: super::known(),
+        bus_serialize: false,
+    })
+    .await?;
+    let mut seeded = Vec::new();
+    let all = companies.is_empty();
+    let wanted = if all { store.companies()? } else { companies };
+    for company in wanted {
+        if !store.has_company(&company)? {
+            return Err(Error::Settings(format!("unknown company {company}")));
+        }
+        if all && !node.prompts(&company).await?.is_empty() {
+            continue;
+        }
+        set(&node, &company, numbered(entries.clone())).await?;
+        seeded.push(company);
+    }
+    node.drain(Duration::from_millis(REST_MS)).await;
+    store.close()?;
+    Ok(seeded)
+}
+
+async fn set(node: &Arc<Node>, company: &CompanyId, prompts: Vec<Prompt>) -> Result<(), Error> {
+    let admin = Principal {
+        company: company.clone(),
+        person: PersonId::new(SEEDER).expect("a plain name"),
+        role: Role::Admin,
+        card: Card::default(),
+    };
+    let command = Command::Company(CompanyCommand::SetPrompts { prompts });
+    let entity = EntityId::company(company.clone());
+    match node
+        .ask(entity, Arc::new(admin), command, fresh_cid())
+        .await
+    {
+        Outcome::Done(_) => Ok(()),
+        Outcome::Refused(why) => Err(Error::Settings(why.message)),
+        Outcome::Unknown => Err(Error::Settings(
+            "nobody knows whether it was done".to_owned(),
+        )),
+    }
+}
