@@ -20,6 +20,7 @@ use frontdesk_storage::{Directory, Journal, OpenOptions, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 pub use crate::app::OutboxCounts;
@@ -292,8 +293,12 @@ fn router(app: &Arc<App>, config: &Config) -> axum::Router {
             }
         }
     });
-    let routes = http::rooms::routes(Arc::clone(app)).merge(upgrade::routes(Arc::clone(app)));
-    http::router(routes, ready, &config.limits)
+    http::router(routes().with_state(Arc::clone(app)), ready, config)
+}
+
+/// Every route that acts for a company.
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    http::rooms::routes().merge(upgrade::routes())
 }
 
 fn actor_limits(config: &Config) -> frontdesk_actors::Limits {

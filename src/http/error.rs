@@ -9,7 +9,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::{ErrorCode, Rejection, Retry};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::schemas::{ErrorCodeSchema, RetrySchema};
 use crate::auth::AuthError;
 use crate::telemetry::request_id;
 
@@ -55,15 +57,23 @@ pub struct ApiError {
     request_id: String,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    /// For clients that read `error` or `detail`: the same text.
-    error: &'a str,
-    detail: &'a str,
+/// The body of every error.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    /// The text of `message`, for clients that read `error`.
+    error: String,
+    /// The text of `message`, for clients that read `detail`.
+    detail: String,
+    /// What went wrong.
+    #[schema(value_type = ErrorCodeSchema)]
     code: ErrorCode,
-    message: &'a str,
+    /// For people: lower case, the value and the limit where there is one.
+    message: String,
+    /// Whether the same request may succeed.
+    #[schema(value_type = RetrySchema)]
     retry: Retry,
-    request_id: &'a str,
+    /// Finds the log line.
+    request_id: String,
 }
 
 impl ApiError {
@@ -113,13 +123,13 @@ impl From<AuthError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = Json(Body {
-            error: &self.message,
-            detail: &self.message,
+        let body = Json(ErrorBody {
+            error: self.message.clone(),
+            detail: self.message.clone(),
             code: self.code,
-            message: &self.message,
+            message: self.message,
             retry: self.code.retry(),
-            request_id: &self.request_id,
+            request_id: self.request_id.clone(),
         });
         let mut response = (status(self.code), body).into_response();
         let headers = response.headers_mut();

@@ -5,43 +5,97 @@
 //! Invariants:
 //! 1. Every error is JSON of one shape, that of an unknown path, a wrong method and a body too
 //!    large among them.
-//! 2. A body is read up to `limits.http_body_bytes` and no further.
+//! 2. Every route but pages and their files stands in the OpenAPI document; every path is served
+//!    with and without a trailing slash, without a redirect.
+//! 3. A body is read up to `limits.http_body_bytes` and no further.
 //!
 //! Never: accepts connections, or holds a rule of the chat.
 
+mod docs;
 pub mod error;
 pub mod extract;
 mod fields;
 pub mod health;
+pub(crate) mod openapi;
 pub(crate) mod rooms;
+pub(crate) mod schemas;
 #[cfg(test)]
 mod tests;
 
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::Uri;
+use axum::http::uri::PathAndQuery;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::ErrorCode;
+use tower::ServiceExt;
+use utoipa_axum::router::OpenApiRouter;
 
 pub use error::ApiError;
+pub(crate) use error::ErrorBody;
+pub(crate) use extract::Authenticated;
 pub use extract::{JsonBody, PathOf, QueryOf};
 pub use health::ReadyProbe;
 
-use crate::config::Limits;
-use crate::telemetry::Metrics;
+use crate::config::Config;
+use openapi::DocumentText;
 
-/// The whole router: the routes of this crate, the page, and those that the caller brings with
+/// The whole router: the routes of this crate, the pages, and those that the caller brings with
 /// their state filled in.
-pub fn router(routes: Router, ready: ReadyProbe, limits: &Limits) -> Router {
-    Router::new()
-        .merge(health::routes(ready, Metrics::of_program()))
-        .merge(crate::web::routes())
-        .merge(routes)
+pub(crate) fn router(routes: OpenApiRouter, ready: ReadyProbe, config: &Config) -> Router {
+    let limit_bytes = config.limits.http_body_bytes;
+    let router = assembled(routes, ready)
+        .merge(pages())
         .fallback(async || ApiError::new(ErrorCode::NotFound))
         .method_not_allowed_fallback(async || ApiError::new(ErrorCode::MethodNotAllowed))
-        .layer(DefaultBodyLimit::max(limits.http_body_bytes))
-        .layer(from_fn_with_state(limits.http_body_bytes, check_announced))
+        .layer(DefaultBodyLimit::max(limit_bytes))
+        .layer(from_fn_with_state(limit_bytes, check_announced));
+    // Around the router and not a layer of it: layers run when a route has been found.
+    let router = ServiceExt::<Request>::map_request(router, without_last_slash);
+    Router::new().fallback_service(router)
+}
+
+/// Every documented route, and the document of them.
+fn assembled(routes: OpenApiRouter, ready: ReadyProbe) -> Router {
+    let text = DocumentText::default();
+    let every = described(text.clone(), ready).merge(routes);
+    let (router, document) = every.split_for_parts();
+    text.write(&document);
+    router
+}
+
+/// The routes of this folder that need no more than this.
+fn described<S>(text: DocumentText, ready: ReadyProbe) -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    openapi::documented(text)
+        .merge(health::routes(ready))
+        .merge(health::metrics_routes())
+}
+
+/// What browsers are shown; pages and their files are no part of the interface.
+fn pages() -> Router {
+    crate::web::routes().merge(docs::routes())
+}
+
+/// Both forms of an address are one: clients were written against servers that want the slash and
+/// against such that do not, and a redirect would turn their POST into a GET.
+fn without_last_slash(mut request: Request) -> Request {
+    let path = request.uri().path();
+    let Some(path) = path.strip_suffix('/').filter(|path| !path.is_empty()) else {
+        return request;
+    };
+    let target = match request.uri().query() {
+        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+        None => PathAndQuery::try_from(path),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = Some(target.expect("a part of a valid address"));
+    *request.uri_mut() = Uri::from_parts(parts).expect("only the path has changed");
+    request
 }
 
 /// Refuses a body that says by itself that it is too large, before the client is asked for it.

@@ -1,5 +1,7 @@
 //! The assembled router, asked without a socket.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use axum::response::Response;
@@ -27,11 +29,9 @@ fn app() -> Router {
         .route("/sum", post(sum))
         .route("/product", axum::routing::get(product))
         .route("/square/{side}", axum::routing::get(square));
-    let limits = Limits {
-        http_body_bytes: 64,
-        ..Limits::default()
-    };
-    router(routes, ReadyProbe::new(async || Ok(())), &limits)
+    let mut config = Config::default();
+    config.limits.http_body_bytes = 64;
+    router(routes.into(), ReadyProbe::new(async || Ok(())), &config)
 }
 
 async fn ask(app: Router, method: Method, path: &str, body: &str) -> (StatusCode, Response) {
@@ -121,7 +121,7 @@ async fn machines_are_told_health_readiness_and_figures() {
     let (status, _) = ask(app(), Method::GET, "/readyz", "").await;
     assert_eq!(status, StatusCode::OK);
     let red = ReadyProbe::new(async || Err("sync failed".to_owned()));
-    let red = router(Router::new(), red, &Limits::default());
+    let red = router(OpenApiRouter::default(), red, &Config::default());
     let (status, response) = ask(red, Method::GET, "/readyz", "").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(text(response).await.contains("sync failed"));
@@ -154,5 +154,55 @@ async fn the_page_and_its_parts_are_served() {
     for part in parts.into_iter().chain(["/chat.js"]) {
         let (status, _) = ask(app(), Method::GET, part, "").await;
         assert_eq!(status, StatusCode::OK, "{part}");
+    }
+}
+
+#[tokio::test]
+async fn a_trailing_slash_changes_nothing() {
+    for path in [
+        "/square/3",
+        "/square/3/",
+        "/product?left=3&right=3",
+        "/product/?left=3&right=3",
+    ] {
+        let (status, response) = ask(app(), Method::GET, path, "").await;
+        assert_eq!(
+            (status, &*text(response).await),
+            (StatusCode::OK, "9"),
+            "{path}"
+        );
+    }
+    for path in ["/square/3//", "//square/3", "//"] {
+        let (status, _) = ask(app(), Method::GET, path, "").await;
+        let expected = if path == "//" {
+            StatusCode::OK
+        } else {
+            StatusCode::NOT_FOUND
+        };
+        assert_eq!(status, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_interface_page_carries_its_own_script() {
+    let (status, response) = ask(app(), Method::GET, "/docs/", "").await;
+    assert_eq!(status, StatusCode::OK);
+    let policy = response.headers()[header::CONTENT_SECURITY_POLICY].clone();
+    assert!(policy.to_str().unwrap().contains("script-src 'self';"));
+    let page = text(response).await;
+    let parts: BTreeSet<&str> = page
+        .split('"')
+        .filter(|part| part.starts_with("/docs/"))
+        .collect();
+    assert_eq!(parts.len(), 3, "{parts:?}");
+    for part in parts {
+        let (status, response) = ask(app(), Method::GET, part, "").await;
+        assert_eq!(status, StatusCode::OK, "{part}");
+        let is_packed = response.headers().contains_key(header::CONTENT_ENCODING);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(
+            !body.is_empty() && is_packed == body.starts_with(&[0x1f, 0x8b]),
+            "{part}"
+        );
     }
 }

@@ -8,12 +8,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Extension, Router};
 use frontdesk_actors::task::spawn;
 use frontdesk_protocol::codec::Codec;
 use frontdesk_protocol::limits::TOKEN_BYTES_MAX;
@@ -21,27 +21,38 @@ use frontdesk_protocol::{CloseCode, ErrorCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::connection::Connection;
 use super::desk::Desk;
 use super::speaker::Speaker;
 use crate::app::App;
 use crate::auth;
-use crate::http::ApiError;
+use crate::http::{ApiError, ErrorBody};
 use crate::linger::Lingering;
 use crate::{native, profiles};
 
-/// The routes of sockets. Each is there with and without its trailing slash.
-pub(crate) fn routes(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/ws", get(native_socket))
-        .route("/v1/ws/", get(native_socket))
-        .route("/ws/chat/{conversation}", get(direct_socket))
-        .route("/ws/chat/{conversation}/", get(direct_socket))
+/// The routes of sockets.
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(native_socket))
+        .routes(routes!(direct_socket))
+        // No resource, so no documentation: whatever means nothing below `/ws/`.
         .route("/ws/{*path}", get(unknown_socket))
-        .with_state(app)
 }
 
+/// A native socket; the subprotocol chooses JSON or MessagePack.
+#[utoipa::path(
+    get,
+    path = "/v1/ws",
+    tag = "sockets",
+    params(("token" = Option<String>, Query, description = "The token, unless a header has it")),
+    responses(
+        (status = 101, description = "a socket, whatever is refused then"),
+        (status = 426, description = "no handshake", body = ErrorBody),
+    ),
+)]
 async fn native_socket(
     State(app): State<Arc<App>>,
     peer: Option<Extension<SocketAddr>>,
@@ -61,6 +72,20 @@ async fn native_socket(
     })
 }
 
+/// A socket of the profile `direct`, in one conversation.
+#[utoipa::path(
+    get,
+    path = "/ws/chat/{conversation}",
+    tag = "sockets",
+    params(
+        ("conversation" = String, Path, description = "The conversation's number"),
+        ("token" = Option<String>, Query, description = "The token, unless a header has it"),
+    ),
+    responses(
+        (status = 101, description = "a socket, whatever is refused then"),
+        (status = 426, description = "no handshake", body = ErrorBody),
+    ),
+)]
 async fn direct_socket(
     State(app): State<Arc<App>>,
     Path(conversation): Path<String>,
