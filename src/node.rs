@@ -25,7 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::App;
 pub use crate::app::OutboxCounts;
 use crate::config::{Config, Loaded};
-use crate::http::{self, ReadyProbe};
+use crate::http::{self, Brought, ReadyProbe};
 use crate::listen::{self, UnderWay};
 use crate::telemetry::Metrics;
 use crate::ws::{Wheel, speaker, upgrade};
@@ -293,12 +293,17 @@ fn router(app: &Arc<App>, config: &Config) -> axum::Router {
             }
         }
     });
-    http::router(routes().with_state(Arc::clone(app)), ready, config)
+    let brought = Brought {
+        resources: resources().with_state(Arc::clone(app)),
+        sockets: upgrade::routes().with_state(Arc::clone(app)),
+        ready,
+    };
+    http::router(brought, config)
 }
 
 /// Every route that acts for a company.
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    http::rooms::routes().merge(upgrade::routes())
+pub(crate) fn resources() -> OpenApiRouter<Arc<App>> {
+    http::rooms::routes()
 }
 
 fn actor_limits(config: &Config) -> frontdesk_actors::Limits {

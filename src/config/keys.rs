@@ -55,6 +55,7 @@ pub(super) const KEYS: &[Key] = &[
     key("server.public_url", Kind::Text),
     key("server.backlog_connections", Kind::Number),
     key("server.drain_ms", Kind::Number),
+    key("server.cors_origins", Kind::List),
     key("server.worker_threads", Kind::Number),
     key("storage.engine", Kind::Text),
     key("storage.durability", Kind::Text),

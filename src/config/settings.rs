@@ -50,6 +50,9 @@ pub struct Server {
     pub backlog_connections: u32,
     /// Time for sockets to leave and for queues to empty when the node stops, milliseconds.
     pub drain_ms: u64,
+    /// Origins whose pages may read answers; none by default. `*` alone is any, without
+    /// credentials.
+    pub cors_origins: Vec<String>,
     /// Threads that serve connections; 0 is one for each core but one, which is left to the store's
     /// writer and to the kernel's own work for the sockets.
     pub worker_threads: usize,
@@ -62,6 +65,7 @@ impl Default for Server {
             public_url: None,
             backlog_connections: 4096,
             drain_ms: 10_000,
+            cors_origins: Vec::new(),
             worker_threads: 0,
         }
     }

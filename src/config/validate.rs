@@ -53,10 +53,35 @@ fn check_server(server: &Server, findings: &mut Vec<Finding>) {
         let why = format!("must be 1 to {}", i32::MAX);
         findings.push(("server.backlog_connections", why));
     }
+    let any = |origin: &String| origin == "*";
+    if server.cors_origins.iter().any(any) && server.cors_origins.len() > 1 {
+        let why = "\"*\" is every origin and stands alone".to_owned();
+        findings.push(("server.cors_origins", why));
+    }
+    for origin in server.cors_origins.iter().filter(|origin| !any(origin)) {
+        if !is_origin(origin) {
+            let why = format!("expected an origin like https://example.com, found {origin:?}");
+            findings.push(("server.cors_origins", why));
+        }
+    }
     if server.worker_threads > WORKER_THREADS_MAX {
         let why = format!("must be at most {WORKER_THREADS_MAX}");
         findings.push(("server.worker_threads", why));
     }
+}
+
+/// What browsers send as `Origin`: a scheme, a host in lower case, perhaps a port, and no path.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else {
+        return false;
+    };
+    let in_host =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_:[]".contains(&byte);
+    let in_scheme = |byte: u8| byte.is_ascii_lowercase() || b"+-.".contains(&byte);
+    !scheme.is_empty()
+        && scheme.bytes().all(in_scheme)
+        && !host.is_empty()
+        && host.bytes().all(in_host)
 }
 
 fn check_auth(auth: &Auth, findings: &mut Vec<Finding>) {

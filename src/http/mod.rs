@@ -11,6 +11,7 @@
 //!
 //! Never: accepts connections, or holds a rule of the chat.
 
+mod cors;
 mod docs;
 pub mod error;
 pub mod extract;
@@ -42,38 +43,59 @@ pub use health::ReadyProbe;
 use crate::config::Config;
 use openapi::DocumentText;
 
-/// The whole router: the routes of this crate, the pages, and those that the caller brings with
-/// their state filled in.
-pub(crate) fn router(routes: OpenApiRouter, ready: ReadyProbe, config: &Config) -> Router {
+/// The routes that the caller brings, with their state filled in.
+pub(crate) struct Brought {
+    /// Those that act for a company.
+    pub(crate) resources: OpenApiRouter,
+    /// Those that become sockets.
+    pub(crate) sockets: OpenApiRouter,
+    /// What `/readyz` asks.
+    pub(crate) ready: ReadyProbe,
+}
+
+/// The whole router: the routes of this crate, the pages, and those that the caller brings.
+pub(crate) fn router(brought: Brought, config: &Config) -> Router {
     let limit_bytes = config.limits.http_body_bytes;
-    let router = assembled(routes, ready)
+    let Split { open, figures } = split(brought);
+    let mut open = open
         .merge(pages())
         .fallback(async || ApiError::new(ErrorCode::NotFound))
-        .method_not_allowed_fallback(async || ApiError::new(ErrorCode::MethodNotAllowed))
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(limit_bytes))
         .layer(from_fn_with_state(limit_bytes, check_announced));
+    // Outermost, so that refusals carry its headers too.
+    if let Some(cors) = cors::layer(&config.server.cors_origins) {
+        open = open.layer(cors);
+    }
+    let router = open.merge(figures.method_not_allowed_fallback(method_not_allowed));
     // Around the router and not a layer of it: layers run when a route has been found.
     let router = ServiceExt::<Request>::map_request(router, without_last_slash);
     Router::new().fallback_service(router)
 }
 
-/// Every documented route, and the document of them.
-fn assembled(routes: OpenApiRouter, ready: ReadyProbe) -> Router {
-    let text = DocumentText::default();
-    let every = described(text.clone(), ready).merge(routes);
-    let (router, document) = every.split_for_parts();
-    text.write(&document);
-    router
+async fn method_not_allowed() -> ApiError {
+    ApiError::new(ErrorCode::MethodNotAllowed)
 }
 
-/// The routes of this folder that need no more than this.
-fn described<S>(text: DocumentText, ready: ReadyProbe) -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    openapi::documented(text)
-        .merge(health::routes(ready))
-        .merge(health::metrics_routes())
+/// Every documented route, by who may ask.
+struct Split {
+    /// Clients and their pages.
+    open: Router,
+    /// `/metrics`: machines of the operator.
+    figures: Router,
+}
+
+fn split(brought: Brought) -> Split {
+    let text = DocumentText::default();
+    let (open, mut document) = openapi::documented(text.clone())
+        .merge(health::routes(brought.ready))
+        .merge(brought.resources)
+        .merge(brought.sockets)
+        .split_for_parts();
+    let (figures, of_figures) = health::metrics_routes().split_for_parts();
+    document.merge(of_figures);
+    text.write(&document);
+    Split { open, figures }
 }
 
 /// What browsers are shown; pages and their files are no part of the interface.

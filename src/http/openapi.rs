@@ -137,7 +137,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::{ReadyProbe, assembled, described};
+    use super::super::{ReadyProbe, health};
     use super::*;
 
     /// Routes that are no resources: what means nothing is answered there, by ours and by axum's
@@ -146,7 +146,11 @@ mod tests {
 
     fn every_route() -> OpenApiRouter<Arc<crate::app::App>> {
         let ready = ReadyProbe::new(async || Ok(()));
-        described(DocumentText::default(), ready).merge(crate::node::routes())
+        documented(DocumentText::default())
+            .merge(health::routes(ready))
+            .merge(health::metrics_routes())
+            .merge(crate::node::resources())
+            .merge(crate::ws::upgrade::routes())
     }
 
     fn whole_document() -> Value {

@@ -32,7 +32,7 @@ use crate::app::{App, Known};
 use crate::native;
 
 /// Header with a client's own name for a request.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest idempotency key, bytes: it is hashed, not kept.
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 

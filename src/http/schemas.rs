@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use frontdesk_protocol::ErrorCode;
 use frontdesk_protocol::limits::PERSON_ID_BYTES_MAX;
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::schema::{KnownFormat, OneOfBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{OneOfBuilder, Type};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -37,11 +37,12 @@ fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
+/// Any number of 64 bits: to readers that know formats, `int64` would end at half of them.
 fn whole() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Integer)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
         .minimum(Some(0))
+        .maximum(Some(u64::MAX as usize))
 }
 
 word!(

@@ -13,6 +13,9 @@ use tower::ServiceExt;
 
 use super::*;
 
+/// An origin that may read answers.
+const ORIGIN: &str = "https://shop.example";
+
 #[derive(Debug, Deserialize)]
 struct Numbers {
     left: u32,
@@ -31,7 +34,16 @@ fn app() -> Router {
         .route("/square/{side}", axum::routing::get(square));
     let mut config = Config::default();
     config.limits.http_body_bytes = 64;
-    router(routes.into(), ReadyProbe::new(async || Ok(())), &config)
+    config.server.cors_origins = vec![ORIGIN.to_owned()];
+    router(brought(routes, ReadyProbe::new(async || Ok(()))), &config)
+}
+
+fn brought(routes: Router, ready: ReadyProbe) -> Brought {
+    Brought {
+        resources: routes.into(),
+        sockets: OpenApiRouter::default(),
+        ready,
+    }
 }
 
 async fn ask(app: Router, method: Method, path: &str, body: &str) -> (StatusCode, Response) {
@@ -121,7 +133,7 @@ async fn machines_are_told_health_readiness_and_figures() {
     let (status, _) = ask(app(), Method::GET, "/readyz", "").await;
     assert_eq!(status, StatusCode::OK);
     let red = ReadyProbe::new(async || Err("sync failed".to_owned()));
-    let red = router(OpenApiRouter::default(), red, &Config::default());
+    let red = router(brought(Router::new(), red), &Config::default());
     let (status, response) = ask(red, Method::GET, "/readyz", "").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(text(response).await.contains("sync failed"));
@@ -205,4 +217,94 @@ async fn the_interface_page_carries_its_own_script() {
             "{part}"
         );
     }
+}
+
+async fn from_origin(app: Router, method: Method, path: &str, origin: &str) -> Response {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::ORIGIN, origin)
+        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(" ".repeat(65)))
+        .unwrap();
+    app.oneshot(request).await.unwrap()
+}
+
+#[tokio::test]
+async fn answers_and_refusals_may_be_read_by_the_origins_of_the_settings() {
+    for (path, method) in [
+        ("/healthz", Method::GET),
+        ("/nowhere", Method::GET),
+        ("/sum", Method::DELETE),
+        ("/sum", Method::POST),
+        ("/sum/", Method::OPTIONS),
+    ] {
+        let response = from_origin(app(), method.clone(), path, ORIGIN).await;
+        let headers = response.headers();
+        let allowed = headers[header::ACCESS_CONTROL_ALLOW_ORIGIN].to_str().unwrap();
+        assert_eq!(allowed, ORIGIN, "{method} {path}");
+        assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
+        let other = from_origin(app(), method.clone(), path, "https://other.example").await;
+        let headers = other.headers();
+        assert!(
+            !headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN),
+            "{method} {path}"
+        );
+    }
+    let figures = from_origin(app(), Method::GET, "/metrics", ORIGIN).await;
+    assert!(
+        !figures
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+    );
+}
+
+#[tokio::test]
+async fn a_preflight_needs_no_token_and_names_what_pages_use() {
+    let response = from_origin(app(), Method::OPTIONS, "/sum", ORIGIN).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let list = |name| {
+        let text = response.headers()[name].to_str().unwrap();
+        text.to_lowercase()
+            .split(',')
+            .map(|word| word.trim().to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    let headers = list(header::ACCESS_CONTROL_ALLOW_HEADERS);
+    for name in [
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "if-none-match",
+    ] {
+        assert!(headers.contains(name), "{headers:?}");
+    }
+    let methods = list(header::ACCESS_CONTROL_ALLOW_METHODS);
+    assert_eq!(methods.len(), 5, "{methods:?}");
+}
+
+#[tokio::test]
+async fn any_origin_reads_without_credentials() {
+    let mut config = Config::default();
+    config.server.cors_origins = vec!["*".to_owned()];
+    let any = router(
+        brought(Router::new(), ReadyProbe::new(async || Ok(()))),
+        &config,
+    );
+    let response = from_origin(any, Method::GET, "/healthz", ORIGIN).await;
+    let headers = response.headers();
+    assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+    assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS));
+    let none = router(
+        brought(Router::new(), ReadyProbe::new(async || Ok(()))),
+        &Config::default(),
+    );
+    let response = from_origin(none, Method::OPTIONS, "/healthz", ORIGIN).await;
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert!(
+        !response
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+    );
 }

@@ -39,6 +39,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("metrics-exporter-prometheus", &[SERVER]),
     ("mimalloc", &[SERVER]),
     ("tower", &[SERVER]),
+    ("tower-http", &[SERVER]),
     ("tracing-subscriber", &[SERVER]),
     ("utoipa", &[SERVER]),
     ("utoipa-axum", &[SERVER]),
