@@ -138,6 +138,14 @@ pub struct Provision {
 pub struct Limits {
     /// Sockets from one address, 0 for no limit: an office behind one address is a few hundred.
     pub connections_per_address: u32,
+    /// HTTP requests and new sockets of one address a second, 0 for no limit; five times as many
+    /// at once. An office behind one address is a few hundred people.
+    pub requests_per_second_address: u32,
+    /// HTTP requests of one person a second, 0 for no limit; ten times as many at once.
+    pub requests_per_second_person: u32,
+    /// Frames of one connection a second, 0 for no limit; beyond, its reader pauses, which pushes
+    /// the client back without refusing anything.
+    pub commands_per_second_connection: u32,
     /// Commands of one connection that wait for an answer; its reader stops beyond, which pushes
     /// the client back without refusing anything.
     pub connection_unanswered_count: u32,
@@ -166,6 +174,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_per_address: 1_000,
+            requests_per_second_address: 2_000,
+            requests_per_second_person: 100,
+            commands_per_second_connection: 10_000,
             connection_unanswered_count: 64,
             connection_unanswered_bytes: 256 * 1024,
             outbox_soft_bytes: 256 * 1024,

@@ -135,6 +135,27 @@ fn check_limits(limits: &Limits, findings: &mut Vec<Finding>) {
             findings.push((key, "must be at least 1".to_owned()));
         }
     }
+    // A node does not serve more; whoever wants no limit says so with 0.
+    const PER_SECOND_MAX: u32 = 1_000_000;
+    let rates = [
+        (
+            "limits.requests_per_second_address",
+            limits.requests_per_second_address,
+        ),
+        (
+            "limits.requests_per_second_person",
+            limits.requests_per_second_person,
+        ),
+        (
+            "limits.commands_per_second_connection",
+            limits.commands_per_second_connection,
+        ),
+    ];
+    for (key, value) in rates {
+        if value > PER_SECOND_MAX {
+            findings.push((key, format!("must be at most {PER_SECOND_MAX}, or 0")));
+        }
+    }
     if limits.outbox_soft_bytes >= limits.outbox_hard_bytes {
         let why = format!(
             "must be above limits.outbox_soft_bytes: {} is not above {}",

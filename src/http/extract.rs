@@ -66,7 +66,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<
     }
 }
 
-/// The person whose token the request carries in `Authorization: Bearer`, and nowhere else.
+/// The person whose token the request carries in `Authorization: Bearer`, and nowhere else. Taking
+/// it counts as one request of that person.
 pub(crate) struct Authenticated(pub(crate) Known);
 
 impl FromRequestParts<Arc<App>> for Authenticated {
@@ -81,7 +82,9 @@ impl FromRequestParts<Arc<App>> for Authenticated {
             .and_then(|value| value.to_str().ok())
             .and_then(auth::from_authorization)
             .ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
-        Ok(Self(app.authenticate(token).await?))
+        let known = app.authenticate(token).await?;
+        app.rates.take_person(&known.principal)?;
+        Ok(Self(known))
     }
 }
 

@@ -23,6 +23,9 @@ pub(crate) mod schemas;
 #[cfg(test)]
 mod tests;
 
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -41,6 +44,7 @@ pub use extract::{JsonBody, PathOf, QueryOf};
 pub use health::ReadyProbe;
 
 use crate::config::Config;
+use crate::rates::TooSoon;
 use openapi::DocumentText;
 
 /// The routes that the caller brings, with their state filled in.
@@ -51,16 +55,40 @@ pub(crate) struct Brought {
     pub(crate) sockets: OpenApiRouter,
     /// What `/readyz` asks.
     pub(crate) ready: ReadyProbe,
+    /// Who may ask now.
+    pub(crate) admit: Admission,
+}
+
+/// Whether an address may ask now. Sockets ask by themselves, since they are refused otherwise.
+#[derive(Clone)]
+pub(crate) struct Admission(Arc<dyn Fn(IpAddr) -> Result<(), TooSoon> + Send + Sync>);
+
+impl Admission {
+    /// Wraps the rule.
+    pub(crate) fn new(
+        admit: impl Fn(IpAddr) -> Result<(), TooSoon> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(admit))
+    }
 }
 
 /// The whole router: the routes of this crate, the pages, and those that the caller brings.
 pub(crate) fn router(brought: Brought, config: &Config) -> Router {
     let limit_bytes = config.limits.http_body_bytes;
-    let Split { open, figures } = split(brought);
-    let mut open = open
+    let admit = brought.admit.clone();
+    let Split {
+        counted,
+        uncounted,
+        figures,
+    } = split(brought);
+    let counted = counted
         .merge(pages())
         .fallback(async || ApiError::new(ErrorCode::NotFound))
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(admit, check_rate));
+    let mut open = uncounted
+        .method_not_allowed_fallback(method_not_allowed)
+        .merge(counted)
         .layer(DefaultBodyLimit::max(limit_bytes))
         .layer(from_fn_with_state(limit_bytes, check_announced));
     // Outermost, so that refusals carry its headers too.
@@ -79,23 +107,31 @@ async fn method_not_allowed() -> ApiError {
 
 /// Every documented route, by who may ask.
 struct Split {
-    /// Clients and their pages.
-    open: Router,
+    /// Clients and their pages, so often an address.
+    counted: Router,
+    /// Sockets, which count by themselves, and machines that look after the node.
+    uncounted: Router,
     /// `/metrics`: machines of the operator.
     figures: Router,
 }
 
 fn split(brought: Brought) -> Split {
     let text = DocumentText::default();
-    let (open, mut document) = openapi::documented(text.clone())
-        .merge(health::routes(brought.ready))
+    let (counted, mut document) = openapi::documented(text.clone())
         .merge(brought.resources)
+        .split_for_parts();
+    let (uncounted, of_uncounted) = health::routes(brought.ready)
         .merge(brought.sockets)
         .split_for_parts();
     let (figures, of_figures) = health::metrics_routes().split_for_parts();
+    document.merge(of_uncounted);
     document.merge(of_figures);
     text.write(&document);
-    Split { open, figures }
+    Split {
+        counted,
+        uncounted,
+        figures,
+    }
 }
 
 /// What browsers are shown; pages and their files are no part of the interface.
@@ -118,6 +154,15 @@ fn without_last_slash(mut request: Request) -> Request {
     parts.path_and_query = Some(target.expect("a part of a valid address"));
     *request.uri_mut() = Uri::from_parts(parts).expect("only the path has changed");
     request
+}
+
+/// Refuses an address that asks too much.
+async fn check_rate(State(admit): State<Admission>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<SocketAddr>();
+    match peer.map_or(Ok(()), |peer| (admit.0)(peer.ip())) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => ApiError::from(refused).into_response(),
+    }
 }
 
 /// Refuses a body that says by itself that it is too large, before the client is asked for it.

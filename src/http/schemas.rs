@@ -128,7 +128,7 @@ pub(crate) enum EventSchema {
         /// The command that made it.
         cid: String,
         /// Who wrote it.
-        author: AuthorSchema,
+        author: Box<AuthorSchema>,
         /// What is said.
         text: String,
         /// Structured part.

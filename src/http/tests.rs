@@ -13,6 +13,8 @@ use tower::ServiceExt;
 
 use super::*;
 
+/// An address that asks too much.
+const BUSY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 /// An origin that may read answers.
 const ORIGIN: &str = "https://shop.example";
 
@@ -43,6 +45,10 @@ fn brought(routes: Router, ready: ReadyProbe) -> Brought {
         resources: routes.into(),
         sockets: OpenApiRouter::default(),
         ready,
+        admit: Admission::new(|address| match address {
+            BUSY => Err(TooSoon { wait_ms: 2_500 }),
+            _ => Ok(()),
+        }),
     }
 }
 
@@ -242,7 +248,9 @@ async fn answers_and_refusals_may_be_read_by_the_origins_of_the_settings() {
     ] {
         let response = from_origin(app(), method.clone(), path, ORIGIN).await;
         let headers = response.headers();
-        let allowed = headers[header::ACCESS_CONTROL_ALLOW_ORIGIN].to_str().unwrap();
+        let allowed = headers[header::ACCESS_CONTROL_ALLOW_ORIGIN]
+            .to_str()
+            .unwrap();
         assert_eq!(allowed, ORIGIN, "{method} {path}");
         assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
         let other = from_origin(app(), method.clone(), path, "https://other.example").await;
@@ -307,4 +315,31 @@ async fn any_origin_reads_without_credentials() {
             .headers()
             .contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
     );
+}
+
+#[tokio::test]
+async fn an_address_that_asks_too_much_is_refused_but_machines_are_not() {
+    let from = async |path: &str, address: IpAddr| {
+        let request = Request::builder()
+            .uri(path)
+            .header(header::ORIGIN, ORIGIN)
+            .extension(SocketAddr::new(address, 5))
+            .body(Body::empty())
+            .unwrap();
+        app().oneshot(request).await.unwrap()
+    };
+    for path in ["/", "/square/3", "/nowhere", "/openapi.json", "/docs/"] {
+        let response = from(path, BUSY).await;
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS, "{path}");
+        assert_eq!(response.headers()[header::RETRY_AFTER], "3");
+        assert_eq!(
+            response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN],
+            ORIGIN
+        );
+        let other = from(path, IpAddr::from([10, 0, 0, 2])).await;
+        assert_ne!(other.status(), StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
+    for path in ["/healthz", "/readyz/", "/metrics"] {
+        assert_eq!(from(path, BUSY).await.status(), StatusCode::OK, "{path}");
+    }
 }

@@ -27,7 +27,7 @@ use utoipa_axum::routes;
 use super::connection::Connection;
 use super::desk::Desk;
 use super::speaker::Speaker;
-use crate::app::App;
+use crate::app::{App, Counted};
 use crate::auth;
 use crate::http::{ApiError, ErrorBody};
 use crate::linger::Lingering;
@@ -123,7 +123,10 @@ fn accept(
     let upgraded = request.extensions_mut().remove::<OnUpgrade>();
     let handshake = fastwebsockets::upgrade::upgrade(&mut request);
     let (Some(upgraded), Ok((response, _))) = (upgraded, handshake) else {
-        return not_a_handshake();
+        return match app.rates.take_address(address) {
+            Ok(()) => not_a_handshake(),
+            Err(refused) => ApiError::from(refused).into_response(),
+        };
     };
     spawn(serve(app, upgraded, address, speaker, begin));
     let mut response = response.map(|_| Body::empty());
@@ -148,22 +151,37 @@ async fn serve(
         return;
     };
     let stream = parts.io.into_inner().into_inner();
-    let counted = app.count_in(address);
-    let is_refused = counted.is_none();
-    let connection = Connection::new(Arc::clone(&app), stream, &parts.read_buf, speaker, |desk| {
-        if is_refused {
-            let code = CloseCode::RateLimited;
-            desk.close(code, "too many connections from this address");
-        } else {
-            begin(desk);
-        }
-    });
+    let (counted, refusal) = admit(&app, address);
+    let connection =
+        Connection::new(
+            Arc::clone(&app),
+            stream,
+            &parts.read_buf,
+            speaker,
+            |desk| match refusal {
+                Some(reason) => desk.close(CloseCode::RateLimited, &reason),
+                None => begin(desk),
+            },
+        );
     drop(parts.read_buf);
     if let Some(counted) = &counted {
         counted.announce(connection.shared());
     }
     // Boxed here, so that the frames of the upgrade are gone while the connection lives.
     spawn(connection.run(counted));
+}
+
+/// Counts a socket in, or says why not.
+fn admit(app: &Arc<App>, address: IpAddr) -> (Option<Counted>, Option<String>) {
+    if let Err(refused) = app.rates.take_address(address) {
+        let wait_ms = refused.wait_ms;
+        let reason = format!("too many requests from this address; retry_after_ms={wait_ms}");
+        return (None, Some(reason));
+    }
+    let counted = app.count_in(address);
+    let is_refused = counted.is_none();
+    let reason = is_refused.then(|| "too many connections from this address".to_owned());
+    (counted, reason)
 }
 
 fn not_a_handshake() -> Response {

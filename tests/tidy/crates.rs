@@ -32,6 +32,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("ractor", &[ACTORS]),
     ("axum", &[SERVER]),
     ("fastwebsockets", &[SERVER]),
+    ("governor", &[SERVER]),
     ("figment", &[SERVER]),
     ("http-body-util", &[SERVER, LOADTEST]),
     ("hyper", &[SERVER, LOADTEST]),
