@@ -16,6 +16,7 @@ use frontdesk_storage::EntityId;
 
 use crate::auth::{AuthError, Authenticator};
 use crate::config::{Config, Limits};
+use crate::rates::Rates;
 use crate::telemetry::ServerMetrics;
 use crate::ws::{Bounds, Shared, Wheel};
 
@@ -24,6 +25,7 @@ pub(crate) struct App {
     pub(crate) node: Arc<Node>,
     pub(crate) auth: Authenticator,
     pub(crate) limits: Limits,
+    pub(crate) rates: Rates,
     pub(crate) connect_timeout_ms: u64,
     pub(crate) wheel: Arc<Wheel>,
     pub(crate) metrics: ServerMetrics,
@@ -61,10 +63,12 @@ pub(crate) struct Counted {
 impl App {
     pub(crate) fn new(node: Arc<Node>, config: &Config) -> Self {
         let wheel = Arc::new(Wheel::new(node.clock().monotonic_ms()));
+        let rates = Rates::new(&config.limits, Arc::clone(node.clock()));
         Self {
             node,
             auth: Authenticator::new(&config.auth),
             limits: config.limits.clone(),
+            rates,
             connect_timeout_ms: config.auth.connect_timeout_ms,
             wheel,
             metrics: ServerMetrics::new(),

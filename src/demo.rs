@@ -36,6 +36,7 @@ pub(crate) fn prepare(config: &mut Config) {
         config.provision.companies.push(company);
     }
     config.limits.connections_per_address = 0;
+    config.limits.requests_per_second_address = 0;
 }
 
 /// Opens the room and prints the links.

@@ -19,6 +19,7 @@ mod native;
 pub mod node;
 mod object;
 mod profiles;
+mod rates;
 pub mod telemetry;
 pub mod transfer;
 pub mod web;

@@ -20,11 +20,12 @@ use frontdesk_storage::{Directory, Journal, OpenOptions, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 pub use crate::app::OutboxCounts;
 use crate::config::{Config, Loaded};
-use crate::http::{self, ReadyProbe};
+use crate::http::{self, Admission, Brought, ReadyProbe};
 use crate::listen::{self, UnderWay};
 use crate::telemetry::Metrics;
 use crate::ws::{Wheel, speaker, upgrade};
@@ -35,7 +36,7 @@ const BLOCKING_THREAD_COUNT: usize = 8;
 const REST_MS: u64 = 5_000;
 /// Pause between looks whether every connection has left, milliseconds.
 const LEAVE_LOOK_MS: u64 = 20;
-/// Pause between cleanings of the metrics' histograms, milliseconds.
+/// Pause between cleanings of the metrics' histograms and of buckets of rates, milliseconds.
 const UPKEEP_MS: u64 = 5_000;
 
 /// Why a node did not start or end as it should.
@@ -195,7 +196,7 @@ pub async fn start_with(
     let app = Arc::new(App::new(node, config));
     spawn(Wheel::run(Arc::downgrade(&app.wheel), clock));
     let (stop, stopped) = watch::channel(false);
-    spawn(upkeep(stopped.clone()));
+    spawn(upkeep(Arc::clone(&app), stopped.clone()));
     let router = router(&app, config);
     let mut addresses = Vec::new();
     let mut listeners: Vec<TcpListener> = Vec::new();
@@ -293,8 +294,23 @@ fn router(app: &Arc<App>, config: &Config) -> axum::Router {
             }
         }
     });
-    let routes = http::rooms::routes(Arc::clone(app)).merge(upgrade::routes(Arc::clone(app)));
-    http::router(routes, ready, &config.limits)
+    let brought = Brought {
+        resources: resources().with_state(Arc::clone(app)),
+        sockets: upgrade::routes().with_state(Arc::clone(app)),
+        ready,
+        admit: admission(app),
+    };
+    http::router(brought, config)
+}
+
+fn admission(app: &Arc<App>) -> Admission {
+    let app = Arc::clone(app);
+    Admission::new(move |address| app.rates.take_address(address))
+}
+
+/// Every route that acts for a company.
+pub(crate) fn resources() -> OpenApiRouter<Arc<App>> {
+    http::rooms::routes()
 }
 
 fn actor_limits(config: &Config) -> frontdesk_actors::Limits {
@@ -305,11 +321,14 @@ fn actor_limits(config: &Config) -> frontdesk_actors::Limits {
     }
 }
 
-async fn upkeep(mut stop: watch::Receiver<bool>) {
+async fn upkeep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut interval = tokio::time::interval(Duration::from_millis(UPKEEP_MS));
     while !*stop.borrow_and_update() {
         tokio::select! {
-            _ = interval.tick() => Metrics::of_program().run_upkeep(),
+            _ = interval.tick() => {
+                Metrics::of_program().run_upkeep();
+                app.rates.tidy();
+            }
             changed = stop.changed() => if changed.is_err() { return },
         }
     }

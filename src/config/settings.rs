@@ -50,6 +50,9 @@ pub struct Server {
     pub backlog_connections: u32,
     /// Time for sockets to leave and for queues to empty when the node stops, milliseconds.
     pub drain_ms: u64,
+    /// Origins whose pages may read answers; none by default. `*` alone is any, without
+    /// credentials.
+    pub cors_origins: Vec<String>,
     /// Threads that serve connections; 0 is one for each core but one, which is left to the store's
     /// writer and to the kernel's own work for the sockets.
     pub worker_threads: usize,
@@ -62,6 +65,7 @@ impl Default for Server {
             public_url: None,
             backlog_connections: 4096,
             drain_ms: 10_000,
+            cors_origins: Vec::new(),
             worker_threads: 0,
         }
     }
@@ -134,6 +138,14 @@ pub struct Provision {
 pub struct Limits {
     /// Sockets from one address, 0 for no limit: an office behind one address is a few hundred.
     pub connections_per_address: u32,
+    /// HTTP requests and new sockets of one address a second, 0 for no limit; five times as many
+    /// at once. An office behind one address is a few hundred people.
+    pub requests_per_second_address: u32,
+    /// HTTP requests of one person a second, 0 for no limit; ten times as many at once.
+    pub requests_per_second_person: u32,
+    /// Frames of one connection a second, 0 for no limit; beyond, its reader pauses, which pushes
+    /// the client back without refusing anything.
+    pub commands_per_second_connection: u32,
     /// Commands of one connection that wait for an answer; its reader stops beyond, which pushes
     /// the client back without refusing anything.
     pub connection_unanswered_count: u32,
@@ -162,6 +174,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_per_address: 1_000,
+            requests_per_second_address: 2_000,
+            requests_per_second_person: 100,
+            commands_per_second_connection: 10_000,
             connection_unanswered_count: 64,
             connection_unanswered_bytes: 256 * 1024,
             outbox_soft_bytes: 256 * 1024,

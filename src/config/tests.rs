@@ -370,3 +370,30 @@ fn what_is_shown_is_toml_that_loads_to_the_same_settings() {
         loaded.config
     );
 }
+
+#[test]
+fn origins_are_whole_or_all() {
+    let origins = |raw: &str| with_env(&[("FRONTDESK_SERVER__CORS_ORIGINS", raw)]);
+    for fine in [
+        "",
+        "*",
+        "https://shop.example",
+        "http://localhost:5173",
+        "http://[::1]:80",
+    ] {
+        assert!(origins(fine).is_ok(), "{fine}");
+    }
+    assert!(origins(r#"["https://a.example", "capacitor://localhost"]"#).is_ok());
+    for wrong in [
+        "shop.example",
+        "https://shop.example/",
+        "https://Shop.example",
+        "null",
+        "https://",
+    ] {
+        let problem = only_problem(origins(wrong));
+        assert_eq!(problem.key, "server.cors_origins", "{wrong}");
+    }
+    let problem = only_problem(origins(r#"["*", "https://a.example"]"#));
+    assert!(problem.why.contains("stands alone"), "{problem}");
+}

@@ -53,10 +53,35 @@ fn check_server(server: &Server, findings: &mut Vec<Finding>) {
         let why = format!("must be 1 to {}", i32::MAX);
         findings.push(("server.backlog_connections", why));
     }
+    let any = |origin: &String| origin == "*";
+    if server.cors_origins.iter().any(any) && server.cors_origins.len() > 1 {
+        let why = "\"*\" is every origin and stands alone".to_owned();
+        findings.push(("server.cors_origins", why));
+    }
+    for origin in server.cors_origins.iter().filter(|origin| !any(origin)) {
+        if !is_origin(origin) {
+            let why = format!("expected an origin like https://example.com, found {origin:?}");
+            findings.push(("server.cors_origins", why));
+        }
+    }
     if server.worker_threads > WORKER_THREADS_MAX {
         let why = format!("must be at most {WORKER_THREADS_MAX}");
         findings.push(("server.worker_threads", why));
     }
+}
+
+/// What browsers send as `Origin`: a scheme, a host in lower case, perhaps a port, and no path.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else {
+        return false;
+    };
+    let in_host =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_:[]".contains(&byte);
+    let in_scheme = |byte: u8| byte.is_ascii_lowercase() || b"+-.".contains(&byte);
+    !scheme.is_empty()
+        && scheme.bytes().all(in_scheme)
+        && !host.is_empty()
+        && host.bytes().all(in_host)
 }
 
 fn check_auth(auth: &Auth, findings: &mut Vec<Finding>) {
@@ -108,6 +133,27 @@ fn check_limits(limits: &Limits, findings: &mut Vec<Finding>) {
     for (key, value) in at_least_one {
         if value == 0 {
             findings.push((key, "must be at least 1".to_owned()));
+        }
+    }
+    // A node does not serve more; whoever wants no limit says so with 0.
+    const PER_SECOND_MAX: u32 = 1_000_000;
+    let rates = [
+        (
+            "limits.requests_per_second_address",
+            limits.requests_per_second_address,
+        ),
+        (
+            "limits.requests_per_second_person",
+            limits.requests_per_second_person,
+        ),
+        (
+            "limits.commands_per_second_connection",
+            limits.commands_per_second_connection,
+        ),
+    ];
+    for (key, value) in rates {
+        if value > PER_SECOND_MAX {
+            findings.push((key, format!("must be at most {PER_SECOND_MAX}, or 0")));
         }
     }
     if limits.outbox_soft_bytes >= limits.outbox_hard_bytes {

@@ -9,14 +9,18 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::{ErrorCode, Rejection, Retry};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::schemas::{ErrorCodeSchema, RetrySchema};
 use crate::auth::AuthError;
+use crate::rates::TooSoon;
 use crate::telemetry::request_id;
 
 /// Header that repeats the `request_id` of the body, for clients that drop bodies of errors.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
-/// `Retry-After` of answers that may succeed later, seconds: queues empty within it.
-const RETRY_AFTER_S: &str = "1";
+/// `Retry-After` of answers that may succeed later, seconds, unless more is known: queues empty
+/// within it.
+const RETRY_AFTER_S: u64 = 1;
 
 /// The status of a code.
 pub const fn status(code: ErrorCode) -> StatusCode {
@@ -53,17 +57,26 @@ pub struct ApiError {
     code: ErrorCode,
     message: String,
     request_id: String,
+    retry_after_s: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    /// For clients that read `error` or `detail`: the same text.
-    error: &'a str,
-    detail: &'a str,
+/// The body of every error.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    /// The text of `message`, for clients that read `error`.
+    error: String,
+    /// The text of `message`, for clients that read `detail`.
+    detail: String,
+    /// What went wrong.
+    #[schema(value_type = ErrorCodeSchema)]
     code: ErrorCode,
-    message: &'a str,
+    /// For people: lower case, the value and the limit where there is one.
+    message: String,
+    /// Whether the same request may succeed.
+    #[schema(value_type = RetrySchema)]
     retry: Retry,
-    request_id: &'a str,
+    /// Finds the log line.
+    request_id: String,
 }
 
 impl ApiError {
@@ -78,7 +91,15 @@ impl ApiError {
             code,
             message: message.into(),
             request_id: request_id(),
+            retry_after_s: None,
         }
+    }
+
+    /// The same, with the seconds after which another try makes sense.
+    #[must_use]
+    pub fn retry_after_s(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
     }
 
     /// Our side broke: the log is told what, the client only where to find it.
@@ -99,6 +120,12 @@ impl ApiError {
     }
 }
 
+impl From<TooSoon> for ApiError {
+    fn from(refused: TooSoon) -> Self {
+        Self::new(ErrorCode::RateLimited).retry_after_s(refused.retry_after_s())
+    }
+}
+
 impl From<Rejection> for ApiError {
     fn from(rejection: Rejection) -> Self {
         Self::because(rejection.code, rejection.message)
@@ -113,13 +140,13 @@ impl From<AuthError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = Json(Body {
-            error: &self.message,
-            detail: &self.message,
+        let body = Json(ErrorBody {
+            error: self.message.clone(),
+            detail: self.message.clone(),
             code: self.code,
-            message: &self.message,
+            message: self.message,
             retry: self.code.retry(),
-            request_id: &self.request_id,
+            request_id: self.request_id.clone(),
         });
         let mut response = (status(self.code), body).into_response();
         let headers = response.headers_mut();
@@ -129,7 +156,8 @@ impl IntoResponse for ApiError {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // A draining node is left for another one: the client may try at once, but not in a loop.
         if matches!(self.code.retry(), Retry::Later | Retry::Resume) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+            let seconds = self.retry_after_s.unwrap_or(RETRY_AFTER_S);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status(self.code) == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -173,6 +201,14 @@ mod tests {
             assert!(body["retry"].is_string());
             assert_eq!(body.as_object().unwrap().len(), 6);
         }
+    }
+
+    #[tokio::test]
+    async fn who_asks_too_much_is_told_when_to_come_back() {
+        let response = ApiError::from(TooSoon { wait_ms: 1_200 }).into_response();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+        assert_eq!(body_of(response).await["code"], "rate_limited");
     }
 
     #[tokio::test]

@@ -1,18 +1,22 @@
-//! Bodies, queries and path parts that are refused in our own words: the framework's own extractors
-//! answer plain text.
+//! What handlers take from a request: who asks, bodies, queries and path parts. They are refused in
+//! our own words, since the framework's own extractors answer plain text.
 //!
 //! Invariants: whatever does not fit becomes an [`ApiError`] that speaks of the client's fields and
 //! not of our types; a body is an object, and is read up to `limits.http_body_bytes`.
 //! Never: checks more than shape.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use frontdesk_protocol::ErrorCode;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+use crate::app::{App, Known};
+use crate::auth;
 use crate::object::Object;
 
 /// A body that is a JSON object.
@@ -59,6 +63,28 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<
         parsed
             .map(|axum::extract::Path(path)| Self(path))
             .map_err(refused)
+    }
+}
+
+/// The person whose token the request carries in `Authorization: Bearer`, and nowhere else. Taking
+/// it counts as one request of that person.
+pub(crate) struct Authenticated(pub(crate) Known);
+
+impl FromRequestParts<Arc<App>> for Authenticated {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        if app.is_draining() {
+            return Err(ApiError::new(ErrorCode::Draining));
+        }
+        let header = parts.headers.get(header::AUTHORIZATION);
+        let token = header
+            .and_then(|value| value.to_str().ok())
+            .and_then(auth::from_authorization)
+            .ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+        let known = app.authenticate(token).await?;
+        app.rates.take_person(&known.principal)?;
+        Ok(Self(known))
     }
 }
 

@@ -10,6 +10,9 @@ use frontdesk_protocol::PersonId;
 use frontdesk_protocol::limits::OPEN_PARTICIPANT_COUNT_MAX;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 
+/// Up to here every whole number has a floating one of its own.
+const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
+
 /// The people of a new room.
 pub(super) struct People(pub(super) Vec<PersonId>);
 
@@ -61,6 +64,14 @@ impl Visitor<'_> for HostIdVisitor {
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<HostId, E> {
         self.visit_str(&number.to_string())
+    }
+
+    /// `5.0` is the number 5 to writers that know one kind of number only.
+    fn visit_f64<E: Error>(self, number: f64) -> Result<HostId, E> {
+        if number.fract() != 0.0 || !(0.0..=EXACT_MAX).contains(&number) {
+            return Err(E::invalid_value(Unexpected::Float(number), &self));
+        }
+        self.visit_u64(number as u64)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<HostId, E> {

@@ -9,10 +9,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::telemetry::{METRICS_CONTENT_TYPE, Metrics};
 
@@ -43,17 +44,63 @@ impl fmt::Debug for ReadyProbe {
     }
 }
 
-/// The routes of this file.
-pub fn routes(ready: ReadyProbe, metrics: &'static Metrics) -> Router {
-    let ready = move || async move { answer(ready.ask().await) };
-    let metrics = move || async move {
-        let content_type = HeaderValue::from_static(METRICS_CONTENT_TYPE);
-        ([(header::CONTENT_TYPE, content_type)], metrics.render())
-    };
-    Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+/// The routes of this file that clients may ask as well.
+pub(crate) fn routes<S>(ready: ReadyProbe) -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    OpenApiRouter::default()
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+        .with_state(ready)
+}
+
+/// The route of figures, which no page of another origin may read.
+pub(crate) fn metrics_routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    OpenApiRouter::default().routes(routes!(metrics))
+}
+
+/// Whether the process serves requests.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "machines",
+    responses((status = 200, description = "it does", body = String, content_type = "text/plain")),
+)]
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether a write and an actor's turn succeed.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "machines",
+    responses(
+        (status = 200, description = "they do", body = String, content_type = "text/plain"),
+        (status = 503, description = "why not", body = String, content_type = "text/plain"),
+    ),
+)]
+async fn readyz(State(ready): State<ReadyProbe>) -> Response {
+    answer(ready.ask().await)
+}
+
+/// Metrics in the Prometheus text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "machines",
+    responses((status = 200, description = "figures", body = String, content_type = "text/plain")),
+)]
+async fn metrics() -> impl IntoResponse {
+    let content_type = HeaderValue::from_static(METRICS_CONTENT_TYPE);
+    (
+        [(header::CONTENT_TYPE, content_type)],
+        Metrics::of_program().render(),
+    )
 }
 
 fn answer(outcome: Result<(), String>) -> Response {

@@ -5,43 +5,164 @@
 //! Invariants:
 //! 1. Every error is JSON of one shape, that of an unknown path, a wrong method and a body too
 //!    large among them.
-//! 2. A body is read up to `limits.http_body_bytes` and no further.
+//! 2. Every route but pages and their files stands in the OpenAPI document; every path is served
+//!    with and without a trailing slash, without a redirect.
+//! 3. A body is read up to `limits.http_body_bytes` and no further.
 //!
 //! Never: accepts connections, or holds a rule of the chat.
 
+mod cors;
+mod docs;
 pub mod error;
 pub mod extract;
 mod fields;
 pub mod health;
+pub(crate) mod openapi;
 pub(crate) mod rooms;
+pub(crate) mod schemas;
 #[cfg(test)]
 mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::Uri;
+use axum::http::uri::PathAndQuery;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::ErrorCode;
+use tower::ServiceExt;
+use utoipa_axum::router::OpenApiRouter;
 
 pub use error::ApiError;
+pub(crate) use error::ErrorBody;
+pub(crate) use extract::Authenticated;
 pub use extract::{JsonBody, PathOf, QueryOf};
 pub use health::ReadyProbe;
 
-use crate::config::Limits;
-use crate::telemetry::Metrics;
+use crate::config::Config;
+use crate::rates::TooSoon;
+use openapi::DocumentText;
 
-/// The whole router: the routes of this crate, the page, and those that the caller brings with
-/// their state filled in.
-pub fn router(routes: Router, ready: ReadyProbe, limits: &Limits) -> Router {
-    Router::new()
-        .merge(health::routes(ready, Metrics::of_program()))
-        .merge(crate::web::routes())
-        .merge(routes)
+/// The routes that the caller brings, with their state filled in.
+pub(crate) struct Brought {
+    /// Those that act for a company.
+    pub(crate) resources: OpenApiRouter,
+    /// Those that become sockets.
+    pub(crate) sockets: OpenApiRouter,
+    /// What `/readyz` asks.
+    pub(crate) ready: ReadyProbe,
+    /// Who may ask now.
+    pub(crate) admit: Admission,
+}
+
+/// Whether an address may ask now. Sockets ask by themselves, since they are refused otherwise.
+#[derive(Clone)]
+pub(crate) struct Admission(Arc<dyn Fn(IpAddr) -> Result<(), TooSoon> + Send + Sync>);
+
+impl Admission {
+    /// Wraps the rule.
+    pub(crate) fn new(
+        admit: impl Fn(IpAddr) -> Result<(), TooSoon> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(admit))
+    }
+}
+
+/// The whole router: the routes of this crate, the pages, and those that the caller brings.
+pub(crate) fn router(brought: Brought, config: &Config) -> Router {
+    let limit_bytes = config.limits.http_body_bytes;
+    let admit = brought.admit.clone();
+    let Split {
+        counted,
+        uncounted,
+        figures,
+    } = split(brought);
+    let counted = counted
+        .merge(pages())
         .fallback(async || ApiError::new(ErrorCode::NotFound))
-        .method_not_allowed_fallback(async || ApiError::new(ErrorCode::MethodNotAllowed))
-        .layer(DefaultBodyLimit::max(limits.http_body_bytes))
-        .layer(from_fn_with_state(limits.http_body_bytes, check_announced))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(admit, check_rate));
+    let mut open = uncounted
+        .method_not_allowed_fallback(method_not_allowed)
+        .merge(counted)
+        .layer(DefaultBodyLimit::max(limit_bytes))
+        .layer(from_fn_with_state(limit_bytes, check_announced));
+    // Outermost, so that refusals carry its headers too.
+    if let Some(cors) = cors::layer(&config.server.cors_origins) {
+        open = open.layer(cors);
+    }
+    let router = open.merge(figures.method_not_allowed_fallback(method_not_allowed));
+    // Around the router and not a layer of it: layers run when a route has been found.
+    let router = ServiceExt::<Request>::map_request(router, without_last_slash);
+    Router::new().fallback_service(router)
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::new(ErrorCode::MethodNotAllowed)
+}
+
+/// Every documented route, by who may ask.
+struct Split {
+    /// Clients and their pages, so often an address.
+    counted: Router,
+    /// Sockets, which count by themselves, and machines that look after the node.
+    uncounted: Router,
+    /// `/metrics`: machines of the operator.
+    figures: Router,
+}
+
+fn split(brought: Brought) -> Split {
+    let text = DocumentText::default();
+    let (counted, mut document) = openapi::documented(text.clone())
+        .merge(brought.resources)
+        .split_for_parts();
+    let (uncounted, of_uncounted) = health::routes(brought.ready)
+        .merge(brought.sockets)
+        .split_for_parts();
+    let (figures, of_figures) = health::metrics_routes().split_for_parts();
+    document.merge(of_uncounted);
+    document.merge(of_figures);
+    text.write(&document);
+    Split {
+        counted,
+        uncounted,
+        figures,
+    }
+}
+
+/// What browsers are shown; pages and their files are no part of the interface.
+fn pages() -> Router {
+    crate::web::routes().merge(docs::routes())
+}
+
+/// Both forms of an address are one: clients were written against servers that want the slash and
+/// against such that do not, and a redirect would turn their POST into a GET.
+fn without_last_slash(mut request: Request) -> Request {
+    let path = request.uri().path();
+    let Some(path) = path.strip_suffix('/').filter(|path| !path.is_empty()) else {
+        return request;
+    };
+    let target = match request.uri().query() {
+        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+        None => PathAndQuery::try_from(path),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = Some(target.expect("a part of a valid address"));
+    *request.uri_mut() = Uri::from_parts(parts).expect("only the path has changed");
+    request
+}
+
+/// Refuses an address that asks too much.
+async fn check_rate(State(admit): State<Admission>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<SocketAddr>();
+    match peer.map_or(Ok(()), |peer| (admit.0)(peer.ip())) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => ApiError::from(refused).into_response(),
+    }
 }
 
 /// Refuses a body that says by itself that it is too large, before the client is asked for it.

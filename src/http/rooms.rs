@@ -6,68 +6,121 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use frontdesk_actors::{Answer, Command, Outcome};
 use frontdesk_protocol::command::{CompanyCommand, Principal};
 use frontdesk_protocol::limits::{PAGE_EVENT_COUNT_DEFAULT, PAGE_EVENT_COUNT_MAX};
-use frontdesk_protocol::native::{Page, PageFrom, RoomName};
-use frontdesk_protocol::{Cid, ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq};
+use frontdesk_protocol::native::{EventBody, PageFrom, RoomName};
+use frontdesk_protocol::{Cid, ConversationNo, ErrorCode, HistoryId, PersonId, RoomId, Seq};
 use frontdesk_storage::EntityId;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::error::ErrorBody;
 use super::fields::{People, Whole};
-use super::{ApiError, JsonBody, PathOf, QueryOf};
+use super::openapi::BehindToken;
+use super::schemas::{EventSchema, HistoryIdSchema, HostIdSchema, PersonIdSchema};
+use super::schemas::{RoomIdSchema, RoomNameSchema};
+use super::{ApiError, Authenticated, JsonBody, PathOf, QueryOf};
 use crate::app::{App, Known};
-use crate::{auth, native};
+use crate::native;
 
 /// Header with a client's own name for a request.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest idempotency key, bytes: it is hashed, not kept.
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
 /// The routes of this file.
-pub(crate) fn routes(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/rooms", post(open_room))
-        .route("/v1/rooms/", post(open_room))
-        .route("/v1/rooms/{room}/messages", get(messages))
-        .route("/v1/rooms/{room}/messages/", get(messages))
-        .with_state(app)
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(open_room))
+        .routes(routes!(messages))
 }
 
-#[derive(Deserialize)]
+/// The room that is wanted.
+#[derive(Deserialize, ToSchema)]
 struct OpenRoom {
+    /// Who is in it beside the caller; unknown ids become known people.
+    #[schema(value_type = Vec<HostIdSchema>, max_items = 256)]
     participants: People,
+    /// A pair has one such room only.
     #[serde(default)]
     direct: bool,
 }
 
-#[derive(Serialize)]
+/// A room as its opener knows it.
+#[derive(Serialize, ToSchema)]
 struct OpenedRoom {
+    #[schema(value_type = RoomIdSchema)]
     id: RoomId,
+    /// Its number within the company, from 1.
+    #[schema(value_type = u64)]
     conversation_id: ConversationNo,
     direct: bool,
+    #[schema(value_type = Vec<PersonIdSchema>)]
     participants: Vec<PersonId>,
 }
 
-#[derive(Deserialize)]
+/// Which part of the history; without a position the latest.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct PageQuery {
+    /// Events before this one.
+    #[param(value_type = Option<u64>)]
     before_seq: Option<Whole>,
+    /// Events after this one; excludes `before_seq`.
+    #[param(value_type = Option<u64>)]
     after_seq: Option<Whole>,
+    /// At most so many events; 50 unasked, 100 at most.
+    #[param(value_type = Option<u64>, minimum = 1)]
     limit: Option<Whole>,
 }
 
+/// A part of a room's history.
+#[derive(Serialize, ToSchema)]
+struct RoomPage {
+    #[schema(value_type = HistoryIdSchema)]
+    history_id: HistoryId,
+    /// The last event of the room.
+    #[schema(value_type = u64)]
+    head: Seq,
+    /// In order of their numbers.
+    #[schema(value_type = Vec<EventSchema>)]
+    events: Vec<EventBody>,
+    /// Whether more lies beyond this page, in its direction.
+    more: bool,
+}
+
+/// Opens a room for the caller and the named people.
+#[utoipa::path(
+    post,
+    path = "/v1/rooms",
+    tag = "rooms",
+    security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+            description = "A repeat with the same key within 24 hours is answered as the first")),
+    request_body = OpenRoom,
+    responses(
+        (status = 201, description = "opened", body = OpenedRoom),
+        (status = 200, description = "it was there already", body = OpenedRoom),
+        (status = 400, description = "the body or a header does not fit", body = ErrorBody),
+        (status = 409, description = "the key was used for something else", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        BehindToken,
+    ),
+)]
 async fn open_room(
     State(app): State<Arc<App>>,
+    Authenticated(Known { principal, .. }): Authenticated,
     headers: HeaderMap,
     JsonBody(wanted): JsonBody<OpenRoom>,
 ) -> Result<Response, ApiError> {
-    let Known { principal, .. } = authenticate(&app, &headers).await?;
     let naming = Naming::of(&principal, &headers)?;
     let command = Command::Company(CompanyCommand::OpenRoom {
         room: naming.room,
@@ -113,13 +166,26 @@ async fn open_room(
     Ok((status, Json(body)).into_response())
 }
 
+/// Reads a room's history.
+#[utoipa::path(
+    get,
+    path = "/v1/rooms/{room}/messages",
+    tag = "rooms",
+    security(("bearer" = [])),
+    params(("room" = inline(RoomNameSchema), Path), PageQuery),
+    responses(
+        (status = 200, description = "a page", body = RoomPage),
+        (status = 400, description = "the query does not fit", body = ErrorBody),
+        (status = 404, description = "no such room, or not one of the caller's", body = ErrorBody),
+        BehindToken,
+    ),
+)]
 async fn messages(
     State(app): State<Arc<App>>,
+    Authenticated(Known { principal, .. }): Authenticated,
     PathOf(room): PathOf<String>,
     QueryOf(query): QueryOf<PageQuery>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let Known { principal, .. } = authenticate(&app, &headers).await?;
+) -> Result<Json<RoomPage>, ApiError> {
     let unknown = || ApiError::new(ErrorCode::UnknownRoom);
     let name: RoomName = room.parse().map_err(|_| unknown())?;
     let from = page_from(&query)?;
@@ -151,13 +217,12 @@ async fn messages(
         .history(&entity, from, limit as usize)
         .await
         .map_err(fault)?;
-    let page = Page {
+    Ok(Json(RoomPage {
         history_id: facts.history_id,
         head: page.head,
         events: native::event_bodies(&page.events),
         more: page.more,
-    };
-    Ok(Json(page).into_response())
+    }))
 }
 
 fn page_from(query: &PageQuery) -> Result<PageFrom, ApiError> {
@@ -214,16 +279,4 @@ impl Naming {
             history_base: frontdesk_actors::clock::fresh_history_base(),
         }
     }
-}
-
-async fn authenticate(app: &Arc<App>, headers: &HeaderMap) -> Result<Known, ApiError> {
-    if app.is_draining() {
-        return Err(ApiError::new(ErrorCode::Draining));
-    }
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let token = bearer.and_then(auth::from_authorization);
-    let token = token.ok_or_else(|| Rejection::new(ErrorCode::Unauthenticated))?;
-    Ok(app.authenticate(token).await?)
 }

@@ -147,6 +147,7 @@ impl Clockwork {
         if desk.has_put_off() {
             desk.send_again();
         }
+        desk.settle_pace(now_ms);
         self.plan(desk, now_ms);
     }
 
@@ -217,6 +218,9 @@ impl Clockwork {
         }
         if desk.has_put_off() {
             due_ms = due_ms.min(now_ms + SEND_AGAIN_MS);
+        }
+        if let Some(paced_until_ms) = desk.paced_until_ms() {
+            due_ms = due_ms.min(paced_until_ms);
         }
         let due_ms = due_ms.clamp(now_ms + 1, now_ms + TURN_MS);
         if self.planned_ms.is_none_or(|planned_ms| due_ms < planned_ms) {

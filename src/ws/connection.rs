@@ -268,6 +268,7 @@ impl Connection {
                 Incoming::Pong(_) => {}
                 Incoming::Close { .. } => desk.close(CloseCode::Normal, ""),
             }
+            desk.count_frame();
             if desk.must_pause() {
                 Flow::Pause
             } else {
@@ -275,6 +276,9 @@ impl Connection {
             }
         });
         self.has_kept_input = matches!(fed, Ok(Flow::Pause));
+        if self.desk.paced_until_ms().is_some() {
+            self.clockwork.plan_now(&self.desk);
+        }
         if let Err(error) = fed {
             self.desk.close(error.close_code(), &error.to_string());
         }

@@ -4,7 +4,8 @@
 //! Invariants:
 //! 1. Frames of a client are handled in order: while a piece of work is under way, none is read.
 //! 2. Commands that wait for an answer are bounded in number and bytes; at the bound reading stops,
-//!    and also while the outbox holds more than its soft bound, so that replies always have space.
+//!    and also while the outbox holds more than its soft bound, so that replies always have space,
+//!    and while frames come faster than their rate.
 //! 3. A command that was answered `busy` and whose client cannot repeat it is kept and sent again,
 //!    with its cid, before anything that came after it.
 //!
@@ -25,6 +26,7 @@ use frontdesk_storage::EntityId;
 
 use super::shared::Shared;
 use crate::app::App;
+use crate::rates::Pace;
 
 /// What a piece of work leaves to be done on the desk.
 pub(crate) type Continuation = Box<dyn FnOnce(&mut Desk) + Send>;
@@ -86,6 +88,9 @@ pub(crate) struct Desk {
     waiting_bytes: usize,
     next_cseq: u64,
     has_put_off: bool,
+    pace: Pace,
+    /// A frame is owed to the pace, and no further one is read before this; 0 when none is.
+    paced_until_ms: u64,
     /// Per room, the command that the client was told to send again first.
     told_busy: BTreeMap<EntityId, Cid>,
     pub(super) work: Option<Work>,
@@ -108,6 +113,8 @@ impl Desk {
             waiting_bytes: 0,
             next_cseq: 0,
             has_put_off: false,
+            pace: Pace::default(),
+            paced_until_ms: 0,
             told_busy: BTreeMap::new(),
             work: None,
             replay: None,
@@ -228,11 +235,33 @@ impl Desk {
         !self.waiting.is_empty()
     }
 
+    /// A frame was read. Beyond the rate it is owed, and reading pauses until it is paid.
+    pub(super) fn count_frame(&mut self) {
+        if let Err(refused) = self.app.rates.take_command(&self.pace) {
+            let now_ms = self.app.node.clock().monotonic_ms();
+            self.paced_until_ms = now_ms + refused.wait_ms;
+        }
+    }
+
+    /// Until when reading pauses, if it does.
+    pub(super) fn paced_until_ms(&self) -> Option<u64> {
+        (self.paced_until_ms > 0).then_some(self.paced_until_ms)
+    }
+
+    /// Pays what is owed, once that is possible.
+    pub(super) fn settle_pace(&mut self, now_ms: u64) {
+        if self.paced_until_ms > 0 && self.paced_until_ms <= now_ms {
+            self.paced_until_ms = 0;
+            self.count_frame();
+        }
+    }
+
     /// Whether no further frame may be read now.
     pub(super) fn must_pause(&self) -> bool {
         let limits = &self.app.limits;
         self.work.is_some()
             || self.close.is_some()
+            || self.paced_until_ms > 0
             || self.waiting.len() >= limits.connection_unanswered_count as usize
             || self.waiting_bytes >= limits.connection_unanswered_bytes
             || self.shared.queued_bytes().0 >= limits.outbox_soft_bytes

@@ -8,12 +8,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Extension, Router};
 use frontdesk_actors::task::spawn;
 use frontdesk_protocol::codec::Codec;
 use frontdesk_protocol::limits::TOKEN_BYTES_MAX;
@@ -21,27 +21,38 @@ use frontdesk_protocol::{CloseCode, ErrorCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::connection::Connection;
 use super::desk::Desk;
 use super::speaker::Speaker;
-use crate::app::App;
+use crate::app::{App, Counted};
 use crate::auth;
-use crate::http::ApiError;
+use crate::http::{ApiError, ErrorBody};
 use crate::linger::Lingering;
 use crate::{native, profiles};
 
-/// The routes of sockets. Each is there with and without its trailing slash.
-pub(crate) fn routes(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/ws", get(native_socket))
-        .route("/v1/ws/", get(native_socket))
-        .route("/ws/chat/{conversation}", get(direct_socket))
-        .route("/ws/chat/{conversation}/", get(direct_socket))
+/// The routes of sockets.
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(native_socket))
+        .routes(routes!(direct_socket))
+        // No resource, so no documentation: whatever means nothing below `/ws/`.
         .route("/ws/{*path}", get(unknown_socket))
-        .with_state(app)
 }
 
+/// A native socket; the subprotocol chooses JSON or MessagePack.
+#[utoipa::path(
+    get,
+    path = "/v1/ws",
+    tag = "sockets",
+    params(("token" = Option<String>, Query, description = "The token, unless a header has it")),
+    responses(
+        (status = 101, description = "a socket, whatever is refused then"),
+        (status = 426, description = "no handshake", body = ErrorBody),
+    ),
+)]
 async fn native_socket(
     State(app): State<Arc<App>>,
     peer: Option<Extension<SocketAddr>>,
@@ -61,6 +72,20 @@ async fn native_socket(
     })
 }
 
+/// A socket of the profile `direct`, in one conversation.
+#[utoipa::path(
+    get,
+    path = "/ws/chat/{conversation}",
+    tag = "sockets",
+    params(
+        ("conversation" = String, Path, description = "The conversation's number"),
+        ("token" = Option<String>, Query, description = "The token, unless a header has it"),
+    ),
+    responses(
+        (status = 101, description = "a socket, whatever is refused then"),
+        (status = 426, description = "no handshake", body = ErrorBody),
+    ),
+)]
 async fn direct_socket(
     State(app): State<Arc<App>>,
     Path(conversation): Path<String>,
@@ -98,7 +123,10 @@ fn accept(
     let upgraded = request.extensions_mut().remove::<OnUpgrade>();
     let handshake = fastwebsockets::upgrade::upgrade(&mut request);
     let (Some(upgraded), Ok((response, _))) = (upgraded, handshake) else {
-        return not_a_handshake();
+        return match app.rates.take_address(address) {
+            Ok(()) => not_a_handshake(),
+            Err(refused) => ApiError::from(refused).into_response(),
+        };
     };
     spawn(serve(app, upgraded, address, speaker, begin));
     let mut response = response.map(|_| Body::empty());
@@ -123,22 +151,37 @@ async fn serve(
         return;
     };
     let stream = parts.io.into_inner().into_inner();
-    let counted = app.count_in(address);
-    let is_refused = counted.is_none();
-    let connection = Connection::new(Arc::clone(&app), stream, &parts.read_buf, speaker, |desk| {
-        if is_refused {
-            let code = CloseCode::RateLimited;
-            desk.close(code, "too many connections from this address");
-        } else {
-            begin(desk);
-        }
-    });
+    let (counted, refusal) = admit(&app, address);
+    let connection =
+        Connection::new(
+            Arc::clone(&app),
+            stream,
+            &parts.read_buf,
+            speaker,
+            |desk| match refusal {
+                Some(reason) => desk.close(CloseCode::RateLimited, &reason),
+                None => begin(desk),
+            },
+        );
     drop(parts.read_buf);
     if let Some(counted) = &counted {
         counted.announce(connection.shared());
     }
     // Boxed here, so that the frames of the upgrade are gone while the connection lives.
     spawn(connection.run(counted));
+}
+
+/// Counts a socket in, or says why not.
+fn admit(app: &Arc<App>, address: IpAddr) -> (Option<Counted>, Option<String>) {
+    if let Err(refused) = app.rates.take_address(address) {
+        let wait_ms = refused.wait_ms;
+        let reason = format!("too many requests from this address; retry_after_ms={wait_ms}");
+        return (None, Some(reason));
+    }
+    let counted = app.count_in(address);
+    let is_refused = counted.is_none();
+    let reason = is_refused.then(|| "too many connections from this address".to_owned());
+    (counted, reason)
 }
 
 fn not_a_handshake() -> Response {

@@ -14,6 +14,7 @@ mod limits;
 mod metrics;
 mod native;
 mod native_pushes;
+mod rates;
 mod resume;
 mod rooms_http;
 mod sleep;

@@ -1,0 +1,212 @@
+//! How the words of the wire are described in the OpenAPI document: the wire's own crate knows no
+//! HTTP and so no OpenAPI either.
+//!
+//! Invariants: a description accepts what the wire's type writes (a test compares the two).
+//! Never: is used to read or write anything but in tests.
+
+use std::borrow::Cow;
+
+use frontdesk_protocol::ErrorCode;
+use frontdesk_protocol::limits::PERSON_ID_BYTES_MAX;
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{OneOfBuilder, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+/// Describes a word by hand: its name in the document, and its schema.
+macro_rules! word {
+    ($(#[$doc:meta])* $name:ident, $shown:literal, $schema:expr) => {
+        $(#[$doc])*
+        pub(crate) enum $name {}
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                $schema.into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($shown)
+            }
+        }
+    };
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+/// Any number of 64 bits: to readers that know formats, `int64` would end at half of them.
+fn whole() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(0))
+        .maximum(Some(u64::MAX as usize))
+}
+
+word!(
+    /// A person as this server writes them.
+    PersonIdSchema,
+    "PersonId",
+    text()
+        .description(Some("A person; at most 128 bytes in UTF-8, no control characters"))
+        .min_length(Some(1))
+        .max_length(Some(PERSON_ID_BYTES_MAX))
+        .pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]+$"))
+        .examples(["ann"])
+);
+
+word!(
+    /// A person as hosts write them.
+    HostIdSchema,
+    "HostId",
+    OneOfBuilder::new()
+        .description(Some("A person; `5` and `\"5\"` are one"))
+        .item(PersonIdSchema::schema())
+        .item(whole())
+);
+
+word!(
+    /// A room's own id.
+    RoomIdSchema,
+    "RoomId",
+    text()
+        .description(Some("A room"))
+        .pattern(Some("^r_[0-9a-f]{32}$"))
+        .examples(["r_0f6c1e9a52d84b7b8d1f3a5c7e902b46"])
+);
+
+word!(
+    /// A room in an address.
+    RoomNameSchema,
+    "RoomName",
+    text()
+        .description(Some("A room's id, or its conversation number"))
+        .pattern(Some("^(r_[0-9a-f]{32}|[0-9]+)$"))
+        .examples(["12"])
+);
+
+word!(
+    /// A log's name.
+    HistoryIdSchema,
+    "HistoryId",
+    text()
+        .description(Some("Names a room's log; with another one a client starts over"))
+        .pattern(Some("^[0-9a-f]{16}$"))
+);
+
+word!(
+    /// A code of an error.
+    ErrorCodeSchema,
+    "ErrorCode",
+    text()
+        .description(Some("What went wrong"))
+        .enum_values(Some(ErrorCode::ALL.iter().map(|code| code.as_str())))
+);
+
+word!(
+    /// What to do after an error.
+    RetrySchema,
+    "Retry",
+    text()
+        .description(Some("Whether the same request may succeed, and when"))
+        .enum_values(Some(["no", "later", "resume", "other_node"]))
+);
+
+/// An event of a room.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[schema(as = RoomEvent)]
+pub(crate) enum EventSchema {
+    /// A message.
+    Message {
+        /// Its place in the room, from 1.
+        seq: u64,
+        /// When it was accepted, milliseconds since 1970.
+        at: u64,
+        /// The command that made it.
+        cid: String,
+        /// Who wrote it.
+        author: Box<AuthorSchema>,
+        /// What is said.
+        text: String,
+        /// Structured part.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rich: Option<serde_json::Value>,
+        /// The event it answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply_to: Option<u64>,
+    },
+    /// Something the caller may not see: the number is counted, nothing is shown.
+    Hidden {
+        /// Its place in the room, from 1.
+        seq: u64,
+    },
+}
+
+/// Who wrote a message, as known when it was written.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = Author)]
+pub(crate) struct AuthorSchema {
+    /// The person.
+    id: String,
+    /// visitor, agent, admin, superadmin or bot.
+    role: String,
+    /// Their name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Their e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    /// What the host calls their kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_type: Option<String>,
+    /// Their picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    picture_url: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use frontdesk_protocol::command::{Card, Role};
+    use frontdesk_protocol::event::Author;
+    use frontdesk_protocol::native::{EventBody, EventKind};
+    use frontdesk_protocol::{Cid, PersonId, Seq, Timestamp};
+    use serde_json::json;
+
+    use super::*;
+
+    fn full_message() -> EventKind {
+        EventKind::Message {
+            at: Timestamp(1),
+            cid: Cid::from_digest([7; 16]),
+            author: Author {
+                id: PersonId::new("ann").unwrap(),
+                role: Role::Agent,
+                card: Card {
+                    name: Some(Arc::from("Ann")),
+                    email: Some(Arc::from("ann@example.com")),
+                    user_type: Some(Arc::from("talker")),
+                    picture_url: Some(Arc::from("/ann.png")),
+                },
+            },
+            text: Arc::from("hello"),
+            rich: Some(json!({"a": 1})),
+            reply_to: Some(Seq(3)),
+        }
+    }
+
+    #[test]
+    fn events_are_described_with_every_field_they_have() {
+        let kinds = [full_message(), EventKind::Hidden {}];
+        assert_eq!(kinds.len(), EventKind::KINDS.len());
+        for kind in kinds {
+            let wire = serde_json::to_value(EventBody { seq: Seq(4), kind }).unwrap();
+            let described: EventSchema = serde_json::from_value(wire.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&described).unwrap(), wire);
+        }
+    }
+}

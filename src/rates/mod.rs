@@ -1,0 +1,185 @@
+//! How much a client may ask in a time: requests of an address and of a person, commands of a
+//! connection. The rule is GCRA, a bucket whose whole state is one number.
+//!
+//! Invariants:
+//! 1. Buckets of addresses and people are at most [`BUCKET_COUNT_MAX`] each; beyond, newcomers
+//!    share one bucket. A bucket that is full again is forgotten at the next tidying.
+//! 2. A connection's bucket is 8 bytes within the connection; nothing is shared between two.
+//! 3. Time is the node's clock, so that tests may leap.
+//!
+//! Never: refuses by itself; it says how long to wait.
+
+mod buckets;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use frontdesk_actors::clock::Clock;
+use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::{CompanyId, PersonId};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::{NotUntil, Quota, RateLimiter};
+
+use crate::config::Limits;
+use buckets::Buckets;
+
+/// Buckets of one kind; at a hundred bytes each this bounds what a flood of addresses may take.
+pub(crate) const BUCKET_COUNT_MAX: usize = 100_000;
+/// What an address may ask at once, in seconds of its rate: an office that opens in the morning.
+const ADDRESS_BURST_S: u32 = 5;
+/// What a person may ask at once, in seconds of their rate: a client that fetches what it missed.
+const PERSON_BURST_S: u32 = 10;
+/// What a connection may send at once, in seconds of its rate.
+const CONNECTION_BURST_S: u32 = 1;
+
+/// How long somebody who asked too much should wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooSoon {
+    /// Milliseconds until the next request is admitted.
+    pub(crate) wait_ms: u64,
+}
+
+impl TooSoon {
+    /// The same for `Retry-After`: whole seconds, at least one.
+    pub(crate) fn retry_after_s(self) -> u64 {
+        self.wait_ms.div_ceil(1_000).max(1)
+    }
+}
+
+/// A connection's bucket.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Pace(Cell<u64>);
+
+impl Hash for Pace {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.get().hash(state);
+    }
+}
+
+/// See the module's text.
+pub(crate) struct Rates {
+    clock: Arc<dyn Clock>,
+    addresses: Option<Keyed<IpAddr>>,
+    people: Option<Keyed<(CompanyId, PersonId)>>,
+    connections: Option<RateLimiter<Pace, InPace, NodeClock, NoOpMiddleware<Nanos>>>,
+}
+
+type Keyed<K> = RateLimiter<K, Buckets<K>, NodeClock, NoOpMiddleware<Nanos>>;
+
+impl Rates {
+    /// As the settings say; a rate of 0 is no limit.
+    pub(crate) fn new(limits: &Limits, clock: Arc<dyn Clock>) -> Self {
+        let time = || NodeClock(Arc::clone(&clock));
+        let addresses = quota(limits.requests_per_second_address, ADDRESS_BURST_S);
+        let people = quota(limits.requests_per_second_person, PERSON_BURST_S);
+        let connections = quota(limits.commands_per_second_connection, CONNECTION_BURST_S);
+        Self {
+            addresses: addresses.map(|quota| RateLimiter::new(quota, Buckets::new(), time())),
+            people: people.map(|quota| RateLimiter::new(quota, Buckets::new(), time())),
+            connections: connections.map(|quota| RateLimiter::new(quota, InPace, time())),
+            clock,
+        }
+    }
+
+    /// A request came from this address.
+    pub(crate) fn take_address(&self, address: IpAddr) -> Result<(), TooSoon> {
+        let Some(addresses) = &self.addresses else {
+            return Ok(());
+        };
+        let taken = addresses.check_key(&network(address));
+        taken.map_err(|refused| self.too_soon(&refused))
+    }
+
+    /// A request came with this person's token.
+    pub(crate) fn take_person(&self, principal: &Principal) -> Result<(), TooSoon> {
+        let Some(people) = &self.people else {
+            return Ok(());
+        };
+        let key = (principal.company.clone(), principal.person.clone());
+        let taken = people.check_key(&key);
+        taken.map_err(|refused| self.too_soon(&refused))
+    }
+
+    /// A command came over the connection with this bucket.
+    pub(crate) fn take_command(&self, pace: &Pace) -> Result<(), TooSoon> {
+        let Some(connections) = &self.connections else {
+            return Ok(());
+        };
+        let taken = connections.check_key(pace);
+        taken.map_err(|refused| self.too_soon(&refused))
+    }
+
+    /// Forgets whoever has asked nothing for long enough to be as new.
+    pub(crate) fn tidy(&self) {
+        if let Some(addresses) = &self.addresses {
+            addresses.retain_recent();
+            addresses.shrink_to_fit();
+        }
+        if let Some(people) = &self.people {
+            people.retain_recent();
+            people.shrink_to_fit();
+        }
+    }
+
+    fn too_soon(&self, refused: &NotUntil<Nanos>) -> TooSoon {
+        let now = Nanos::from(Duration::from_millis(self.clock.monotonic_ms()));
+        let wait = refused.wait_time_from(now);
+        let wait_ms = wait.as_nanos().div_ceil(1_000_000);
+        TooSoon {
+            wait_ms: u64::try_from(wait_ms).unwrap_or(u64::MAX).max(1),
+        }
+    }
+}
+
+fn quota(per_second: u32, burst_s: u32) -> Option<Quota> {
+    let rate = NonZeroU32::new(per_second)?;
+    let burst = NonZeroU32::new(per_second.saturating_mul(burst_s))?;
+    Some(Quota::per_second(rate).allow_burst(burst))
+}
+
+/// One subscriber has as many addresses of the sixth version as they like, all within a /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let host_bits = u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !host_bits))
+        }
+        address => address,
+    }
+}
+
+/// The node's clock as the limiters read it.
+struct NodeClock(Arc<dyn Clock>);
+
+impl governor::clock::Clock for NodeClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::from(Duration::from_millis(self.0.monotonic_ms()))
+    }
+}
+
+/// The state of a connection's limiter lies in its key.
+struct InPace;
+
+impl StateStore for InPace {
+    type Key = Pace;
+
+    fn measure_and_replace<T, F, E>(&self, pace: &Pace, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let seen = pace.0.get();
+        let (outcome, next) = decide((seen != 0).then(|| Nanos::from(seen)))?;
+        pace.0.set(next.into());
+        Ok(outcome)
+    }
+}
