@@ -1,4 +1,4 @@
-//! Pages of messages as profiles count them: the n-th from either end, whatever else is in the room.
+//! Pages of messages as profiles count them: the n-th from either end, whatever else is in a room.
 //!
 //! A room's seqs count everything that is shown; a client that pages by number counts messages
 //! alone. Where every shown event is a message the two are the same, and otherwise the rows of

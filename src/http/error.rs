@@ -9,9 +9,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::{ErrorCode, Rejection, Retry};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::schemas::{ErrorCodeSchema, RetrySchema};
+use super::schemas::{ErrorCodeSchema, MessageSchema, RetrySchema};
 use crate::auth::AuthError;
 use crate::rates::TooSoon;
 use crate::telemetry::request_id;
@@ -58,6 +59,7 @@ pub struct ApiError {
     message: String,
     request_id: String,
     retry_after_s: Option<u64>,
+    field: Option<&'static str>,
 }
 
 /// The body of every error.
@@ -70,7 +72,9 @@ pub(crate) struct ErrorBody {
     /// What went wrong.
     #[schema(value_type = ErrorCodeSchema)]
     code: ErrorCode,
-    /// For people: lower case, the value and the limit where there is one.
+    /// For people: lower case, the value and the limit where there is one. A list with this text
+    /// where a field of this name is wrong.
+    #[schema(value_type = MessageSchema)]
     message: String,
     /// Whether the same request may succeed.
     #[schema(value_type = RetrySchema)]
@@ -92,7 +96,15 @@ impl ApiError {
             message: message.into(),
             request_id: request_id(),
             retry_after_s: None,
+            field: None,
         }
+    }
+
+    /// The same, said of a field too: its name is a key of the body, with a list of texts.
+    #[must_use]
+    pub fn of_field(mut self, field: &'static str) -> Self {
+        self.field = Some(field);
+        self
     }
 
     /// The same, with the seconds after which another try makes sense.
@@ -140,14 +152,20 @@ impl From<AuthError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = Json(ErrorBody {
+        let body = ErrorBody {
             error: self.message.clone(),
             detail: self.message.clone(),
             code: self.code,
-            message: self.message,
+            message: self.message.clone(),
             retry: self.code.retry(),
             request_id: self.request_id.clone(),
-        });
+        };
+        let mut body = serde_json::to_value(body).expect("texts always encode");
+        if let Some(field) = self.field {
+            // A field may be called `message` too: its clients read the list.
+            body[field] = Value::from(vec![self.message]);
+        }
+        let body = Json(body);
         let mut response = (status(self.code), body).into_response();
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {

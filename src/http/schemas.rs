@@ -10,7 +10,7 @@ use frontdesk_protocol::ErrorCode;
 use frontdesk_protocol::limits::PERSON_ID_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{OneOfBuilder, Type};
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 /// Describes a word by hand: its name in the document, and its schema.
@@ -97,6 +97,16 @@ word!(
 );
 
 word!(
+    /// What is said of an error.
+    MessageSchema,
+    "ErrorMessage",
+    OneOfBuilder::new()
+        .description(Some("For people; a list with one text where the field of this name is wrong"))
+        .item(text())
+        .item(ArrayBuilder::new().items(text()))
+);
+
+word!(
     /// A code of an error.
     ErrorCodeSchema,
     "ErrorCode",
@@ -137,6 +147,18 @@ pub(crate) enum EventSchema {
         /// The event it answers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reply_to: Option<u64>,
+        /// When it was taken back, milliseconds since 1970; `text` is empty then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deleted_at: Option<u64>,
+    },
+    /// A message was taken back.
+    MessageDeleted {
+        /// Its place in the room, from 1.
+        seq: u64,
+        /// When, milliseconds since 1970.
+        at: u64,
+        /// The place of the message.
+        target: u64,
     },
     /// Something the caller may not see: the number is counted, nothing is shown.
     Hidden {
@@ -196,12 +218,17 @@ mod tests {
             text: Arc::from("hello"),
             rich: Some(json!({"a": 1})),
             reply_to: Some(Seq(3)),
+            deleted_at: Some(Timestamp(2)),
         }
     }
 
     #[test]
     fn events_are_described_with_every_field_they_have() {
-        let kinds = [full_message(), EventKind::Hidden {}];
+        let deleted = EventKind::MessageDeleted {
+            at: Timestamp(1),
+            target: Seq(3),
+        };
+        let kinds = [full_message(), deleted, EventKind::Hidden {}];
         assert_eq!(kinds.len(), EventKind::KINDS.len());
         for kind in kinds {
             let wire = serde_json::to_value(EventBody { seq: Seq(4), kind }).unwrap();
