@@ -27,6 +27,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::door::DoorId;
+use crate::feed::Audience;
 use crate::limits::ENVELOPE_OVERHEAD_BYTES;
 
 /// A command with everything its entity must know; travels as bytes between nodes.
@@ -259,6 +260,11 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// Bookkeeping that edges may have missed when a predecessor died between the journal and them.
     fn catch_up(&self, _now: Timestamp) -> Vec<RoomEvent> {
         Vec::new()
+    }
+
+    /// Whose feeds hear of what is published; `None` for nobody's.
+    fn audience(&self) -> Option<Audience> {
+        None
     }
 
     /// The event as a room's edges get it.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use frontdesk_protocol::ephemeral::Ephemeral;
+use frontdesk_protocol::ephemeral::{Ephemeral, Passer};
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::Since;
 use frontdesk_protocol::{HistoryId, PersonId, Rejection, RoomId, Seq};
@@ -27,15 +27,16 @@ impl Dialect for SeqAndText {
     }
 
     fn ephemeral(&self, _room: &RoomContext, ephemeral: &Ephemeral) -> Option<Bytes> {
-        let names = |people: &[PersonId]| -> String {
-            people.iter().map(|person| format!(" {person}")).collect()
+        let names = |passers: &[Passer]| -> String {
+            let name = |passer: &Passer| format!(" {}", passer.person);
+            passers.iter().map(name).collect()
         };
         let shown = match ephemeral {
             Ephemeral::Typing { person, active, .. } => format!("typing {person} {active}"),
             Ephemeral::Presence { joined, left } => {
                 format!("presence +{} -{}", names(joined), names(left))
             }
-            Ephemeral::Read { person, seq } => format!("read {person} {seq}"),
+            Ephemeral::Read { person, seq, .. } => format!("read {person} {seq}"),
         };
         Some(Bytes::from(shown))
     }
@@ -101,7 +102,7 @@ impl Ear {
     pub(super) fn joining(self: &Arc<Self>, since: Option<Since>) -> Joining {
         Joining {
             listener: Arc::clone(self) as Arc<dyn Listener>,
-            since,
+            start: since.into(),
         }
     }
 }
