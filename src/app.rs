@@ -15,7 +15,7 @@ use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Timestamp};
 use frontdesk_storage::EntityId;
 
 use crate::auth::{AuthError, Authenticator};
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Profiles};
 use crate::telemetry::ServerMetrics;
 use crate::ws::{Bounds, Shared, Wheel};
 
@@ -24,6 +24,7 @@ pub(crate) struct App {
     pub(crate) node: Arc<Node>,
     pub(crate) auth: Authenticator,
     pub(crate) limits: Limits,
+    pub(crate) profiles: Profiles,
     pub(crate) connect_timeout_ms: u64,
     pub(crate) wheel: Arc<Wheel>,
     pub(crate) metrics: ServerMetrics,
@@ -65,6 +66,7 @@ impl App {
             node,
             auth: Authenticator::new(&config.auth),
             limits: config.limits.clone(),
+            profiles: config.profiles.clone(),
             connect_timeout_ms: config.auth.connect_timeout_ms,
             wheel,
             metrics: ServerMetrics::new(),

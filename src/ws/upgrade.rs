@@ -29,15 +29,19 @@ use crate::app::App;
 use crate::auth;
 use crate::http::ApiError;
 use crate::linger::Lingering;
-use crate::{native, profiles};
+use crate::native;
+use crate::profiles::choice::{self, Choice};
+use crate::profiles::{chat, crm, direct, inbox};
 
 /// The routes of sockets. Each is there with and without its trailing slash.
 pub(crate) fn routes(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/ws", get(native_socket))
         .route("/v1/ws/", get(native_socket))
-        .route("/ws/chat/{conversation}", get(direct_socket))
-        .route("/ws/chat/{conversation}/", get(direct_socket))
+        .route("/ws/chat", get(person_socket))
+        .route("/ws/chat/", get(person_socket))
+        .route("/ws/chat/{conversation}", get(conversation_socket))
+        .route("/ws/chat/{conversation}/", get(conversation_socket))
         .route("/ws/{*path}", get(unknown_socket))
         .with_state(app)
 }
@@ -61,16 +65,71 @@ async fn native_socket(
     })
 }
 
-async fn direct_socket(
+/// A socket on one conversation.
+async fn conversation_socket(
     State(app): State<Arc<App>>,
     Path(conversation): Path<String>,
     peer: Option<Extension<SocketAddr>>,
     request: Request,
 ) -> Response {
     let token = token_of(&request);
-    accept(app, peer, request, Speaker::Direct, None, move |desk| {
-        profiles::direct::open(desk, &conversation, token);
+    let choice = choice::of_conversation(
+        request.uri().query().unwrap_or_default(),
+        header_text(request.headers(), header::SEC_WEBSOCKET_PROTOCOL),
+        app.profiles.chat_socket,
+    );
+    chosen_socket(app, peer, request, choice, move |desk, speaker| {
+        let refused = match speaker {
+            Speaker::Crm => crm::REFUSED,
+            _ => direct::REFUSED,
+        };
+        match (speaker, token) {
+            (Speaker::Native(_), Some(token)) => native::open(desk, token),
+            (Speaker::Native(_), None) => {}
+            (_, token) => chat::open(desk, &conversation, token, refused),
+        }
     })
+}
+
+/// A person's own socket.
+async fn person_socket(
+    State(app): State<Arc<App>>,
+    peer: Option<Extension<SocketAddr>>,
+    request: Request,
+) -> Response {
+    let token = token_of(&request);
+    let choice = choice::of_person(
+        request.uri().query().unwrap_or_default(),
+        header_text(request.headers(), header::SEC_WEBSOCKET_PROTOCOL),
+    );
+    chosen_socket(app, peer, request, choice, move |desk, speaker| {
+        match (speaker, token) {
+            (Speaker::Native(_), Some(token)) => native::open(desk, token),
+            (Speaker::Native(_), None) => {}
+            (_, token) => inbox::open(desk, token),
+        }
+    })
+}
+
+/// A socket whose client may choose how it is spoken to.
+fn chosen_socket(
+    app: Arc<App>,
+    peer: Option<Extension<SocketAddr>>,
+    request: Request,
+    choice: Result<Choice, String>,
+    begin: impl FnOnce(&mut Desk, Speaker) + Send + 'static,
+) -> Response {
+    match choice {
+        Ok(Choice {
+            speaker,
+            subprotocol,
+        }) => accept(app, peer, request, speaker, subprotocol, move |desk| {
+            begin(desk, speaker);
+        }),
+        Err(why) => accept(app, peer, request, Speaker::Direct, None, move |desk| {
+            desk.close(CloseCode::BadPath, &why);
+        }),
+    }
 }
 
 /// A socket on a path that means nothing: the client is told so, not left with 1006.
