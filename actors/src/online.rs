@@ -174,7 +174,7 @@ impl Node {
         }
         if !rows.is_empty() {
             let node = Arc::clone(self);
-            spawn(async move { blocking(move || node.write_seen(rows)).await });
+            spawn(async move { blocking(move || node.write_seen(rows, false)).await });
         }
     }
 
@@ -191,13 +191,13 @@ impl Node {
             rows.entry(company.clone()).or_default().push(row);
         }
         let node = Arc::clone(self);
-        blocking(move || node.write_seen(rows)).await;
+        blocking(move || node.write_seen(rows, true)).await;
     }
 
     /// Nobody waits for it and nothing rests on it: a fault is only told.
-    fn write_seen(&self, rows: BTreeMap<CompanyId, Vec<Row>>) {
+    fn write_seen(&self, rows: BTreeMap<CompanyId, Vec<Row>>, wait: bool) {
         for (company, rows) in rows {
-            if let Err(error) = self.directory.put_rows(&company, rows, false) {
+            if let Err(error) = self.directory.put_rows(&company, rows, wait) {
                 tracing::warn!(%company, %error, "last seen cannot be written");
             }
         }
