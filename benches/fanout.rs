@@ -14,7 +14,7 @@ use frontdesk_actors::clock::{SystemClock, fresh_cid, fresh_history_base, fresh_
 use frontdesk_actors::edge::EphemeralKey;
 use frontdesk_actors::{
     Answer, Command, Dialect, DialectId, DoorId, Edge, Joining, Limits, Listener, Node,
-    NodeOptions, Outcome, RoomContext,
+    NodeOptions, Outcome, RoomContext, Start,
 };
 use frontdesk_loadtest::clock::Clock;
 use frontdesk_loadtest::usage::cpu_us;
@@ -223,7 +223,7 @@ async fn attach(
         });
         let joining = || Joining {
             listener: Arc::clone(&keeper) as Arc<dyn Listener>,
-            since: None,
+            start: Start::Head,
         };
         last = Some(node.join(room, joining).await.expect("joined").0);
     }

@@ -15,7 +15,7 @@ use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Timestamp};
 use frontdesk_storage::EntityId;
 
 use crate::auth::{AuthError, Authenticator};
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Profiles};
 use crate::rates::Rates;
 use crate::telemetry::ServerMetrics;
 use crate::ws::{Bounds, Shared, Wheel};
@@ -26,6 +26,7 @@ pub(crate) struct App {
     pub(crate) auth: Authenticator,
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
+    pub(crate) profiles: Profiles,
     pub(crate) connect_timeout_ms: u64,
     pub(crate) wheel: Arc<Wheel>,
     pub(crate) metrics: ServerMetrics,
@@ -69,6 +70,7 @@ impl App {
             auth: Authenticator::new(&config.auth),
             limits: config.limits.clone(),
             rates,
+            profiles: config.profiles.clone(),
             connect_timeout_ms: config.auth.connect_timeout_ms,
             wheel,
             metrics: ServerMetrics::new(),

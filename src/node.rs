@@ -182,7 +182,7 @@ pub async fn start_with(
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         directory: Arc::clone(&store) as Arc<dyn Directory>,
         clock: Arc::clone(&clock),
-        dialects: speaker::dialects(),
+        dialects: speaker::dialects(&config.profiles),
         limits: actor_limits(config),
         bots: crate::bots::known(),
         bus_serialize: config.bus.serialize,

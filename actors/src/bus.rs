@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use frontdesk_protocol::ephemeral::Ephemeral;
 use frontdesk_protocol::event::RoomEvent;
-use frontdesk_protocol::{Epoch, Seq};
+use frontdesk_protocol::{CompanyId, ConversationNo, Epoch, PersonId, Seq};
 use frontdesk_storage::EntityId;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,30 @@ pub struct Publish {
     pub events: Arc<[RoomEvent]>,
 }
 
+/// A room said something: its people's feeds hear of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stirred {
+    /// The room's number.
+    pub conversation: ConversationNo,
+    /// Everyone in it.
+    pub people: Arc<[PersonId]>,
+    /// The first shown event that was never published before; `None` when no event was shown.
+    pub first: Option<Seq>,
+    /// Whose read marks moved, and where they stand.
+    pub reads: Vec<(PersonId, Seq)>,
+}
+
+/// A person went online or offline.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Who.
+    pub person: PersonId,
+    /// Whether they are online now.
+    pub is_online: bool,
+    /// Who is told.
+    pub partners: Vec<PersonId>,
+}
+
 /// Everything that travels.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum BusMessage {
@@ -39,6 +63,10 @@ pub enum BusMessage {
     Publish(EntityId, Publish),
     /// Something to show now, to a room's edges.
     Ephemeral(EntityId, Ephemeral),
+    /// A room said something, to its people's feeds.
+    Stirred(EntityId, Stirred),
+    /// Someone came or went, to their partners' feeds.
+    Status(CompanyId, Status),
 }
 
 /// How messages travel on this node.

@@ -3,7 +3,8 @@
 //!
 //! Where to look: [`node`] composes everything and is the door for the server; [`entity`] is the
 //! one engine of everything that lasts (decide, append, apply, effects); [`room`] and [`company`]
-//! are the rules; [`registry`] finds, wakes and retires actors; [`edge`] fans out and replays.
+//! are the rules; [`registry`] finds, wakes and retires actors; [`edge`] fans out and replays;
+//! [`feed`] and [`online`] tell a person's connections of all their rooms and partners.
 //!
 //! Invariants:
 //! 1. Nothing is published or answered before the journal says that it is durable.
@@ -20,10 +21,12 @@ pub mod company;
 pub mod door;
 pub mod edge;
 pub mod entity;
+pub mod feed;
 pub mod index;
 pub mod limits;
 mod metrics;
 pub mod node;
+pub mod online;
 mod pages;
 mod reads;
 pub mod registry;
@@ -35,11 +38,13 @@ mod tests;
 
 pub use bot::{Answering, Bot, BotAnswer, BotError, Turn};
 pub use door::{Door, DoorId};
-pub use edge::{Dialect, DialectId, Edge, Joined, Joining, Listener, RoomContext};
+pub use edge::{Dialect, DialectId, Edge, Joined, Joining, LeftAt, Listener, RoomContext, Start};
 pub use entity::{Answer, Caller, Command, Envelope, Outcome, ReplyTo};
+pub use feed::Feed;
 pub use index::{Conversation, ConversationPage, ListCursor, Totals};
 pub use limits::Limits;
 pub use node::{Node, NodeOptions};
+pub use online::{Arrival, Partners};
 pub use pages::{MessagePage, MessagesFrom};
 pub use reads::{HistoryPage, RoomFacts};
 pub use room::{LastMessage, SeatSummary, Summary};

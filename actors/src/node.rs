@@ -23,12 +23,14 @@ use crate::bot::{Bot, Bots};
 use crate::bus::{Bus, BusMessage};
 use crate::clock::Clock;
 use crate::door::{AskDoor, Door, DoorId, Doors};
-use crate::edge::{AttachError, Dialect, Edge, EdgeTable, Joined, Joining};
+use crate::edge::{AttachError, Dialect, Dialects, Edge, EdgeTable, Joined, Joining};
 use crate::entity::actor::is_internal;
 use crate::entity::{Caller, Command, Envelope, Outcome, ReplyTo};
+use crate::feed::Feeds;
 use crate::index::Index;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::online::Online;
 use crate::registry::Registry;
 use crate::supervisor::Supervisors;
 use crate::task::{blocking, pause, spawn};
@@ -75,12 +77,14 @@ pub struct Node {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) dialects: Arc<[Box<dyn Dialect>]>,
+    pub(crate) dialects: Dialects,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
     pub(crate) doors: Doors,
     pub(crate) edges: EdgeTable,
+    pub(crate) feeds: Feeds,
+    pub(crate) online: Online,
     pub(crate) supervisors: Supervisors,
     pub(crate) bots: Bots,
     pub(crate) index: Index,
@@ -118,12 +122,14 @@ impl Node {
             journal: options.journal,
             directory: options.directory,
             clock: options.clock,
-            dialects: options.dialects.into(),
+            dialects: Dialects::new(options.dialects),
             limits: options.limits,
             metrics: Metrics::new(),
             registry: Registry::new(),
             doors: Doors::default(),
             edges: EdgeTable::default(),
+            feeds: Feeds::default(),
+            online: Online::default(),
             supervisors: Supervisors::default(),
             bots: Bots::new(options.bots),
             index: Index::default(),
@@ -303,6 +309,7 @@ impl Node {
         };
         let all_asleep = timeout(limit, everyone_sleeps).await.is_ok();
         self.supervisors.stop(limit).await;
+        self.end_online().await;
         self.stopped.store(true, Ordering::Release);
         all_asleep
     }
@@ -367,6 +374,8 @@ impl Node {
                     edge.on_ephemeral(&ephemeral);
                 }
             }
+            BusMessage::Stirred(entity, stirred) => self.on_stirred(&entity, &stirred),
+            BusMessage::Status(company, status) => self.on_status(&company, &status),
         }
     }
 
@@ -405,6 +414,7 @@ async fn tick(node: std::sync::Weak<Node>) {
             return;
         }
         node.edges.tick(&node);
+        node.tick_online();
         tick_count += 1;
         if tick_count.is_multiple_of(REGISTRY_TICK_COUNT) {
             node.registry.tick(&node);

@@ -11,7 +11,7 @@ use frontdesk::config::{Config, Secret};
 use frontdesk::node::{Running, open_store, start_on};
 use frontdesk_actors::clock::{fresh_cid, fresh_history_base, fresh_room_id};
 use frontdesk_actors::edge::EphemeralKey;
-use frontdesk_actors::{Answer, Command, DialectId, Joining, Listener, Node, Outcome};
+use frontdesk_actors::{Answer, Command, DialectId, Joining, Listener, Node, Outcome, Start};
 use frontdesk_loadtest::clock::Clock;
 use frontdesk_loadtest::usage::rss_bytes;
 use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Role, RoomCommand};
@@ -217,7 +217,7 @@ async fn visit(step: Step, node: &Arc<Node>, room_count: u64) {
                 let listener = Arc::new(Silent(person("1")));
                 let joining = || Joining {
                     listener: Arc::clone(&listener) as Arc<dyn Listener>,
-                    since: None,
+                    start: Start::Head,
                 };
                 node.join(room, joining).await.expect("joined");
             }

@@ -6,6 +6,15 @@ use serde::{Deserialize, Serialize};
 use crate::command::Card;
 use crate::ids::{PersonId, Seq};
 
+/// Someone who came or went, with what is known of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passer {
+    /// Who.
+    pub person: PersonId,
+    /// What is known of them.
+    pub card: Card,
+}
+
 /// One thing to show now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ephemeral {
@@ -21,14 +30,18 @@ pub enum Ephemeral {
     /// People came and went since the last one.
     Presence {
         /// Who came.
-        joined: Vec<PersonId>,
+        joined: Vec<Passer>,
         /// Who went.
-        left: Vec<PersonId>,
+        left: Vec<Passer>,
     },
     /// A durable read mark moved.
     Read {
         /// Whose.
         person: PersonId,
+        /// What is known of them, where the edge knows it.
+        card: Card,
+        /// Where the mark stood before, as far as that is known.
+        after: Seq,
         /// Everything up to here is read.
         seq: Seq,
     },
@@ -41,5 +54,24 @@ impl Ephemeral {
             Ephemeral::Typing { person, .. } | Ephemeral::Read { person, .. } => Some(person),
             Ephemeral::Presence { .. } => None,
         }
+    }
+
+    /// Presence without this person, if it speaks of them: for clients that are told of others only.
+    pub fn without(&self, viewer: &PersonId) -> Option<Ephemeral> {
+        let Ephemeral::Presence { joined, left } = self else {
+            return None;
+        };
+        let is_viewer = |passer: &Passer| passer.person == *viewer;
+        if !joined.iter().chain(left).any(is_viewer) {
+            return None;
+        }
+        let others = |passers: &[Passer]| -> Vec<Passer> {
+            let others = passers.iter().filter(|passer| !is_viewer(passer));
+            others.cloned().collect()
+        };
+        Some(Ephemeral::Presence {
+            joined: others(joined),
+            left: others(left),
+        })
     }
 }

@@ -14,6 +14,7 @@ use frontdesk_protocol::{CompanyId, PersonId};
 use frontdesk_storage::{Directory, EntityId, Journal, Store};
 use serde::Deserialize;
 
+use crate::config::Profiles;
 use crate::node::Error;
 
 /// Who puts prompts there, in the record of who did what.
@@ -93,7 +94,7 @@ pub(crate) async fn seed(
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         directory: Arc::clone(&store) as Arc<dyn Directory>,
         clock: Arc::new(SystemClock::default()),
-        dialects: crate::ws::speaker::dialects(),
+        dialects: crate::ws::speaker::dialects(&Profiles::default()),
         limits: frontdesk_actors::Limits::default(),
         bots: super::known(),
         bus_serialize: false,

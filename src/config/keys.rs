@@ -81,6 +81,8 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.idle_ms", Kind::Number),
     key("limits.http_body_bytes", Kind::Number),
     key("limits.room_idle_ms", Kind::Number),
+    key("profiles.chat_socket", Kind::Text),
+    key("profiles.echo_to_sender", Kind::Switch),
     key("bus.serialize", Kind::Switch),
     key("telemetry.log", Kind::Text),
     key("telemetry.log_format", Kind::Text),

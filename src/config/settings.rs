@@ -31,6 +31,8 @@ pub struct Config {
     pub provision: Provision,
     /// What a client may use up.
     pub limits: Limits,
+    /// How clients of earlier systems are served.
+    pub profiles: Profiles,
     /// How entities talk to each other.
     pub bus: Bus,
     /// What the node says of itself.
@@ -187,6 +189,39 @@ impl Default for Limits {
             idle_ms: 60_000,
             http_body_bytes: 1024 * 1024,
             room_idle_ms: 30_000,
+        }
+    }
+}
+
+/// What clients of earlier systems speak on the address that two of them share.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChatSocket {
+    /// Both, until the client's first frame tells which.
+    #[default]
+    Union,
+    /// The profile `direct`.
+    Direct,
+    /// The profile `crm`.
+    Crm,
+}
+
+/// How clients of earlier systems are served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profiles {
+    /// What is spoken on `/ws/chat/{conversation}/` to a client that does not say.
+    pub chat_socket: ChatSocket,
+    /// Whether clients of the profile `crm` get their own messages back; without it only the
+    /// acknowledgement, for pages that have shown the message already.
+    pub echo_to_sender: bool,
+}
+
+impl Default for Profiles {
+    fn default() -> Self {
+        Self {
+            chat_socket: ChatSocket::Union,
+            echo_to_sender: true,
         }
     }
 }

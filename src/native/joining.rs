@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use frontdesk_actors::Joined as EdgeJoined;
+use frontdesk_actors::{Joined as EdgeJoined, Start};
 use frontdesk_protocol::codec::Codec;
 use frontdesk_protocol::limits::CONNECTION_ROOM_COUNT_MAX;
 use frontdesk_protocol::native::{
@@ -165,7 +165,7 @@ async fn resume_all(
         let one = match (entity, known) {
             (Err(why), _) => Err(why),
             (Ok(_), Some(joined)) => Ok((None, joined)),
-            (Ok(entity), None) => join(app, shared, &entity, Some(since))
+            (Ok(entity), None) => join(app, shared, &entity, Start::Since(since))
                 .await
                 .map(|(place, joined)| (Some(place), joined)),
         };
@@ -176,7 +176,7 @@ async fn resume_all(
 
 async fn take(app: &Arc<App>, shared: &Arc<Shared>, room: RoomName, since: Option<Since>) -> Taken {
     let entity = find(app, shared, room).await?;
-    join(app, shared, &entity, since).await
+    join(app, shared, &entity, since.into()).await
 }
 
 async fn find(app: &Arc<App>, shared: &Arc<Shared>, room: RoomName) -> Result<EntityId, Rejection> {

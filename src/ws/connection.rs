@@ -131,6 +131,7 @@ impl Connection {
                 moved = true;
             }
             moved |= self.poll_work(cx);
+            moved |= self.desk.poll_feed(cx);
             moved |= self.desk.poll_replay(cx);
             match self.poll_write(cx) {
                 // What comes meanwhile wakes the task; only a replay waits for the space made.
@@ -159,6 +160,9 @@ impl Connection {
         if self.desk.has_put_off() {
             self.clockwork.plan_now(&self.desk);
         }
+        if !mail.stirred.is_empty() || mail.has_overflown {
+            self.desk.stirred(mail.stirred, mail.has_overflown);
+        }
         if !mail.behind.is_empty() {
             let rooms = self.desk.fell_behind(&mail.behind);
             if !rooms.is_empty() {
@@ -183,6 +187,7 @@ impl Connection {
         };
         self.desk.work = None;
         go_on(&mut self.desk);
+        self.desk.note_arrival();
         // A token may have become known, with an end of its own.
         self.clockwork.plan_now(&self.desk);
         true

@@ -18,12 +18,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use frontdesk_actors::edge::{Attachment, ReplayStep};
-use frontdesk_actors::{Command, DoorId, Edge, Joined, Joining, Outcome};
+use frontdesk_actors::{Arrival, Command, DoorId, Edge, Joined, Joining, LeftAt, Outcome, Start};
 use frontdesk_protocol::command::Principal;
-use frontdesk_protocol::native::{FrameRef, RoomName, Since};
-use frontdesk_protocol::{Cid, CloseCode, ConversationNo, ErrorCode, Rejection, RoomId, Timestamp};
+use frontdesk_protocol::native::{FrameRef, RoomName};
+use frontdesk_protocol::{
+    Cid, CloseCode, ConversationNo, ErrorCode, Rejection, RoomId, Seq, Timestamp,
+};
 use frontdesk_storage::EntityId;
 
+use super::feed::RoomFeed;
 use super::shared::Shared;
 use crate::app::App;
 use crate::rates::Pace;
@@ -38,6 +41,8 @@ type Replay = Pin<Box<dyn Future<Output = (Arc<Edge>, Attachment, ReplayStep)> +
 pub(crate) struct JoinedRoom {
     pub(crate) room: RoomId,
     pub(crate) conversation: ConversationNo,
+    /// When it last stirred, in stirs of this connection; only with a feed.
+    pub(super) stirred_at: u64,
     place: Place,
     is_behind: bool,
 }
@@ -46,6 +51,21 @@ impl JoinedRoom {
     /// The room's edge on this node.
     pub(crate) fn edge(&self) -> &Arc<Edge> {
         &self.place.edge
+    }
+
+    /// Whether a replay is owed.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// Something was said from `first` on: a place that was muted gets it.
+    pub(super) fn unmute(&mut self, first: Seq) {
+        self.is_behind |= self.place.edge.unmute(self.place.attachment, first);
+    }
+
+    /// Gives the place up; where it stopped.
+    pub(super) fn let_go(self) -> Option<LeftAt> {
+        self.place.edge.detach(self.place.attachment)
     }
 }
 
@@ -95,6 +115,10 @@ pub(crate) struct Desk {
     told_busy: BTreeMap<EntityId, Cid>,
     pub(super) work: Option<Work>,
     replay: Option<Replay>,
+    /// The rooms of a connection that hears of all its person's rooms.
+    pub(super) feed: Option<Box<RoomFeed>>,
+    /// Counts the person as online.
+    arrival: Option<Arrival>,
 }
 
 impl Desk {
@@ -118,6 +142,18 @@ impl Desk {
             told_busy: BTreeMap::new(),
             work: None,
             replay: None,
+            feed: None,
+            arrival: None,
+        }
+    }
+
+    /// Once it is known whose desk it is, they are online.
+    pub(super) fn note_arrival(&mut self) {
+        if self.arrival.is_none()
+            && self.close.is_none()
+            && let Some(principal) = self.shared.principal()
+        {
+            self.arrival = Some(self.app.node.arrive(principal));
         }
     }
 
@@ -281,6 +317,7 @@ impl Desk {
         self.rooms.push(JoinedRoom {
             room: joined.context.room,
             conversation: joined.context.conversation,
+            stirred_at: 0,
             place,
             // It may have fallen behind since it was attached, before anyone knew of it here; a
             // replay that finds nothing missing costs one step.
@@ -299,7 +336,9 @@ impl Desk {
 
     /// Leaves everything; nothing reaches the connection any more.
     pub(super) fn leave_all(&mut self) {
+        self.feed = None;
         self.rooms.clear();
+        self.arrival = None;
         self.app.node.close_door(self.door);
         self.work = None;
         self.replay = None;
@@ -369,11 +408,11 @@ pub(crate) async fn join(
     app: &Arc<App>,
     shared: &Arc<Shared>,
     entity: &EntityId,
-    since: Option<Since>,
+    start: Start,
 ) -> Result<(Place, Joined), Rejection> {
     let joining = || Joining {
         listener: Arc::clone(shared) as Arc<dyn frontdesk_actors::Listener>,
-        since,
+        start,
     };
     let (edge, joined) = app.node.join(entity, joining).await?;
     Ok((

@@ -181,7 +181,7 @@ mod tests {
         let person = PersonId::new(person).expect("valid");
         let room = RoomId::from_bits([1; 16]);
         EphemeralKey {
-            room,
+            room: Some(room),
             subject: EphemeralSubject::Typing(person),
         }
     }

@@ -6,15 +6,18 @@
 //! takes things out.
 //! Never: touches the socket.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use bytes::Bytes;
 use frontdesk_actors::edge::EphemeralKey;
 use frontdesk_actors::{DialectId, Door, Listener, Outcome};
-use frontdesk_protocol::command::Principal;
-use frontdesk_protocol::{PersonId, RoomId};
+use frontdesk_protocol::command::{Card, Principal};
+use frontdesk_protocol::{PersonId, RoomId, Seq};
 
+use super::feed::STIRRED_ROOM_COUNT_MAX;
 use super::outbox::{Bounds, Outbox};
 
 /// The part of the hard bound that durable frames leave to replies and notices: an eighth.
@@ -27,6 +30,10 @@ pub(super) struct Mail {
     pub(super) answers: Vec<(u64, Outcome)>,
     /// Rooms in which the connection fell behind.
     pub(super) behind: Vec<RoomId>,
+    /// Rooms that stirred, each with the first event that was said.
+    pub(super) stirred: BTreeMap<RoomId, Seq>,
+    /// More rooms stirred than may wait.
+    pub(super) has_overflown: bool,
     /// The wheel asks for a look at the clock.
     pub(super) look: bool,
     /// The node drains; leave after this many milliseconds.
@@ -37,6 +44,8 @@ impl Mail {
     fn is_empty(&self) -> bool {
         self.answers.is_empty()
             && self.behind.is_empty()
+            && self.stirred.is_empty()
+            && !self.has_overflown
             && !self.look
             && self.drain_after_ms.is_none()
     }
@@ -53,7 +62,8 @@ struct Inner {
 /// See the module's text.
 pub(crate) struct Shared {
     principal: OnceLock<Arc<Principal>>,
-    dialect: DialectId,
+    dialect: AtomicU8,
+    has_feed: AtomicBool,
     bounds: Bounds,
     inner: Mutex<Inner>,
 }
@@ -68,7 +78,8 @@ impl Shared {
         };
         Self {
             principal: OnceLock::new(),
-            dialect,
+            dialect: AtomicU8::new(dialect.0),
+            has_feed: AtomicBool::new(false),
             bounds,
             inner: Mutex::new(inner),
         }
@@ -82,6 +93,16 @@ impl Shared {
     /// Whose connection it is, once that is known.
     pub(crate) fn principal(&self) -> Option<&Arc<Principal>> {
         self.principal.get()
+    }
+
+    /// From now on the client is spoken to in another dialect; what is queued stays as it is.
+    pub(crate) fn set_dialect(&self, dialect: DialectId) {
+        self.dialect.store(dialect.0, Ordering::Release);
+    }
+
+    /// From now on the connection hears of all its person's rooms.
+    pub(super) fn set_feed(&self) {
+        self.has_feed.store(true, Ordering::Release);
     }
 
     /// Queues a control frame.
@@ -185,7 +206,7 @@ impl Door for Shared {
 
 impl Listener for Shared {
     fn dialect(&self) -> DialectId {
-        self.dialect
+        DialectId(self.dialect.load(Ordering::Acquire))
     }
 
     fn person(&self) -> &PersonId {
@@ -194,6 +215,29 @@ impl Listener for Shared {
             .get()
             .expect("attached only once it is known whose it is")
             .person
+    }
+
+    fn card(&self) -> Card {
+        self.principal
+            .get()
+            .map(|principal| principal.card.clone())
+            .unwrap_or_default()
+    }
+
+    fn has_feed(&self) -> bool {
+        self.has_feed.load(Ordering::Acquire)
+    }
+
+    fn stirred(&self, room: RoomId, first: Seq) {
+        self.tell(|mail| {
+            if let Some(known) = mail.stirred.get_mut(&room) {
+                *known = first.min(*known);
+            } else if mail.stirred.len() < STIRRED_ROOM_COUNT_MAX {
+                mail.stirred.insert(room, first);
+            } else {
+                mail.has_overflown = true;
+            }
+        });
     }
 
     fn push_durable(&self, frame: &Bytes, is_replay: bool) -> bool {

@@ -1,5 +1,6 @@
 //! Who speaks with a client: native in either codec, or a profile. A connection holds one for its
-//! whole life; it is a word, not an object, so an idle connection pays nothing for it.
+//! whole life; it is a word, not an object, so an idle connection pays nothing for it. What a
+//! [`Speaker::Union`] narrows to is noted in the connection's dialect.
 //!
 //! Never: reads or writes the socket; it works on the connection's desk.
 
@@ -11,8 +12,9 @@ use frontdesk_protocol::limits::CLIENT_MESSAGE_BYTES_MAX;
 use frontdesk_protocol::websocket::{Opcode, server_frame};
 
 use super::desk::{Desk, Waiting};
+use crate::config::Profiles;
 use crate::native;
-use crate::profiles::direct;
+use crate::profiles::{chat, crm, direct, inbox, union};
 
 /// See the module's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,14 +23,24 @@ pub(crate) enum Speaker {
     Native(Codec),
     /// Two-party chat of the `direct` profile.
     Direct,
+    /// Conversations of the `crm` profile.
+    Crm,
+    /// A person's own socket of the `inbox` profile.
+    Inbox,
+    /// `direct` or `crm`: the client's first frame tells.
+    Union,
 }
 
 /// The encoders of events, in the order of [`Speaker::dialect`].
-pub(crate) fn dialects() -> Vec<Box<dyn Dialect>> {
+pub(crate) fn dialects(profiles: &Profiles) -> Vec<Box<dyn Dialect>> {
+    let echo_to_sender = profiles.echo_to_sender;
     vec![
         Box::new(native::NativeDialect(Codec::Json)),
         Box::new(native::NativeDialect(Codec::Msgpack)),
         Box::new(direct::DirectDialect),
+        Box::new(crm::CrmDialect { echo_to_sender }),
+        Box::new(inbox::InboxDialect),
+        Box::new(union::UnionDialect),
     ]
 }
 
@@ -39,6 +51,9 @@ impl Speaker {
             Speaker::Native(Codec::Json) => DialectId(0),
             Speaker::Native(Codec::Msgpack) => DialectId(1),
             Speaker::Direct => DialectId(2),
+            Speaker::Crm => DialectId(3),
+            Speaker::Inbox => DialectId(4),
+            Speaker::Union => DialectId(5),
         }
     }
 
@@ -58,7 +73,9 @@ impl Speaker {
             Speaker::Native(Codec::Json) => server_frame(Opcode::Text, &[]),
             Speaker::Native(Codec::Msgpack) => server_frame(Opcode::Binary, &[]),
             // These clients parse every message as JSON: an empty one would throw.
-            Speaker::Direct => server_frame(Opcode::Ping, &[]),
+            Speaker::Direct | Speaker::Crm | Speaker::Inbox | Speaker::Union => {
+                server_frame(Opcode::Ping, &[])
+            }
         }
     }
 
@@ -67,6 +84,9 @@ impl Speaker {
         match self {
             Speaker::Native(codec) => native::message(codec, desk, is_text, payload),
             Speaker::Direct => direct::message(desk, is_text, payload),
+            Speaker::Crm => crm::message(desk, is_text, payload),
+            Speaker::Inbox => inbox::message(desk, is_text, payload),
+            Speaker::Union => union::message(desk, is_text, payload),
         }
     }
 
@@ -74,7 +94,9 @@ impl Speaker {
     pub(crate) fn oversize(self, desk: &mut Desk, announced_bytes: u64) {
         match self {
             Speaker::Native(codec) => native::oversize(codec, desk, announced_bytes),
-            Speaker::Direct => direct::oversize(desk, announced_bytes),
+            Speaker::Direct | Speaker::Crm | Speaker::Inbox | Speaker::Union => {
+                chat::oversize(desk, announced_bytes);
+            }
         }
     }
 
@@ -82,7 +104,9 @@ impl Speaker {
     pub(crate) fn answered(self, desk: &mut Desk, waiting: Waiting, outcome: Outcome) {
         match self {
             Speaker::Native(codec) => native::answered(codec, desk, waiting, outcome),
-            Speaker::Direct => direct::answered(desk, outcome),
+            Speaker::Direct | Speaker::Inbox => chat::answered(desk, &outcome),
+            Speaker::Crm => crm::answered(desk, &outcome),
+            Speaker::Union => union::answered(desk, &outcome),
         }
     }
 

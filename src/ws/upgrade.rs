@@ -31,13 +31,16 @@ use crate::app::{App, Counted};
 use crate::auth;
 use crate::http::{ApiError, ErrorBody};
 use crate::linger::Lingering;
-use crate::{native, profiles};
+use crate::native;
+use crate::profiles::choice::{self, Choice};
+use crate::profiles::{chat, crm, direct, inbox};
 
 /// The routes of sockets.
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()
         .routes(routes!(native_socket))
-        .routes(routes!(direct_socket))
+        .routes(routes!(person_socket))
+        .routes(routes!(conversation_socket))
         // No resource, so no documentation: whatever means nothing below `/ws/`.
         .route("/ws/{*path}", get(unknown_socket))
 }
@@ -72,13 +75,14 @@ async fn native_socket(
     })
 }
 
-/// A socket of the profile `direct`, in one conversation.
+/// A socket on one conversation, as clients of `direct`, of `crm` or native ones.
 #[utoipa::path(
     get,
     path = "/ws/chat/{conversation}",
     tag = "sockets",
     params(
         ("conversation" = String, Path, description = "The conversation's number"),
+        ("dialect" = Option<String>, Query, description = "direct, crm or native"),
         ("token" = Option<String>, Query, description = "The token, unless a header has it"),
     ),
     responses(
@@ -86,16 +90,83 @@ async fn native_socket(
         (status = 426, description = "no handshake", body = ErrorBody),
     ),
 )]
-async fn direct_socket(
+async fn conversation_socket(
     State(app): State<Arc<App>>,
     Path(conversation): Path<String>,
     peer: Option<Extension<SocketAddr>>,
     request: Request,
 ) -> Response {
     let token = token_of(&request);
-    accept(app, peer, request, Speaker::Direct, None, move |desk| {
-        profiles::direct::open(desk, &conversation, token);
+    let choice = choice::of_conversation(
+        request.uri().query().unwrap_or_default(),
+        header_text(request.headers(), header::SEC_WEBSOCKET_PROTOCOL),
+        app.profiles.chat_socket,
+    );
+    chosen_socket(app, peer, request, choice, move |desk, speaker| {
+        let refused = match speaker {
+            Speaker::Crm => crm::REFUSED,
+            _ => direct::REFUSED,
+        };
+        match (speaker, token) {
+            (Speaker::Native(_), Some(token)) => native::open(desk, token),
+            (Speaker::Native(_), None) => {}
+            (_, token) => chat::open(desk, &conversation, token, refused),
+        }
     })
+}
+
+/// A person's own socket: all their conversations, as clients of `inbox` or native ones.
+#[utoipa::path(
+    get,
+    path = "/ws/chat",
+    tag = "sockets",
+    params(
+        ("dialect" = Option<String>, Query, description = "inbox or native"),
+        ("token" = Option<String>, Query, description = "The token, unless a header has it"),
+    ),
+    responses(
+        (status = 101, description = "a socket, whatever is refused then"),
+        (status = 426, description = "no handshake", body = ErrorBody),
+    ),
+)]
+async fn person_socket(
+    State(app): State<Arc<App>>,
+    peer: Option<Extension<SocketAddr>>,
+    request: Request,
+) -> Response {
+    let token = token_of(&request);
+    let choice = choice::of_person(
+        request.uri().query().unwrap_or_default(),
+        header_text(request.headers(), header::SEC_WEBSOCKET_PROTOCOL),
+    );
+    chosen_socket(app, peer, request, choice, move |desk, speaker| {
+        match (speaker, token) {
+            (Speaker::Native(_), Some(token)) => native::open(desk, token),
+            (Speaker::Native(_), None) => {}
+            (_, token) => inbox::open(desk, token),
+        }
+    })
+}
+
+/// A socket whose client may choose how it is spoken to.
+fn chosen_socket(
+    app: Arc<App>,
+    peer: Option<Extension<SocketAddr>>,
+    request: Request,
+    choice: Result<Choice, String>,
+    begin: impl FnOnce(&mut Desk, Speaker) + Send + 'static,
+) -> Response {
+    match choice {
+        Ok(Choice {
+            speaker,
+            subprotocol,
+        }) => accept(app, peer, request, speaker, subprotocol, move |desk| {
+            begin(desk, speaker);
+        }),
+        Err(why) => accept(app, peer, request, Speaker::Direct, None, move |desk| {
+            desk.close(CloseCode::BadPath, &why);
+        }),
+    }
 }
 
 /// A socket on a path that means nothing: the client is told so, not left with 1006.

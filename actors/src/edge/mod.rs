@@ -15,6 +15,7 @@
 //! Never: decides a command, writes anything, or calls a listener that calls back.
 
 mod now;
+mod place;
 mod replay;
 mod ring;
 mod table;
@@ -24,13 +25,18 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
+use frontdesk_protocol::command::Card;
 use frontdesk_protocol::ephemeral::Ephemeral;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::{Resume, Since};
 use frontdesk_protocol::{ConversationNo, ErrorCode, HistoryId, PersonId, Rejection, RoomId, Seq};
 use frontdesk_storage::EntityId;
 
+pub(crate) use place::Dialects;
+pub use place::{
+    Attachment, DIALECT_COUNT_MAX, Dialect, DialectId, EphemeralKey, EphemeralSubject, Joined,
+    Joining, LeftAt, Listener, RoomContext, Start,
+};
 pub use replay::ReplayStep;
 pub(crate) use table::EdgeTable;
 
@@ -40,99 +46,6 @@ use crate::bus::Publish;
 use crate::limits::RESUME_PUSH_COUNT_MAX;
 use crate::node::Node;
 use crate::task::lock;
-
-/// Dialects a node can speak at most: bounds the frames kept for each event.
-pub const DIALECT_COUNT_MAX: usize = 8;
-
-/// Index of a dialect in the list the node was started with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DialectId(pub u8);
-
-/// What an encoder may know of the room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RoomContext {
-    /// The room.
-    pub room: RoomId,
-    /// Its number within the company.
-    pub conversation: ConversationNo,
-}
-
-/// Encodes events for one kind of client, as complete frames with their WebSocket header.
-pub trait Dialect: Send + Sync + 'static {
-    /// A durable event; `None` when these clients are shown nothing.
-    fn event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes>;
-    /// Something to show now; `None` when these clients know no such thing.
-    fn ephemeral(&self, room: &RoomContext, ephemeral: &Ephemeral) -> Option<Bytes>;
-}
-
-/// A connection as edges see it. Every method queues and returns; none calls an edge.
-pub trait Listener: Send + Sync + 'static {
-    /// Its dialect.
-    fn dialect(&self) -> DialectId;
-    /// Whose connection it is.
-    fn person(&self) -> &PersonId;
-    /// Queues a durable frame; false when there is no room for it. Replayed frames leave some space
-    /// for others.
-    fn push_durable(&self, frame: &Bytes, is_replay: bool) -> bool;
-    /// Queues a frame that may be dropped; a newer one with the same key takes its place.
-    fn push_ephemeral(&self, key: EphemeralKey, frame: &Bytes);
-    /// The connection is behind in this room now: it asks for pages when it has space.
-    fn fell_behind(&self, room: RoomId);
-}
-
-/// What a newer ephemeral replaces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EphemeralKey {
-    /// Where.
-    pub room: RoomId,
-    /// What it shows; presence carries differences and replaces nothing.
-    pub subject: EphemeralSubject,
-}
-
-/// What an ephemeral shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EphemeralSubject {
-    /// Whether someone writes.
-    Typing(PersonId),
-    /// How far someone read.
-    Read(PersonId),
-    /// Who came and went.
-    Presence,
-}
-
-/// What a connection asks for when it attaches.
-pub struct Joining {
-    /// The connection.
-    pub listener: Arc<dyn Listener>,
-    /// Where its client stopped; `None` is live at the head.
-    pub since: Option<Since>,
-}
-
-/// A connection's place in an edge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attachment {
-    index: usize,
-    number: u64,
-}
-
-/// What came of attaching.
-#[derive(Debug, Clone)]
-pub struct Joined {
-    /// Its place, for detaching and replay.
-    pub attachment: Attachment,
-    /// The room.
-    pub context: RoomContext,
-    /// How the client goes on.
-    pub resume: Resume,
-    /// Names the log.
-    pub history_id: HistoryId,
-    /// The last event.
-    pub head: Seq,
-    /// Everyone's read mark.
-    pub marks: BTreeMap<PersonId, Seq>,
-    /// Whether pages must be asked for now.
-    pub is_behind: bool,
-}
 
 /// What an edge knows of its room.
 #[derive(Debug, Clone, Default)]
@@ -169,6 +82,8 @@ enum Cursor {
     Live,
     /// The next event this connection needs.
     Behind(Seq),
+    /// It is here to show what it does; of what is said it gets nothing.
+    Muted,
 }
 
 struct Member {
@@ -196,7 +111,7 @@ pub struct Edge {
     entity: EntityId,
     room: RoomId,
     node: std::sync::Weak<Node>,
-    dialects: Arc<[Box<dyn Dialect>]>,
+    dialects: Dialects,
     state: Mutex<EdgeState>,
 }
 
@@ -220,7 +135,7 @@ impl Edge {
             now: Now::default(),
             enrolled: false,
         };
-        let dialects = Arc::clone(&node.dialects);
+        let dialects = node.dialects.clone();
         Self {
             entity,
             room,
@@ -247,7 +162,9 @@ impl Edge {
         }
         let history_id = state.view.history_id.unwrap_or(HistoryId(0));
         let head = state.view.head;
-        let (resume, cursor) = resume_from(joining.since, history_id, head);
+        let (resume, cursor) = start_at(joining.start, history_id, head);
+        let comes = !joining.listener.has_feed();
+        let card = joining.listener.card();
         let attachment = state.add(joining.listener, cursor);
         let joined = Joined {
             attachment,
@@ -256,24 +173,44 @@ impl Edge {
             history_id,
             head,
             marks: state.view.marks.clone(),
-            is_behind: cursor != Cursor::Live,
+            is_behind: matches!(cursor, Cursor::Behind(_)),
         };
-        self.person_came(&mut state, &person);
+        if comes {
+            self.person_came(&mut state, &person, card);
+        }
         Ok(joined)
     }
 
-    /// Detaches a connection; replay for it ends.
-    pub fn detach(self: &Arc<Self>, attachment: Attachment) {
-        let is_empty = {
+    /// Detaches a connection; replay for it ends. Where it stopped, unless it was detached before.
+    pub fn detach(self: &Arc<Self>, attachment: Attachment) -> Option<LeftAt> {
+        let (left_at, is_empty) = {
             let mut state = lock(&self.state);
-            let Some(member) = state.remove(attachment) else {
-                return;
+            let member = state.remove(attachment)?;
+            self.person_went(&mut state, &*member.listener);
+            let head = state.view.head;
+            let left_at = match member.cursor {
+                Cursor::Live => LeftAt::Before(head.next()),
+                Cursor::Behind(next) if next > head => LeftAt::Before(next),
+                Cursor::Behind(next) => LeftAt::Missing(next),
+                Cursor::Muted => LeftAt::Nowhere,
             };
-            self.person_went(&mut state, member.listener.person());
-            state.members.len() == state.free.len()
+            (left_at, state.members.len() == state.free.len())
         };
         if is_empty && let Some(node) = self.node.upgrade() {
             node.edges.drop_if_empty(self);
+        }
+        Some(left_at)
+    }
+
+    /// A muted connection gets everything from `first` on; true when it was muted.
+    pub fn unmute(&self, attachment: Attachment, first: Seq) -> bool {
+        let mut state = lock(&self.state);
+        match state.member(attachment) {
+            Some(member) if member.cursor == Cursor::Muted => {
+                member.cursor = Cursor::Behind(first);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -282,13 +219,14 @@ impl Edge {
         state.loaded.then(|| state.view.clone())
     }
 
-    /// Everyone with a connection here, in order.
+    /// Everyone with a connection here, in order; a feed is no presence.
     pub fn present(&self) -> Vec<PersonId> {
         let state = lock(&self.state);
         let people = state
             .members
             .iter()
             .flatten()
+            .filter(|member| !member.listener.has_feed())
             .map(|member| member.listener.person());
         let present: std::collections::BTreeSet<&PersonId> = people.collect();
         present.into_iter().cloned().collect()
@@ -326,6 +264,7 @@ impl Edge {
         state.view.head = seq;
         state.view.note_author(event);
         let context = self.context(state);
+        let author = author_of(event);
         let EdgeState { ring, members, .. } = state;
         if let RoomEvent::MessageDeleted { target, at, .. } = event {
             ring.blank(*target, *at);
@@ -339,10 +278,15 @@ impl Edge {
             .filter(|member| member.cursor == Cursor::Live)
         {
             let dialect = member.listener.dialect();
-            let encoder = &self.dialects[usize::from(dialect.0)];
-            let Some(frame) = entry.frame(dialect, || encoder.event(&context, event)) else {
-                continue;
+            let encoder = self.dialects.of(dialect);
+            let is_own = self.dialects.tells_authors(dialect)
+                && author.is_some_and(|author| author == member.listener.person());
+            let frame = match is_own {
+                // An author has few connections: their own frame is not kept.
+                true => encoder.own_event(&context, event),
+                false => entry.frame(dialect, || encoder.event(&context, event)),
             };
+            let Some(frame) = frame else { continue };
             if member.listener.push_durable(&frame, false) {
                 delivery_count += 1;
             } else {
@@ -364,12 +308,14 @@ impl Edge {
     fn note(self: &Arc<Self>, state: &mut EdgeState, event: &RoomEvent) {
         match event {
             RoomEvent::ReadMarked { person, seq, .. } => {
-                match state.view.marks.get_mut(person) {
-                    Some(mark) if *mark < *seq => *mark = *seq,
+                let after = match state.view.marks.get_mut(person) {
+                    Some(mark) if *mark < *seq => std::mem::replace(mark, *seq),
                     _ => return, // shown before: told again after a restart of the room
-                }
+                };
                 let read = Ephemeral::Read {
                     person: person.clone(),
+                    card: state.card_of(person),
+                    after,
                     seq: *seq,
                 };
                 self.show(state, &read);
@@ -434,6 +380,15 @@ impl EdgeState {
         Attachment { index, number }
     }
 
+    /// What is known here of a person: by a connection, else by what they said lately.
+    fn card_of(&self, person: &PersonId) -> Card {
+        let is_theirs = |member: &&Member| member.listener.person() == person;
+        match self.members.iter().flatten().find(is_theirs) {
+            Some(member) => member.listener.card(),
+            None => self.ring.card_of(person).unwrap_or_default(),
+        }
+    }
+
     fn member(&mut self, attachment: Attachment) -> Option<&mut Member> {
         let member = self.members.get_mut(attachment.index)?.as_mut()?;
         (member.number == attachment.number).then_some(member)
@@ -468,10 +423,24 @@ pub enum AttachError {
     Refused(Rejection),
 }
 
-fn resume_from(since: Option<Since>, history_id: HistoryId, head: Seq) -> (Resume, Cursor) {
-    let Some(since) = since else {
-        return (Resume::Ok, Cursor::Live);
-    };
+/// Who wrote a message.
+fn author_of(event: &RoomEvent) -> Option<&PersonId> {
+    match event {
+        RoomEvent::MessagePosted(message) => Some(&message.author.id),
+        _ => None,
+    }
+}
+
+fn start_at(start: Start, history_id: HistoryId, head: Seq) -> (Resume, Cursor) {
+    match start {
+        Start::Head => (Resume::Ok, Cursor::Live),
+        Start::Since(since) => resume_from(since, history_id, head),
+        Start::At(next) => (Resume::Ok, Cursor::Behind(next)),
+        Start::Muted => (Resume::Ok, Cursor::Muted),
+    }
+}
+
+fn resume_from(since: Since, history_id: HistoryId, head: Seq) -> (Resume, Cursor) {
     if since.history_id != history_id || since.seq > head {
         return (Resume::Reset, Cursor::Live);
     }

@@ -16,10 +16,11 @@ use std::sync::Arc;
 
 use frontdesk_protocol::PersonId;
 use frontdesk_protocol::command::{Card, Principal};
-use frontdesk_protocol::ephemeral::Ephemeral;
+use frontdesk_protocol::ephemeral::{Ephemeral, Passer};
 
-use super::{Edge, EdgeState, EphemeralKey, EphemeralSubject};
+use super::{DIALECT_COUNT_MAX, Edge, EdgeState, EphemeralKey, EphemeralSubject, Listener};
 use crate::bus::BusMessage;
+use crate::feed::FEED_ROOM_PERSON_COUNT_MAX;
 use crate::limits::{
     PRESENCE_DELAY_MS, PRESENCE_LEAVE_MS, PRESENCE_PERSON_COUNT_MAX, TYPING_EXPIRES_MS,
     TYPING_THROTTLE_MS,
@@ -40,13 +41,19 @@ struct Told {
     held: Option<Card>,
 }
 
+/// Someone who came or went, told of when it is due.
+struct Passing {
+    card: Card,
+    due_ms: u64,
+}
+
 /// What an edge shows now.
 #[derive(Default)]
 pub(super) struct Now {
     writing: BTreeMap<PersonId, Writing>,
     told: BTreeMap<PersonId, Told>,
-    came: BTreeMap<PersonId, u64>,
-    went: BTreeMap<PersonId, u64>,
+    came: BTreeMap<PersonId, Passing>,
+    went: BTreeMap<PersonId, Passing>,
 }
 
 impl Now {
@@ -158,30 +165,58 @@ impl Edge {
         self.show(&mut state, ephemeral);
     }
 
-    /// Queues an ephemeral for everyone but whom it is about.
+    /// Queues an ephemeral for everyone but whom it is about. Whoever has a feed hears of typing
+    /// and read marks through it, attached or not, so that nobody is told twice.
     pub(super) fn show(&self, state: &mut EdgeState, ephemeral: &Ephemeral) {
         let context = self.context(state);
-        let mut frames = [const { None }; super::DIALECT_COUNT_MAX];
+        let mut frames = [const { None }; DIALECT_COUNT_MAX];
         let key = EphemeralKey {
-            room: self.room,
-            subject: subject_of(ephemeral),
+            room: Some(self.room),
+            subject: EphemeralSubject::of(ephemeral),
         };
+        let is_for_feeds =
+            ephemeral.about().is_some() && state.view.marks.len() <= FEED_ROOM_PERSON_COUNT_MAX;
         for member in state.members.iter().flatten() {
-            if ephemeral.about() == Some(member.listener.person()) {
+            let listener = &member.listener;
+            let is_told_otherwise = is_for_feeds && listener.has_feed();
+            if ephemeral.about() == Some(listener.person()) || is_told_otherwise {
                 continue;
             }
-            let dialect = usize::from(member.listener.dialect().0);
-            let encoder = &self.dialects[dialect];
-            let frame = frames[dialect]
+            let dialect = listener.dialect();
+            let encoder = self.dialects.of(dialect);
+            let hidden = match self.dialects.hides_viewer(dialect) {
+                true => ephemeral.without(listener.person()),
+                false => None,
+            };
+            if let Some(of_others) = hidden {
+                if let Some(frame) = encoder.ephemeral(&context, &of_others) {
+                    listener.push_ephemeral(key.clone(), &frame);
+                }
+                continue;
+            }
+            let frame = frames[usize::from(dialect.0)]
                 .get_or_insert_with(|| encoder.ephemeral(&context, ephemeral))
                 .as_ref();
             if let Some(frame) = frame {
-                member.listener.push_ephemeral(key.clone(), frame);
+                listener.push_ephemeral(key.clone(), frame);
             }
+        }
+        // Read marks come to feeds from the room itself, which knows its people without an edge.
+        if is_for_feeds
+            && matches!(ephemeral, Ephemeral::Typing { .. })
+            && let Some(node) = self.node.upgrade()
+        {
+            let people = state.view.marks.keys();
+            node.show_in_feeds(&self.entity.company, people, &context, ephemeral);
         }
     }
 
-    pub(super) fn person_came(self: &Arc<Self>, state: &mut EdgeState, person: &PersonId) {
+    pub(super) fn person_came(
+        self: &Arc<Self>,
+        state: &mut EdgeState,
+        person: &PersonId,
+        card: Card,
+    ) {
         let Some(node) = self.node.upgrade() else {
             return;
         };
@@ -191,33 +226,42 @@ impl Edge {
         }
         if state.now.went.remove(person).is_none() {
             let due_ms = node.clock.monotonic_ms() + PRESENCE_DELAY_MS;
-            state.now.came.insert(person.clone(), due_ms);
+            let came = Passing { card, due_ms };
+            state.now.came.insert(person.clone(), came);
             self.enroll(&node, state);
         }
     }
 
-    pub(super) fn person_went(self: &Arc<Self>, state: &mut EdgeState, person: &PersonId) {
+    pub(super) fn person_went(self: &Arc<Self>, state: &mut EdgeState, listener: &dyn Listener) {
+        let person = listener.person();
         let Some(node) = self.node.upgrade() else {
             return;
         };
-        if connection_count(state, person) > 0 {
-            return;
-        }
         let now_ms = node.clock.monotonic_ms();
-        if let Some(writing) = state.now.writing.get_mut(person) {
-            writing.until_ms = now_ms;
+        let is_elsewhere = |member: &super::Member| member.listener.person() == person;
+        if !state.members.iter().flatten().any(is_elsewhere) {
+            if let Some(writing) = state.now.writing.get_mut(person) {
+                writing.until_ms = now_ms;
+                self.enroll(&node, state);
+            }
+            if let Some(told) = state.now.told.get_mut(person) {
+                told.held = None;
+            }
         }
-        if let Some(told) = state.now.told.get_mut(person) {
-            told.held = None;
+        if state.members.len() == state.free.len() {
+            // Nobody is left to tick for: feeds are told now.
+            self.end_typing(state, u64::MAX);
         }
-        if state.view.marks.len() > PRESENCE_PERSON_COUNT_MAX {
+        let was_here = !listener.has_feed() && connection_count(state, person) == 0;
+        if !was_here || state.view.marks.len() > PRESENCE_PERSON_COUNT_MAX {
             return;
         }
         if state.now.came.remove(person).is_none() {
-            state
-                .now
-                .went
-                .insert(person.clone(), now_ms + PRESENCE_LEAVE_MS);
+            let went = Passing {
+                card: listener.card(),
+                due_ms: now_ms + PRESENCE_LEAVE_MS,
+            };
+            state.now.went.insert(person.clone(), went);
         }
         self.enroll(&node, state);
     }
@@ -226,25 +270,7 @@ impl Edge {
     pub(crate) fn tick(self: &Arc<Self>, node: &Arc<Node>) -> bool {
         let now_ms = node.clock.monotonic_ms();
         let mut state = lock(&self.state);
-        let over: Vec<PersonId> = state
-            .now
-            .writing
-            .iter()
-            .filter(|(_, writing)| writing.until_ms <= now_ms)
-            .map(|(person, _)| person.clone())
-            .collect();
-        for person in over {
-            let writing = state.now.writing.remove(&person);
-            let card = writing.map(|writing| writing.card).unwrap_or_default();
-            self.show(
-                &mut state,
-                &Ephemeral::Typing {
-                    person,
-                    card,
-                    active: false,
-                },
-            );
-        }
+        self.end_typing(&mut state, now_ms);
         let held = state.now.take_held(now_ms);
         let presence = take_presence(&mut state, now_ms);
         let told = held.into_iter().map(|(person, card)| {
@@ -267,39 +293,55 @@ impl Edge {
     }
 }
 
+impl Edge {
+    /// Those who are shown as writing until then write no more.
+    fn end_typing(&self, state: &mut EdgeState, until_ms: u64) {
+        let is_over = |writing: &Writing| writing.until_ms <= until_ms;
+        let over: Vec<PersonId> = state
+            .now
+            .writing
+            .iter()
+            .filter(|(_, writing)| is_over(writing))
+            .map(|(person, _)| person.clone())
+            .collect();
+        for person in over {
+            let writing = state.now.writing.remove(&person);
+            let typing = Ephemeral::Typing {
+                person,
+                card: writing.map(|writing| writing.card).unwrap_or_default(),
+                active: false,
+            };
+            self.show(state, &typing);
+        }
+    }
+}
+
 /// Everything gathered, as soon as the first of it is due.
 fn take_presence(state: &mut EdgeState, now_ms: u64) -> Option<Ephemeral> {
-    let came_is_due = state.now.came.values().any(|due_ms| *due_ms <= now_ms);
-    let left: Vec<PersonId> = state
-        .now
-        .went
-        .iter()
-        .filter(|(_, due_ms)| **due_ms <= now_ms)
-        .map(|(person, _)| person.clone())
-        .collect();
+    let came_is_due = state.now.came.values().any(|came| came.due_ms <= now_ms);
+    let (left, still) = std::mem::take(&mut state.now.went)
+        .into_iter()
+        .partition::<BTreeMap<_, _>, _>(|(_, went)| went.due_ms <= now_ms);
+    state.now.went = still;
     if !came_is_due && left.is_empty() {
         return None;
     }
-    for person in &left {
-        state.now.went.remove(person);
-    }
-    let joined = std::mem::take(&mut state.now.came).into_keys().collect();
+    let joined = passers(std::mem::take(&mut state.now.came));
+    let left = passers(left);
     Some(Ephemeral::Presence { joined, left })
 }
 
+fn passers(passing: BTreeMap<PersonId, Passing>) -> Vec<Passer> {
+    let passer = |(person, Passing { card, .. })| Passer { person, card };
+    passing.into_iter().map(passer).collect()
+}
+
+/// Connections of a person that came to this room and to no feed.
 fn connection_count(state: &EdgeState, person: &PersonId) -> usize {
     state
         .members
         .iter()
         .flatten()
-        .filter(|member| member.listener.person() == person)
+        .filter(|member| member.listener.person() == person && !member.listener.has_feed())
         .count()
-}
-
-fn subject_of(ephemeral: &Ephemeral) -> EphemeralSubject {
-    match ephemeral {
-        Ephemeral::Typing { person, .. } => EphemeralSubject::Typing(person.clone()),
-        Ephemeral::Read { person, .. } => EphemeralSubject::Read(person.clone()),
-        Ephemeral::Presence { .. } => EphemeralSubject::Presence,
-    }
 }

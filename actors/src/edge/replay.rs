@@ -14,7 +14,7 @@ use std::sync::Arc;
 use frontdesk_protocol::Seq;
 use frontdesk_protocol::event::RoomEvent;
 
-use super::{Attachment, Cursor, Edge, EdgeState};
+use super::{Attachment, Cursor, Edge, EdgeState, Listener, author_of};
 use crate::limits::{REPLAY_PAGE_BYTES, REPLAY_PAGE_EVENT_COUNT};
 use crate::task::lock;
 
@@ -105,9 +105,12 @@ impl Edge {
         let member = members.get_mut(attachment.index)?.as_mut()?;
         let entry = ring.get(next)?;
         let dialect = member.listener.dialect();
-        let encoder = &self.dialects[usize::from(dialect.0)];
+        let encoder = self.dialects.of(dialect);
         let event = entry.event.clone();
-        let frame = entry.frame(dialect, || encoder.event(&context, &event));
+        let frame = match self.is_own(&*member.listener, &event) {
+            true => encoder.own_event(&context, &event),
+            false => entry.frame(dialect, || encoder.event(&context, &event)),
+        };
         let fits = frame.is_none_or(|frame| member.listener.push_durable(&frame, true));
         if fits {
             member.cursor = Cursor::Behind(next.next());
@@ -129,7 +132,7 @@ impl Edge {
         if member.cursor != Cursor::Behind(after.next()) {
             return ReplayStep::More;
         }
-        let encoder = &self.dialects[usize::from(member.listener.dialect().0)];
+        let encoder = self.dialects.of(member.listener.dialect());
         let mut next = after.next();
         let mut is_full = false;
         let mut page = events
@@ -141,7 +144,10 @@ impl Edge {
             if event.seq() != Some(next) {
                 return self.hole(next);
             }
-            let frame = encoder.event(&context, event);
+            let frame = match self.is_own(&*member.listener, event) {
+                true => encoder.own_event(&context, event),
+                false => encoder.event(&context, event),
+            };
             if !frame.is_none_or(|frame| member.listener.push_durable(&frame, true)) {
                 is_full = true;
                 break;
@@ -155,6 +161,13 @@ impl Edge {
             (_, true) => ReplayStep::Full,
             _ => ReplayStep::More,
         }
+    }
+
+    /// Whether these clients are told of their own messages otherwise than the others, and this is
+    /// one.
+    fn is_own(&self, listener: &dyn Listener, event: &RoomEvent) -> bool {
+        self.dialects.tells_authors(listener.dialect())
+            && author_of(event).is_some_and(|author| author == listener.person())
     }
 
     /// The journal shows less than the edge knows: a restore under our feet.

@@ -8,8 +8,9 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use frontdesk_protocol::command::Card;
 use frontdesk_protocol::event::RoomEvent;
-use frontdesk_protocol::{Seq, Timestamp};
+use frontdesk_protocol::{PersonId, Seq, Timestamp};
 
 use super::{DIALECT_COUNT_MAX, DialectId};
 use crate::limits::{RING_BYTES_MAX, RING_EVENT_COUNT_MAX, RING_IDLE_MS};
@@ -87,6 +88,17 @@ impl Ring {
             message.blank(at);
             entry.frames = Default::default();
         }
+    }
+
+    /// What the last message of a person here says of them.
+    pub(super) fn card_of(&self, person: &PersonId) -> Option<Card> {
+        let card_of = |entry: &RingEntry| match &entry.event {
+            RoomEvent::MessagePosted(message) if message.author.id == *person => {
+                Some(message.author.card.clone())
+            }
+            _ => None,
+        };
+        self.entries.iter().rev().find_map(card_of)
     }
 
     /// Notes that something was added.

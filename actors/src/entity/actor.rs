@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use frontdesk_protocol::command::RoomCommand;
 use frontdesk_protocol::event::RoomEvent;
-use frontdesk_protocol::{Epoch, Pos, Seq};
+use frontdesk_protocol::{Epoch, Pos};
 use frontdesk_storage::{Append, AppendOutcome, Tail};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
@@ -169,7 +169,7 @@ impl<R: Rules> Actor for EntityActor<R> {
         registry.register(myself.get_id(), &self.slot, self.incarnation);
         // Edges may have missed what the predecessor made durable and did not live to publish.
         let missed = state.rules.catch_up(self.node.clock.now());
-        self.publish(state.rules.seq(), state.epoch, missed);
+        self.publish(state, missed, self.incarnation > 0);
         if !self.slot.started(myself.clone(), self.incarnation) {
             return Err("another actor was started in its place".into());
         }
@@ -336,7 +336,7 @@ impl<R: Rules> EntityActor<R> {
         }
         let published: Vec<RoomEvent> = batch.events.iter().filter_map(R::publish).collect();
         if !published.is_empty() {
-            self.publish(state.rules.seq(), state.epoch, published);
+            self.publish(state, published, true);
         }
         for effect in batch.effects {
             state.effects.owe(state.tail.pos, effect);
@@ -408,14 +408,20 @@ impl<R: Rules> EntityActor<R> {
         state.snapshot_at = state.tail;
     }
 
-    fn publish(&self, head: Seq, epoch: Epoch, events: Vec<RoomEvent>) {
+    /// Tells the edges, and feeds, unless nothing new can be in it.
+    fn publish(&self, state: &EntityState<R>, events: Vec<RoomEvent>, is_news: bool) {
+        let (head, events) = (state.rules.seq(), Arc::<[RoomEvent]>::from(events));
         let publish = Publish {
-            epoch,
+            epoch: state.epoch,
             head,
-            events: events.into(),
+            events: Arc::clone(&events),
         };
-        self.node
-            .send(BusMessage::Publish(self.slot.entity.clone(), publish));
+        let entity = &self.slot.entity;
+        self.node.send(BusMessage::Publish(entity.clone(), publish));
+        let first = self.slot.published(head);
+        if is_news {
+            self.node.stir(entity, &state.rules, first, &events);
+        }
     }
 
     fn answer_all(&self, replies: impl IntoIterator<Item = (ReplyTo, Outcome)>) {

@@ -28,6 +28,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::door::DoorId;
+use crate::feed::Audience;
 use crate::limits::ENVELOPE_OVERHEAD_BYTES;
 use crate::room::Summary;
 
@@ -280,6 +281,11 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// Bookkeeping that edges may have missed when a predecessor died between the journal and them.
     fn catch_up(&self, _now: Timestamp) -> Vec<RoomEvent> {
         Vec::new()
+    }
+
+    /// Whose feeds hear of what is published; `None` for nobody's.
+    fn audience(&self) -> Option<Audience> {
+        None
     }
 
     /// The event as a room's edges get it.

@@ -13,6 +13,7 @@ use frontdesk_storage::{EntityId, EntityKind, Row};
 
 use super::{LastMessage, RoomState, Seat, Summary, changes, turns};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
+use crate::feed::{Audience, FEED_ROOM_PERSON_COUNT_MAX};
 
 impl Rules for RoomState {
     type Event = RoomEvent;
@@ -203,6 +204,14 @@ impl Rules for RoomState {
             at: now,
         });
         marked.collect()
+    }
+
+    fn audience(&self) -> Option<Audience> {
+        let is_told = self.created && self.seats.len() <= FEED_ROOM_PERSON_COUNT_MAX;
+        is_told.then(|| Audience {
+            conversation: self.conversation,
+            people: self.seats.keys().cloned().collect(),
+        })
     }
 
     fn publish(event: &RoomEvent) -> Option<RoomEvent> {

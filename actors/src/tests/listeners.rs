@@ -1,11 +1,11 @@
 //! Connections as edges see them: listeners that remember what they were given and can be told to
 //! have no space, in a dialect that says seq and text and nothing else.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use frontdesk_protocol::ephemeral::Ephemeral;
+use frontdesk_protocol::ephemeral::{Ephemeral, Passer};
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::Since;
 use frontdesk_protocol::{HistoryId, PersonId, Rejection, RoomId, Seq};
@@ -14,6 +14,7 @@ use frontdesk_storage::EntityId;
 use super::{World, eventually, person, seq_and_text};
 use crate::edge::{
     Dialect, DialectId, Edge, EphemeralKey, Joined, Joining, Listener, ReplayStep, RoomContext,
+    Start,
 };
 use crate::task::lock;
 
@@ -27,23 +28,57 @@ impl Dialect for SeqAndText {
     }
 
     fn ephemeral(&self, _room: &RoomContext, ephemeral: &Ephemeral) -> Option<Bytes> {
-        let names = |people: &[PersonId]| -> String {
-            people.iter().map(|person| format!(" {person}")).collect()
+        let names = |passers: &[Passer]| -> String {
+            let name = |passer: &Passer| format!(" {}", passer.person);
+            passers.iter().map(name).collect()
         };
         let shown = match ephemeral {
             Ephemeral::Typing { person, active, .. } => format!("typing {person} {active}"),
             Ephemeral::Presence { joined, left } => {
                 format!("presence +{} -{}", names(joined), names(left))
             }
-            Ephemeral::Read { person, seq } => format!("read {person} {seq}"),
+            Ephemeral::Read { person, seq, .. } => format!("read {person} {seq}"),
         };
         Some(Bytes::from(shown))
+    }
+}
+
+/// The same for clients that tell their own words from others' and know themselves.
+pub(super) struct OwnWords;
+
+impl Dialect for OwnWords {
+    fn event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
+        SeqAndText.event(room, event)
+    }
+
+    fn ephemeral(&self, room: &RoomContext, ephemeral: &Ephemeral) -> Option<Bytes> {
+        SeqAndText.ephemeral(room, ephemeral)
+    }
+
+    fn tells_authors(&self) -> bool {
+        true
+    }
+
+    fn own_event(&self, _room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
+        let (seq, _) = seq_and_text(event);
+        Some(Bytes::from(format!("{seq} own")))
+    }
+
+    fn hides_viewer(&self) -> bool {
+        true
+    }
+
+    fn status(&self, person: &PersonId, is_online: bool) -> Option<Bytes> {
+        Some(Bytes::from(format!("status {person} {is_online}")))
     }
 }
 
 /// A connection that remembers.
 pub(super) struct Ear {
     person: PersonId,
+    dialect: AtomicU8,
+    has_feed: bool,
+    stirs: Mutex<Vec<(RoomId, u64)>>,
     /// Frames that still fit.
     space: AtomicUsize,
     behind: AtomicBool,
@@ -55,14 +90,45 @@ pub(super) struct Ear {
 
 impl Ear {
     pub(super) fn of(name: &str) -> Arc<Self> {
+        Self::with(name, 0, false)
+    }
+
+    /// One that speaks [`OwnWords`].
+    pub(super) fn of_own_words(name: &str) -> Arc<Self> {
+        Self::with(name, 1, false)
+    }
+
+    /// One with a feed, in [`OwnWords`].
+    pub(super) fn of_feed(name: &str) -> Arc<Self> {
+        Self::with(name, 1, true)
+    }
+
+    fn with(name: &str, dialect: u8, has_feed: bool) -> Arc<Self> {
         Arc::new(Self {
             person: person(name),
+            dialect: AtomicU8::new(dialect),
+            has_feed,
+            stirs: Mutex::default(),
             space: AtomicUsize::new(usize::MAX),
             behind: AtomicBool::new(false),
             breaks: AtomicBool::new(false),
             frames: Mutex::default(),
             ephemerals: Mutex::default(),
         })
+    }
+
+    pub(super) fn speak(&self, dialect: u8) {
+        self.dialect.store(dialect, Ordering::SeqCst);
+    }
+
+    /// What its feed was told: room and first event.
+    pub(super) fn stirs(&self) -> Vec<(RoomId, u64)> {
+        lock(&self.stirs).clone()
+    }
+
+    pub(super) fn texts(&self) -> Vec<String> {
+        let text = |frame: &Bytes| String::from_utf8(frame.to_vec()).expect("a text");
+        lock(&self.frames).iter().map(text).collect()
     }
 
     pub(super) fn set_space(&self, frames: usize) {
@@ -97,18 +163,19 @@ impl Ear {
     pub(super) fn ephemerals(&self) -> Vec<String> {
         lock(&self.ephemerals).clone()
     }
-
-    pub(super) fn joining(self: &Arc<Self>, since: Option<Since>) -> Joining {
-        Joining {
-            listener: Arc::clone(self) as Arc<dyn Listener>,
-            since,
-        }
-    }
 }
 
 impl Listener for Ear {
     fn dialect(&self) -> DialectId {
-        DialectId(0)
+        DialectId(self.dialect.load(Ordering::SeqCst))
+    }
+
+    fn has_feed(&self) -> bool {
+        self.has_feed
+    }
+
+    fn stirred(&self, room: RoomId, first: Seq) {
+        lock(&self.stirs).push((room, first.0));
     }
 
     fn person(&self) -> &PersonId {
@@ -198,9 +265,22 @@ impl World {
         name: &str,
         since: Option<Since>,
     ) -> Result<Seat, Rejection> {
-        let ear = Ear::of(name);
-        let joined = self.node.join(room, || ear.joining(since)).await;
-        joined.map(|(edge, joined)| Seat { edge, joined, ear })
+        self.seat(room, Ear::of(name), since.into()).await
+    }
+
+    /// Attaches an ear.
+    pub(super) async fn seat(
+        &self,
+        room: &EntityId,
+        ear: Arc<Ear>,
+        start: Start,
+    ) -> Result<Seat, Rejection> {
+        let joining = || Joining {
+            listener: Arc::clone(&ear) as Arc<dyn Listener>,
+            start,
+        };
+        let (edge, joined) = self.node.join(room, joining).await?;
+        Ok(Seat { edge, joined, ear })
     }
 
     pub(super) async fn join(&self, room: &EntityId, name: &str, since: Option<Since>) -> Seat {

@@ -11,14 +11,17 @@ mod deleting;
 mod durability;
 mod effects;
 mod engines;
+mod feeds;
 mod interleaving;
 mod joins;
 mod lag;
 mod listeners;
 mod now;
+mod online;
 mod ownership;
 mod sleep;
 mod turns;
+mod viewers;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -288,7 +291,10 @@ async fn start(
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         directory: store,
         clock: Arc::clone(clock) as Arc<dyn Clock>,
-        dialects: vec![Box::new(listeners::SeqAndText)],
+        dialects: vec![
+            Box::new(listeners::SeqAndText),
+            Box::new(listeners::OwnWords),
+        ],
         limits: limits.clone(),
         bots: [(turns::bot(), turns::parrot())].into(),
         bus_serialize: serialize,

@@ -13,7 +13,7 @@ use crate::limits::{
 
 impl World {
     /// Moves the clock and lets the edges see it.
-    fn pass(&self, by_ms: u64) {
+    pub(super) fn pass(&self, by_ms: u64) {
         self.clock.advance_ms(by_ms);
         self.node.edges.tick(&self.node);
     }

@@ -2,9 +2,10 @@
 //! is stored. `rich` is JSON text in the journal and a JSON value on the wire.
 
 use super::{EphemeralKind, EventBody, EventKind};
-use crate::ephemeral::Ephemeral;
+use crate::ephemeral::{Ephemeral, Passer};
 use crate::error::{ErrorCode, Rejection};
 use crate::event::{Message, RoomEvent};
+use crate::ids::PersonId;
 use crate::limits;
 
 impl EventBody {
@@ -56,15 +57,19 @@ impl From<&Ephemeral> for EphemeralKind {
                 active: *active,
             },
             Ephemeral::Presence { joined, left } => EphemeralKind::Presence {
-                joined: joined.clone(),
-                left: left.clone(),
+                joined: ids(joined),
+                left: ids(left),
             },
-            Ephemeral::Read { person, seq } => EphemeralKind::Read {
+            Ephemeral::Read { person, seq, .. } => EphemeralKind::Read {
                 person: person.clone(),
                 seq: *seq,
             },
         }
     }
+}
+
+fn ids(passers: &[Passer]) -> Vec<PersonId> {
+    passers.iter().map(|passer| passer.person.clone()).collect()
 }
 
 /// The structured part of a message as it is stored, or a rejection when it is too long.

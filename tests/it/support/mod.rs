@@ -255,17 +255,24 @@ impl Site {
 
     /// A socket of the `direct` profile.
     pub(crate) async fn direct(&self, room: &Room, token: &str) -> Socket {
-        let path = format!("/ws/chat/{}/?token={token}", room.number);
-        Socket::dial(self.address, &path, &[], &[]).await
+        self.chat(room, token, "dialect=direct").await
     }
 
     /// The same behind its greeting.
     pub(crate) async fn greeted(&self, room: &Room, token: &str) -> Socket {
-        let mut socket = self.direct(room, token).await;
-        let hello = socket.next().await;
-        assert_eq!(hello["type"], "connection_established", "{hello}");
-        assert!(hello["message"].is_string(), "{hello}");
-        socket
+        greeted(self.direct(room, token).await).await
+    }
+
+    /// A socket on a conversation, with more in its query.
+    pub(crate) async fn chat(&self, room: &Room, token: &str, query: &str) -> Socket {
+        let path = format!("/ws/chat/{}/?token={token}&{query}", room.number);
+        Socket::dial(self.address, &path, &[], &[]).await
+    }
+
+    /// A person's own socket of the `inbox` profile, behind its greeting.
+    pub(crate) async fn inbox(&self, token: &str) -> Socket {
+        let path = format!("/ws/chat/?token={token}");
+        greeted(Socket::dial(self.address, &path, &[], &[]).await).await
     }
 
     /// Waits until nothing of any connection is left on the node.
@@ -276,6 +283,14 @@ impl Site {
         })
         .await;
     }
+}
+
+/// A socket of a profile behind its greeting.
+pub(crate) async fn greeted(mut socket: Socket) -> Socket {
+    let hello = socket.next().await;
+    assert_eq!(hello["type"], "connection_established", "{hello}");
+    assert!(hello["message"].is_string(), "{hello}");
+    socket
 }
 
 /// A UUID of version 7, made at this time with this number in it.

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use frontdesk_protocol::command::RoomCommand;
-use frontdesk_protocol::{Cid, ErrorCode, Rejection};
+use frontdesk_protocol::{Cid, ErrorCode, Rejection, Seq};
 use frontdesk_storage::EntityId;
 use ractor::ActorRef;
 
@@ -73,7 +73,13 @@ pub(crate) struct Slot {
     pub(crate) generation: u64,
     inbox: Mutex<Inbox>,
     active_ms: AtomicU64,
+    /// Seq of the last shown event that was published.
+    published: AtomicU64,
 }
+
+/// Nothing was published since the entity woke: its predecessor here published everything, or it
+/// would not have slept.
+const NOTHING_PUBLISHED: u64 = u64::MAX;
 
 /// What became of an envelope that was offered.
 pub(crate) enum Admission {
@@ -116,7 +122,15 @@ impl Slot {
             generation,
             inbox: Mutex::new(inbox),
             active_ms: AtomicU64::new(now_ms),
+            published: AtomicU64::new(NOTHING_PUBLISHED),
         }
+    }
+
+    /// Everything up to `head` is published now; the first event that was not before. Survives a
+    /// crash of the actor, so its successor knows what it did not live to tell.
+    pub(crate) fn published(&self, head: Seq) -> Option<Seq> {
+        let before = self.published.swap(head.0, Ordering::AcqRel);
+        (before != NOTHING_PUBLISHED && before < head.0).then(|| Seq(before).next())
     }
 
     /// Offers a command.

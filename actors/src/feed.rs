@@ -1,0 +1,214 @@
+//! Person feeds: a connection that hears of every room of its person without being attached to all
+//! of them.
+//!
+//! A room that says something tells the feeds of its people that it stirred, and from which event
+//! on; the connection then attaches to the room's edge, behind from there, and the one replay
+//! mechanism does the rest. What is shown and not kept (typing, read marks, who is online) reaches
+//! a feed as it is.
+//!
+//! Invariants: a feed is told of every publication after it was opened, in rooms of at most
+//! [`FEED_ROOM_PERSON_COUNT_MAX`] people; a node without feeds pays one load for a publication.
+//! Never: calls an edge, or keeps an event.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use frontdesk_protocol::ephemeral::Ephemeral;
+use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::{CompanyId, ConversationNo, PersonId, Seq};
+use frontdesk_storage::{EntityId, EntityKind};
+
+use crate::bus::{BusMessage, Status, Stirred};
+use crate::edge::{
+    DIALECT_COUNT_MAX, Dialect, EphemeralKey, EphemeralSubject, Listener, RoomContext,
+};
+use crate::entity::Rules;
+use crate::node::Node;
+
+/// Rooms of more people than this tell no feeds: each publication would look every one of them up.
+pub const FEED_ROOM_PERSON_COUNT_MAX: usize = 256;
+
+/// Whom a room tells of what it publishes.
+#[derive(Debug, Clone)]
+pub struct Audience {
+    /// The room's number.
+    pub conversation: ConversationNo,
+    /// Everyone who may have a feed.
+    pub people: Vec<PersonId>,
+}
+
+struct Open {
+    number: u64,
+    listener: Arc<dyn Listener>,
+}
+
+/// The feeds of a node.
+#[derive(Default)]
+pub(crate) struct Feeds {
+    count: AtomicUsize,
+    next_number: AtomicU64,
+    open: DashMap<(CompanyId, PersonId), Vec<Open>>,
+}
+
+impl Feeds {
+    /// Whether anyone on this node has a feed.
+    pub(crate) fn any(&self) -> bool {
+        self.count.load(Ordering::Acquire) > 0
+    }
+
+    fn each(&self, company: &CompanyId, person: &PersonId, mut tell: impl FnMut(&dyn Listener)) {
+        if let Some(open) = self.open.get(&(company.clone(), person.clone())) {
+            open.iter().for_each(|feed| tell(&*feed.listener));
+        }
+    }
+}
+
+/// An open feed; dropping it closes it.
+pub struct Feed {
+    node: Arc<Node>,
+    company: CompanyId,
+    person: PersonId,
+    number: u64,
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        let feeds = &self.node.feeds;
+        let key = (self.company.clone(), self.person.clone());
+        feeds.open.remove_if_mut(&key, |_, open| {
+            open.retain(|feed| feed.number != self.number);
+            open.is_empty()
+        });
+        feeds.count.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Node {
+    /// Opens a feed for a connection of one of the company's people. From now on it is told of
+    /// every room of theirs that stirs.
+    pub fn open_feed(self: &Arc<Self>, company: &CompanyId, listener: Arc<dyn Listener>) -> Feed {
+        let number = self.feeds.next_number.fetch_add(1, Ordering::Relaxed);
+        let person = listener.person().clone();
+        self.feeds.count.fetch_add(1, Ordering::AcqRel);
+        let key = (company.clone(), person.clone());
+        let opened = Open { number, listener };
+        self.feeds.open.entry(key).or_default().push(opened);
+        Feed {
+            node: Arc::clone(self),
+            company: company.clone(),
+            person,
+            number,
+        }
+    }
+
+    /// A room published: `first` is the first shown event that was never published before.
+    pub(crate) fn stir<R: Rules>(
+        self: &Arc<Self>,
+        room: &EntityId,
+        rules: &R,
+        first: Option<Seq>,
+        events: &[RoomEvent],
+    ) {
+        if !self.feeds.any() {
+            return;
+        }
+        let moved = |event: &RoomEvent| match event {
+            RoomEvent::ReadMarked { person, seq, .. } => Some((person.clone(), *seq)),
+            _ => None,
+        };
+        let reads: Vec<(PersonId, Seq)> = events.iter().filter_map(moved).collect();
+        if first.is_none() && reads.is_empty() {
+            return;
+        }
+        let Some(audience) = rules.audience() else {
+            return;
+        };
+        let stirred = Stirred {
+            conversation: audience.conversation,
+            people: audience.people.into(),
+            first,
+            reads,
+        };
+        self.send(BusMessage::Stirred(room.clone(), stirred));
+    }
+
+    /// A room stirred: its people's feeds hear of it.
+    pub(crate) fn on_stirred(&self, entity: &EntityId, stirred: &Stirred) {
+        let EntityKind::Room(room) = entity.kind else {
+            return;
+        };
+        if let Some(first) = stirred.first {
+            for person in stirred.people.iter() {
+                let tell = |listener: &dyn Listener| listener.stirred(room, first);
+                self.feeds.each(&entity.company, person, tell);
+            }
+        }
+        let context = RoomContext {
+            room,
+            conversation: stirred.conversation,
+        };
+        for (person, seq) in &stirred.reads {
+            let read = Ephemeral::Read {
+                person: person.clone(),
+                card: frontdesk_protocol::command::Card::default(),
+                after: Seq(0),
+                seq: *seq,
+            };
+            self.show_in_feeds(&entity.company, stirred.people.iter(), &context, &read);
+        }
+    }
+
+    /// Shows something of a room in its people's feeds, but not to whom it is about.
+    pub(crate) fn show_in_feeds<'a>(
+        &self,
+        company: &CompanyId,
+        people: impl Iterator<Item = &'a PersonId>,
+        context: &RoomContext,
+        ephemeral: &Ephemeral,
+    ) {
+        let key = EphemeralKey {
+            room: Some(context.room),
+            subject: EphemeralSubject::of(ephemeral),
+        };
+        let others = people.filter(|person| ephemeral.about() != Some(*person));
+        self.push_to_feeds(company, others, &key, |encoder| {
+            encoder.ephemeral(context, ephemeral)
+        });
+    }
+
+    /// Someone went online or offline: tells those who share a conversation with them.
+    pub(crate) fn on_status(&self, company: &CompanyId, status: &Status) {
+        let key = EphemeralKey {
+            room: None,
+            subject: EphemeralSubject::Status(status.person.clone()),
+        };
+        let partners = status.partners.iter();
+        self.push_to_feeds(company, partners, &key, |encoder| {
+            encoder.status(&status.person, status.is_online)
+        });
+    }
+
+    fn push_to_feeds<'a>(
+        &self,
+        company: &CompanyId,
+        people: impl Iterator<Item = &'a PersonId>,
+        key: &EphemeralKey,
+        encode: impl Fn(&dyn Dialect) -> Option<bytes::Bytes>,
+    ) {
+        if !self.feeds.any() {
+            return;
+        }
+        let mut frames = [const { None }; DIALECT_COUNT_MAX];
+        for person in people {
+            self.feeds.each(company, person, |listener| {
+                let dialect = listener.dialect();
+                let frame = frames[usize::from(dialect.0)]
+                    .get_or_insert_with(|| encode(self.dialects.of(dialect)));
+                if let Some(frame) = frame {
+                    listener.push_ephemeral(key.clone(), frame);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A message as clients of the `inbox` profile know it, on the socket and over HTTP: the one place
+//! that knows these fields.
+//!
+//! Never: reads a store; what is not in the message comes in as a parameter.
+
+use frontdesk_protocol::command::Card;
+use frontdesk_protocol::event::Message;
+use frontdesk_protocol::{ConversationNo, MessageNo, PersonId};
+use serde::Serialize;
+
+use crate::profiles::frame::{HostId, host_id, utc};
+
+/// A person.
+#[derive(Debug, Serialize)]
+pub(crate) struct PersonShape<'a> {
+    id: HostId<'a>,
+    email: Option<&'a str>,
+    user_type: Option<&'a str>,
+    name: Option<&'a str>,
+    profile_picture_url: Option<&'a str>,
+}
+
+/// A message that another one answers.
+#[derive(Debug, Serialize)]
+pub(crate) struct RepliedShape<'a> {
+    id: u64,
+    sender: PersonShape<'a>,
+    content: &'a str,
+    message_type: &'static str,
+    is_deleted: bool,
+    created_at: String,
+}
+
+/// A message.
+#[derive(Debug, Serialize)]
+pub(crate) struct MessageShape<'a> {
+    id: u64,
+    conversation: u64,
+    sender: PersonShape<'a>,
+    content: &'a str,
+    message_type: &'static str,
+    /// Files are not there yet.
+    attachment: Option<()>,
+    attachment_url: Option<()>,
+    attachment_name: Option<()>,
+    attachment_size: Option<()>,
+    is_image: bool,
+    reply_to: Option<u64>,
+    reply_to_message: Option<RepliedShape<'a>>,
+    is_deleted: bool,
+    deleted_at: Option<String>,
+    is_read: bool,
+    created_at: String,
+    updated_at: String,
+}
+
+/// A person with what is known of them.
+pub(crate) fn person<'a>(person: &'a PersonId, card: &'a Card) -> PersonShape<'a> {
+    PersonShape {
+        id: host_id(person),
+        email: card.email.as_deref(),
+        user_type: card.user_type.as_deref(),
+        name: card.name.as_deref(),
+        profile_picture_url: card.picture_url.as_deref(),
+    }
+}
+
+/// A message. `replied` is the one it answers, where that is at hand; `is_read` says whether
+/// everyone else's mark has passed it. `None` for numbers that no client can hold.
+pub(crate) fn message<'a>(
+    conversation: ConversationNo,
+    message: &'a Message,
+    replied: Option<&'a Message>,
+    is_read: bool,
+) -> Option<MessageShape<'a>> {
+    let number = |seq| MessageNo::new(conversation, seq).map(|number| number.0);
+    let replied = replied.and_then(|replied| {
+        Some(RepliedShape {
+            id: number(replied.seq)?,
+            sender: person(&replied.author.id, &replied.author.card),
+            content: &replied.text,
+            message_type: "text",
+            is_deleted: replied.deleted_at.is_some(),
+            created_at: utc(replied.at),
+        })
+    });
+    Some(MessageShape {
+        id: number(message.seq)?,
+        conversation: conversation.0,
+        sender: person(&message.author.id, &message.author.card),
+        content: &message.text,
+        message_type: "text",
+        attachment: None,
+        attachment_url: None,
+        attachment_name: None,
+        attachment_size: None,
+        is_image: false,
+        reply_to: message.reply_to.and_then(number),
+        reply_to_message: replied,
+        is_deleted: message.deleted_at.is_some(),
+        deleted_at: message.deleted_at.map(utc),
+        is_read,
+        created_at: utc(message.at),
+        updated_at: utc(message.deleted_at.unwrap_or(message.at)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use frontdesk_protocol::{Seq, Timestamp};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::profiles::frame::tests::hello;
+
+    fn shown(one: &Message, replied: Option<&Message>, is_read: bool) -> Value {
+        let shape = message(ConversationNo(1), one, replied, is_read).expect("shown");
+        serde_json::to_value(&shape).expect("json")
+    }
+
+    #[test]
+    fn a_message_has_the_documented_shape() {
+        let sender = json!({"id": 5, "email": "talker@example.com", "user_type": "talker",
+            "name": "John Talker", "profile_picture_url": null});
+        let expected = json!({
+            "id": 1_048_577,
+            "conversation": 1,
+            "sender": sender,
+            "content": "Hello, how are you?",
+            "message_type": "text",
+            "attachment": null,
+            "attachment_url": null,
+            "attachment_name": null,
+            "attachment_size": null,
+            "is_image": false,
+            "reply_to": null,
+            "reply_to_message": null,
+            "is_deleted": false,
+            "deleted_at": null,
+            "is_read": false,
+            "created_at": "2026-01-14T10:00:00.000Z",
+            "updated_at": "2026-01-14T10:00:00.000Z"
+        });
+        assert_eq!(shown(&hello(), None, false), expected);
+    }
+
+    #[test]
+    fn a_reply_shows_what_it_answers_and_what_was_taken_back_says_nothing() {
+        let first = hello();
+        let mut reply = hello();
+        (reply.seq, reply.reply_to) = (Seq(2), Some(Seq(1)));
+        let with = shown(&reply, Some(&first), true);
+        assert_eq!(with["reply_to"], 1_048_577);
+        assert_eq!(with["reply_to_message"]["content"], "Hello, how are you?");
+        assert_eq!(with["is_read"], true);
+        reply.blank(Timestamp(1_768_384_801_000));
+        let gone = shown(&reply, None, true);
+        assert_eq!(
+            (&gone["content"], &gone["is_deleted"]),
+            (&json!(""), &json!(true))
+        );
+        assert_eq!(gone["deleted_at"], "2026-01-14T10:00:01.000Z");
+        assert_eq!(gone["updated_at"], gone["deleted_at"]);
+    }
+}
