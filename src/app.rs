@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use axum::http::{HeaderMap, header};
 use dashmap::DashMap;
 use frontdesk_actors::{Command, DoorId, Node};
 use frontdesk_protocol::command::{CompanyCommand, Principal};
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
     pub(crate) profiles: Profiles,
+    public_url: Option<String>,
     pub(crate) connect_timeout_ms: u64,
     pub(crate) wheel: Arc<Wheel>,
     pub(crate) metrics: ServerMetrics,
@@ -71,6 +73,7 @@ impl App {
             limits: config.limits.clone(),
             rates,
             profiles: config.profiles.clone(),
+            public_url: config.server.public_url.clone(),
             connect_timeout_ms: config.auth.connect_timeout_ms,
             wheel,
             metrics: ServerMetrics::new(),
@@ -138,6 +141,21 @@ impl App {
             DoorId::NOBODY,
             0,
         );
+    }
+
+    /// The address of a path as clients see this server: `server.public_url`, else the `Host` they
+    /// sent.
+    pub(crate) fn absolute(&self, headers: &HeaderMap, path: &str) -> String {
+        if let Some(url) = &self.public_url {
+            return format!("{}{path}", url.trim_end_matches('/'));
+        }
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        match host {
+            Some(host) => format!("http://{host}{path}"),
+            None => path.to_owned(),
+        }
     }
 
     /// Bounds of every outbox.

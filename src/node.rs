@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use frontdesk_actors::clock::{Clock, SystemClock};
 use frontdesk_actors::task::spawn;
-use frontdesk_actors::{Node, NodeOptions};
+use frontdesk_actors::{ListPartners, Node, NodeOptions};
 use frontdesk_storage::{Directory, Journal, OpenOptions, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,6 +27,7 @@ pub use crate::app::OutboxCounts;
 use crate::config::{Config, Loaded};
 use crate::http::{self, Admission, Brought, ReadyProbe};
 use crate::listen::{self, UnderWay};
+use crate::profiles;
 use crate::telemetry::Metrics;
 use crate::ws::{Wheel, speaker, upgrade};
 
@@ -188,6 +189,7 @@ pub async fn start_with(
         bus_serialize: config.bus.serialize,
     })
     .await?;
+    node.set_partners(ListPartners::of(&node));
     for company in &config.provision.companies {
         if store.create_company(company)? {
             tracing::info!(%company, "company made");
@@ -311,6 +313,8 @@ fn admission(app: &Arc<App>) -> Admission {
 /// Every route that acts for a company.
 pub(crate) fn resources() -> OpenApiRouter<Arc<App>> {
     http::rooms::routes()
+        .merge(http::people::routes())
+        .merge(profiles::rest::routes())
 }
 
 fn actor_limits(config: &Config) -> frontdesk_actors::Limits {

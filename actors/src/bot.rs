@@ -86,6 +86,11 @@ impl Bots {
             turns: Semaphore::new(TURN_COUNT_MAX),
         }
     }
+
+    /// What a bot calls itself.
+    pub(crate) fn name(&self, bot: &PersonId) -> Option<&str> {
+        self.known.get(bot).map(|bot| bot.name())
+    }
 }
 
 impl Node {

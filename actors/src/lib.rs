@@ -41,7 +41,7 @@ pub use door::{Door, DoorId};
 pub use edge::{Dialect, DialectId, Edge, Joined, Joining, LeftAt, Listener, RoomContext, Start};
 pub use entity::{Answer, Caller, Command, Envelope, Outcome, ReplyTo};
 pub use feed::Feed;
-pub use index::{Conversation, ConversationPage, ListCursor, Totals};
+pub use index::{Conversation, ConversationPage, ListCursor, ListFrom, ListPartners, Totals};
 pub use limits::Limits;
 pub use node::{Node, NodeOptions};
 pub use online::{Arrival, Partners};

@@ -238,6 +238,22 @@ impl Node {
         }
     }
 
+    /// Someone writes in a room without a connection there, or stopped. The caller has checked that
+    /// they are in it.
+    pub async fn typing(self: &Arc<Self>, entity: &EntityId, who: &Principal, active: bool) {
+        let EntityKind::Room(room) = entity.kind else {
+            return;
+        };
+        if self.edges.get(entity).is_none() && !self.feeds.any() {
+            return; // nobody here would see it
+        }
+        // Without connections it stays until there is nothing left to end by itself.
+        match self.edges.open(self, entity, room).await {
+            Ok(edge) => edge.typing(who, active),
+            Err(error) => tracing::warn!(%entity, %error, "typing cannot be shown"),
+        }
+    }
+
     /// A write and an actor's turn through the real path, in time. One probe is under way at most,
     /// and whoever asks within a second of the last gets its result.
     pub async fn probe(self: &Arc<Self>) -> Result<(), String> {

@@ -108,6 +108,15 @@ impl Node {
         blocking(move || {
             let mut cards = BTreeMap::new();
             for person in people {
+                if let Some(name) = node.bots.name(&person) {
+                    let name = Some(name.into());
+                    let card = Card {
+                        name,
+                        ..Card::default()
+                    };
+                    cards.insert(person, card);
+                    continue;
+                }
                 let value = node.directory.row(&company, &tables::person_key(&person))?;
                 let card = value.as_ref().and_then(tables::read_card);
                 cards.extend(card.map(|card| (person, card)));

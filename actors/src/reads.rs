@@ -72,6 +72,20 @@ impl Node {
         .await
     }
 
+    /// The direct room of two people, if they have one.
+    pub async fn pair_room(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        one: &PersonId,
+        two: &PersonId,
+    ) -> Result<Option<RoomId>> {
+        let key = tables::pair_key(&tables::pair(one, two));
+        let (node, company) = (Arc::clone(self), company.clone());
+        let value = blocking(move || node.directory.row(&company, &key)).await?;
+        let row = value.as_ref().and_then(tables::read::<RoomRow>);
+        Ok(row.map(|row| row.room))
+    }
+
     /// What the company knows of a person.
     pub async fn card(
         self: &Arc<Self>,

@@ -23,11 +23,14 @@ const SEEDER: &str = "frontdesk prompts seed";
 const REST_MS: u64 = 5_000;
 
 /// A prompt as a file or a request holds it.
-#[derive(Debug, Clone, Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, Deserialize, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Prompt)]
 pub(crate) struct PromptEntry {
     /// What a button says.
+    #[schema(max_length = 255)]
     pub(crate) title: String,
     /// What is sent when it is pressed.
+    #[schema(max_length = 1_000)]
     pub(crate) text: String,
     /// Its place among the others; that in the list if it is absent.
     #[serde(default)]
@@ -35,6 +38,17 @@ pub(crate) struct PromptEntry {
     /// Whether it is offered.
     #[serde(default = "yes")]
     pub(crate) is_active: bool,
+}
+
+impl From<Prompt> for PromptEntry {
+    fn from(prompt: Prompt) -> Self {
+        Self {
+            title: prompt.title,
+            text: prompt.text,
+            order: Some(prompt.order),
+            is_active: prompt.active,
+        }
+    }
 }
 
 fn yes() -> bool {

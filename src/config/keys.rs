@@ -82,6 +82,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.http_body_bytes", Kind::Number),
     key("limits.room_idle_ms", Kind::Number),
     key("profiles.chat_socket", Kind::Text),
+    key("profiles.rest", Kind::Text),
     key("profiles.echo_to_sender", Kind::Switch),
     key("bus.serialize", Kind::Switch),
     key("telemetry.log", Kind::Text),

@@ -215,6 +215,18 @@ pub struct Profiles {
     /// Whether clients of the profile `crm` get their own messages back; without it only the
     /// acknowledgement, for pages that have shown the message already.
     pub echo_to_sender: bool,
+    /// Whose shapes the shared routes answer with where nothing in the request tells.
+    pub rest: RestStyle,
+}
+
+/// Whose shapes are shown on routes that several profiles share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RestStyle {
+    /// Arrays, numbers for ids.
+    Inbox,
+    /// Envelopes, texts for ids.
+    Crm,
 }
 
 impl Default for Profiles {
@@ -222,6 +234,7 @@ impl Default for Profiles {
         Self {
             chat_socket: ChatSocket::Union,
             echo_to_sender: true,
+            rest: RestStyle::Inbox,
         }
     }
 }

@@ -14,7 +14,7 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor
 const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
 
 /// The people of a new room.
-pub(super) struct People(pub(super) Vec<PersonId>);
+pub(crate) struct People(pub(crate) Vec<PersonId>);
 
 impl<'de> Deserialize<'de> for People {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -45,7 +45,7 @@ impl<'de> Visitor<'de> for PeopleVisitor {
 }
 
 /// A person id as hosts write it: `5` and `"5"` are one person.
-struct HostId(PersonId);
+pub(crate) struct HostId(pub(crate) PersonId);
 
 impl<'de> Deserialize<'de> for HostId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -81,7 +81,7 @@ impl Visitor<'_> for HostIdVisitor {
 
 /// A whole number in a query, where everything is text.
 #[derive(Clone, Copy)]
-pub(super) struct Whole(pub(super) u64);
+pub(crate) struct Whole(pub(crate) u64);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -14,10 +14,12 @@
 mod cors;
 mod docs;
 pub mod error;
+pub(crate) mod etag;
 pub mod extract;
-mod fields;
+pub(crate) mod fields;
 pub mod health;
 pub(crate) mod openapi;
+pub(crate) mod people;
 pub(crate) mod rooms;
 pub(crate) mod schemas;
 #[cfg(test)]

@@ -34,6 +34,9 @@ use super::error::ErrorBody;
     components(schemas(ErrorBody)),
     tags(
         (name = "rooms", description = "Rooms and their messages"),
+        (name = "people", description = "People of a company, and what it offers them"),
+        (name = "conversations", description = "The routes of inbox, crm and direct clients"),
+        (name = "bot", description = "Talking to a bot over HTTP alone"),
         (name = "sockets", description = "WebSocket upgrades; PROTOCOL.md describes the frames"),
         (name = "machines", description = "What machines ask of a node"),
     )

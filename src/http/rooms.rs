@@ -239,14 +239,14 @@ fn page_from(query: &PageQuery) -> Result<PageFrom, ApiError> {
 
 /// What a request that opens a room is called. A repeat with the same key has the same names, so it
 /// is the same command.
-struct Naming {
-    cid: Cid,
-    room: RoomId,
-    history_base: u64,
+pub(crate) struct Naming {
+    pub(crate) cid: Cid,
+    pub(crate) room: RoomId,
+    pub(crate) history_base: u64,
 }
 
 impl Naming {
-    fn of(principal: &Principal, headers: &HeaderMap) -> Result<Self, ApiError> {
+    pub(crate) fn of(principal: &Principal, headers: &HeaderMap) -> Result<Self, ApiError> {
         let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
             return Ok(Self::fresh());
         };

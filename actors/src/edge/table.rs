@@ -81,10 +81,15 @@ impl EdgeTable {
     /// Ten times a second: lets what is over end.
     pub(crate) fn tick(&self, node: &Arc<Node>) {
         let enrolled = std::mem::take(&mut *lock(&self.enrolled));
-        let mut restless: Vec<Weak<Edge>> = enrolled
-            .into_iter()
-            .filter(|edge| edge.upgrade().is_some_and(|edge| edge.tick(node)))
-            .collect();
+        let mut restless = Vec::with_capacity(enrolled.len());
+        for weak in enrolled {
+            let Some(edge) = weak.upgrade() else { continue };
+            match edge.tick(node) {
+                true => restless.push(weak),
+                // It may have been here for something to show alone.
+                false => self.drop_if_empty(&edge),
+            }
+        }
         lock(&self.enrolled).append(&mut restless);
         node.metrics.edges.set(self.edges.len() as f64);
     }

@@ -34,6 +34,7 @@ use super::slot::Slot;
 use super::{Command, Envelope, Outcome, ReplyTo, Rules};
 use crate::bus::{BusMessage, Publish};
 use crate::door::OwnDoor;
+use crate::index::Hurry;
 use crate::limits::{
     MARK_DELAY_MS, SNAPSHOT_EVENT_COUNT, SNAPSHOT_ON_SLEEP_RECORD_COUNT, SNAPSHOT_RECORD_COUNT,
 };
@@ -95,6 +96,8 @@ pub(crate) struct EntityState<R: Rules> {
     pub(super) listing: Listing,
     snapshot_at: Tail,
     work_later: bool,
+    /// When patient commands were last decided, milliseconds of the clock that never goes back.
+    patient_ms: Option<u64>,
 }
 
 impl<R: Rules> EntityActor<R> {
@@ -210,6 +213,7 @@ impl<R: Rules> EntityActor<R> {
             listing: Listing::after_recovery(recovered.pending.filter(|_| R::IS_LISTED)),
             snapshot_at: recovered.snapshot_at,
             work_later: false,
+            patient_ms: None,
         }
     }
 
@@ -235,8 +239,18 @@ impl<R: Rules> EntityActor<R> {
     }
 
     fn on_work_later(&self, myself: &ActorRef<EntityMsg>, state: &mut EntityState<R>) {
+        // The first after a while waits for nobody: only a burst has company to wait for.
+        let now_ms = self.node.clock.monotonic_ms();
+        let is_burst = state
+            .patient_ms
+            .is_some_and(|last_ms| now_ms < last_ms + MARK_DELAY_MS);
+        if !is_burst && !state.work_later {
+            state.patient_ms = Some(now_ms);
+            return self.on_work(myself, state);
+        }
         if !state.work_later {
             state.work_later = true;
+            state.patient_ms = Some(now_ms + MARK_DELAY_MS);
             let delay = Duration::from_millis(MARK_DELAY_MS);
             myself.send_after(delay, || EntityMsg::Work);
         }
@@ -315,7 +329,13 @@ impl<R: Rules> EntityActor<R> {
         state.stage = Stage::Idle;
         if R::IS_LISTED {
             state.listing.owe(pos);
-            self.node.index.owe(&self.slot.entity, pos, &batch.people);
+            let hurry = || {
+                let actor = myself.clone();
+                // A dead actor's successor tells by itself.
+                Box::new(move || drop(actor.cast(EntityMsg::List))) as Hurry
+            };
+            let index = &self.node.index;
+            index.owe(&self.slot.entity, pos, &batch.people, hurry);
         }
         self.finish(state, batch);
         self.send_effects(myself, state);

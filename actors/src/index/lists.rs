@@ -2,8 +2,10 @@
 //!
 //! Never: writes, or shows a person a room they are not in.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
 use frontdesk_protocol::{
     CompanyId, ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Timestamp,
 };
@@ -13,6 +15,7 @@ pub use super::rows::Totals;
 use super::rows::{self, SummaryRow};
 use crate::company::tables::read;
 use crate::node::Node;
+use crate::online::{PARTNER_COUNT_MAX, Partners};
 use crate::room::Summary;
 use crate::task::blocking;
 
@@ -26,6 +29,23 @@ pub struct ListCursor {
     pub changed_at: Timestamp,
     /// Its number.
     pub conversation: ConversationNo,
+}
+
+/// Which part of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListFrom {
+    /// Behind this many of the newest.
+    Skip(u64),
+    /// What is older than the end of another page.
+    After(ListCursor),
+    /// What is newer than the beginning of another page.
+    Before(ListCursor),
+}
+
+impl Default for ListFrom {
+    fn default() -> Self {
+        Self::Skip(0)
+    }
 }
 
 /// A room in somebody's list.
@@ -44,6 +64,8 @@ pub struct ConversationPage {
     pub conversations: Vec<Conversation>,
     /// Where to go on, if there is more.
     pub next: Option<ListCursor>,
+    /// Where to go back, if anything newer is there.
+    pub previous: Option<ListCursor>,
     /// The person's totals, rooms on other pages among them.
     pub totals: Totals,
 }
@@ -55,13 +77,13 @@ impl Node {
         self: &Arc<Self>,
         company: &CompanyId,
         person: &PersonId,
-        after: Option<ListCursor>,
+        from: ListFrom,
         count: usize,
     ) -> Result<ConversationPage, Rejection> {
         self.listed(company, person).await?;
         let (node, company, person) = (Arc::clone(self), company.clone(), person.clone());
         let count = count.min(PAGE_COUNT_MAX);
-        let page = blocking(move || node.read_page(&company, &person, after, count)).await;
+        let page = blocking(move || node.read_page(&company, &person, from, count)).await;
         page.map_err(|error| unreadable(&error))
     }
 
@@ -98,25 +120,23 @@ impl Node {
         &self,
         company: &CompanyId,
         person: &PersonId,
-        after: Option<ListCursor>,
+        from: ListFrom,
         count: usize,
     ) -> Stored<ConversationPage> {
-        let (first, to) = rows::list_bounds(person);
-        let from = match after {
-            None => first,
-            Some(after) => {
-                let mut key = rows::list_key(person, (after.changed_at, after.conversation));
-                key.push(0); // the next key there can be
-                key
-            }
+        let Listed {
+            rows,
+            has_newer,
+            has_older,
+        } = self.listed_rows(company, person, from, count)?;
+        let cursor = |row: Option<&(Vec<u8>, Bytes)>| {
+            let (changed_at, conversation) = rows::place_of(&row?.0)?;
+            Some(ListCursor {
+                changed_at,
+                conversation,
+            })
         };
-        let mut listed = self.directory.rows(company, &from, &to, false, count + 1)?;
-        let has_more = listed.len() > count;
-        listed.truncate(count);
-        let last = listed.last().and_then(|(key, _)| rows::place_of(key));
-        let next = last.filter(|_| has_more);
-        let mut conversations = Vec::with_capacity(listed.len());
-        for (_, value) in &listed {
+        let mut conversations = Vec::with_capacity(rows.len());
+        for (_, value) in &rows {
             let Some(room) = read::<RoomId>(value) else {
                 continue;
             };
@@ -130,13 +150,101 @@ impl Node {
         let totals = self.directory.row(company, &rows::totals_key(person))?;
         Ok(ConversationPage {
             conversations,
-            next: next.map(|(changed_at, conversation)| ListCursor {
-                changed_at,
-                conversation,
-            }),
+            next: cursor(rows.last()).filter(|_| has_older),
+            previous: cursor(rows.first()).filter(|_| has_newer),
             totals: totals.as_ref().and_then(read).unwrap_or_default(),
         })
     }
+
+    /// Rows of a list, the newest first, and whether there are others on either side.
+    fn listed_rows(
+        &self,
+        company: &CompanyId,
+        person: &PersonId,
+        from: ListFrom,
+        count: usize,
+    ) -> Stored<Listed> {
+        let (first, end) = rows::list_bounds(person);
+        let key_of =
+            |cursor: ListCursor| rows::list_key(person, (cursor.changed_at, cursor.conversation));
+        let read = |from: &[u8], to: &[u8], reverse, count| {
+            self.directory.rows(company, from, to, reverse, count)
+        };
+        match from {
+            ListFrom::Skip(skip) => {
+                let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+                let all = read(&first, &end, false, skip.saturating_add(count + 1))?;
+                let has_older = all.len() > skip.saturating_add(count);
+                let rows: Vec<_> = all.into_iter().skip(skip).take(count).collect();
+                let has_newer = skip > 0 && !rows.is_empty();
+                Ok(Listed {
+                    rows,
+                    has_newer,
+                    has_older,
+                })
+            }
+            ListFrom::After(cursor) => {
+                let mut key = key_of(cursor);
+                key.push(0); // the next key there can be
+                let mut rows = read(&key, &end, false, count + 1)?;
+                let has_older = rows.len() > count;
+                rows.truncate(count);
+                Ok(Listed {
+                    rows,
+                    has_newer: true,
+                    has_older,
+                })
+            }
+            ListFrom::Before(cursor) => {
+                let mut rows = read(&first, &key_of(cursor), true, count + 1)?;
+                let has_newer = rows.len() > count;
+                rows.truncate(count);
+                rows.reverse();
+                Ok(Listed {
+                    rows,
+                    has_newer,
+                    has_older: true,
+                })
+            }
+        }
+    }
+}
+
+/// Who shares conversations with whom, as lists say. Holds the node weakly: the node holds it.
+pub struct ListPartners(Weak<Node>);
+
+impl ListPartners {
+    /// Of a node.
+    pub fn of(node: &Arc<Node>) -> Arc<Self> {
+        Arc::new(Self(Arc::downgrade(node)))
+    }
+}
+
+impl Partners for ListPartners {
+    fn partners_of(&self, company: &CompanyId, person: &PersonId) -> Vec<PersonId> {
+        let Some(node) = self.0.upgrade() else {
+            return Vec::new();
+        };
+        // As lists stand: who came is told to those who are listed now.
+        let latest = ListFrom::default();
+        let page = node.read_page(company, person, latest, PARTNER_COUNT_MAX);
+        let page = page.inspect_err(|error| tracing::warn!(%error, "partners cannot be read"));
+        let conversations = page.map(|page| page.conversations).unwrap_or_default();
+        let mut seen = BTreeSet::from([person.clone()]);
+        let people = conversations
+            .into_iter()
+            .flat_map(|found| found.summary.people)
+            .map(|seat| seat.person)
+            .filter(|other| !other.is_bot() && seen.insert(other.clone()));
+        people.take(PARTNER_COUNT_MAX).collect()
+    }
+}
+
+/// Rows of a list.
+struct Listed {
+    rows: Vec<(Vec<u8>, Bytes)>,
+    has_newer: bool,
+    has_older: bool,
 }
 
 fn unreadable(error: &frontdesk_storage::Error) -> Rejection {

@@ -29,9 +29,9 @@ use dashmap::DashMap;
 use frontdesk_protocol::{CompanyId, ErrorCode, PersonId, Pos, Rejection, RoomId};
 use frontdesk_storage::{EntityId, EntityKind};
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
-pub use lists::{Conversation, ConversationPage, ListCursor, Totals};
+pub use lists::{Conversation, ConversationPage, ListCursor, ListFrom, ListPartners, Totals};
 
 use crate::node::Node;
 use crate::room::Summary;
@@ -46,6 +46,24 @@ const LIST_WAIT_MS: u64 = 1_000;
 const WRITE_ROOM_COUNT_MAX: usize = 256;
 /// Rooms with more people than this are in nobody's list: each message would write a row for each.
 pub const LISTED_PERSON_COUNT_MAX: usize = 256;
+
+/// A reader waits also for what others did, where no more rooms than this have not told of it: a
+/// company's busy hour is not for a reader to wait for.
+const HURRY_ROOM_COUNT_MAX: usize = 16;
+
+/// How long a reader waits for what others did, milliseconds.
+const HURRY_WAIT_MS: u64 = 100;
+
+/// Has a room tell its summary at once.
+pub(crate) type Hurry = Box<dyn Fn() + Send + Sync>;
+
+/// A room that changed since it was listed.
+struct Unlisted {
+    /// The first record that is not listed, and the last.
+    first: Pos,
+    last: Pos,
+    hurry: Hurry,
+}
 
 /// Called once when a summary is in the rows.
 type OnListed = Box<dyn FnOnce() + Send>;
@@ -72,6 +90,8 @@ struct State {
     notes: BTreeMap<RoomId, Note>,
     /// What people did in rooms that is not listed yet.
     owed: HashMap<PersonId, Vec<(RoomId, Pos)>>,
+    /// Rooms that changed since they were listed.
+    unlisted: HashMap<RoomId, Unlisted>,
     /// Rooms that were behind when the node started.
     behind: BTreeSet<RoomId>,
     is_writing: bool,
@@ -96,6 +116,7 @@ impl Company {
             stage: Stage::Unknown,
             notes: BTreeMap::new(),
             owed: HashMap::new(),
+            unlisted: HashMap::new(),
             behind: BTreeSet::new(),
             is_writing: false,
         };
@@ -104,6 +125,19 @@ impl Company {
             state: Mutex::new(state),
             changed: Notify::new(),
         }
+    }
+
+    /// Has the rooms that changed tell at once, if they are few: what is to be waited for.
+    fn hurry(&self) -> Vec<(RoomId, Pos)> {
+        let state = lock(&self.state);
+        if state.unlisted.len() > HURRY_ROOM_COUNT_MAX {
+            return Vec::new();
+        }
+        let wanted = state.unlisted.iter().map(|(room, unlisted)| {
+            (unlisted.hurry)();
+            (*room, unlisted.last)
+        });
+        wanted.collect()
     }
 }
 
@@ -129,19 +163,28 @@ impl Index {
     fn is_settled(&self, company: &CompanyId) -> bool {
         let company = self.of(company);
         let state = lock(&company.state);
-        state.notes.is_empty() && state.owed.is_empty() && state.behind.is_empty()
+        state.unlisted.is_empty() && state.behind.is_empty()
     }
 
-    /// These people changed a room at this position, and are about to be told so.
-    pub(crate) fn owe(&self, entity: &EntityId, pos: Pos, people: &[PersonId]) {
+    /// A room changed at this position; these people did it, and are about to be told so.
+    pub(crate) fn owe(
+        &self,
+        entity: &EntityId,
+        pos: Pos,
+        people: &[PersonId],
+        hurry: impl FnOnce() -> Hurry,
+    ) {
         let EntityKind::Room(room) = entity.kind else {
             return;
         };
-        if people.is_empty() {
-            return;
-        }
         let company = self.of(&entity.company);
         let mut state = lock(&company.state);
+        let unlisted = state.unlisted.entry(room).or_insert_with(|| Unlisted {
+            first: pos,
+            last: pos,
+            hurry: hurry(),
+        });
+        unlisted.last = pos;
         for person in people {
             let owed = match state.owed.get_mut(person) {
                 Some(owed) => owed,
@@ -187,23 +230,40 @@ impl Node {
         person: &PersonId,
     ) -> Result<(), Rejection> {
         let company = self.index.of(company);
-        let deadline = Instant::now() + Duration::from_millis(LIST_WAIT_MS);
+        let hurried = company.hurry();
+        if !hurried.is_empty() {
+            let limit = Duration::from_millis(HURRY_WAIT_MS);
+            let all_told = self.until(&company, |state| are_listed(state, &hurried));
+            if timeout(limit, all_told).await.is_err() {
+                // Rooms that cannot tell now are waited for once; they tell when they can.
+                let mut state = lock(&company.state);
+                state
+                    .unlisted
+                    .retain(|room, _| hurried.iter().all(|(late, _)| late != room));
+            }
+        }
+        let covered = self.until(&company, |state| {
+            let is_behind = !state.behind.is_empty() || state.owed.contains_key(person);
+            state.stage == Stage::Kept && !is_behind
+        });
+        let limit = Duration::from_millis(LIST_WAIT_MS);
+        timeout(limit, covered).await.map_err(|_| {
+            let why = "lists are behind, try again";
+            Rejection::because(ErrorCode::Unavailable, why)
+        })
+    }
+
+    /// Ends when something holds of a company's lists; their writer works meanwhile.
+    async fn until(self: &Arc<Self>, company: &Arc<Company>, holds: impl Fn(&State) -> bool) {
         loop {
             let changed = company.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            {
-                let state = lock(&company.state);
-                let is_kept = state.stage == Stage::Kept;
-                if is_kept && state.behind.is_empty() && !state.owed.contains_key(person) {
-                    return Ok(());
-                }
+            if holds(&lock(&company.state)) {
+                return;
             }
-            self.write_lists(&company);
-            if timeout_at(deadline, changed).await.is_err() {
-                let why = "lists are behind, try again";
-                return Err(Rejection::because(ErrorCode::Unavailable, why));
-            }
+            self.write_lists(company);
+            changed.await;
         }
     }
 
@@ -252,6 +312,12 @@ impl Node {
         let mut state = lock(&writer.state);
         for (room, pos, _) in &told {
             state.behind.remove(room);
+            if let Some(unlisted) = state.unlisted.get_mut(room) {
+                unlisted.first = unlisted.first.max(pos.next());
+                if unlisted.last <= *pos {
+                    state.unlisted.remove(room);
+                }
+            }
             state.owed.retain(|_, owed| {
                 owed.retain(|(other, owed)| other != room || owed > pos);
                 !owed.is_empty()
@@ -264,6 +330,14 @@ impl Node {
         }
         Ok(())
     }
+}
+
+/// Whether these rooms told of everything up to these records.
+fn are_listed(state: &State, rooms: &[(RoomId, Pos)]) -> bool {
+    rooms.iter().all(|(room, pos)| {
+        let unlisted = state.unlisted.get(room);
+        unlisted.is_none_or(|unlisted| unlisted.first > *pos)
+    })
 }
 
 /// The next summaries to write; `None` when there are none and the writer rests.

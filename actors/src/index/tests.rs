@@ -13,11 +13,11 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use super::rows;
-use crate::Totals;
 use crate::entity::Command;
 use crate::tests::{
     World, both_modes, company_of, eventually, fresh_cid, person, principal, room_id,
 };
+use crate::{ListFrom, Totals};
 
 const NAMES: [&str; 4] = ["ann", "bob", "cy", "dee"];
 
@@ -106,7 +106,10 @@ impl World {
                 recount(self, rooms, &who).await,
                 "{name}"
             );
-            let page = self.node.conversations(&company, &who, None, 100).await;
+            let page = self
+                .node
+                .conversations(&company, &who, ListFrom::default(), 100)
+                .await;
             let page = page.expect("listed");
             let changed: Vec<_> = page
                 .conversations
@@ -182,9 +185,12 @@ both_modes! {
             let text = format!("{number}");
             world.posted(&room, "ann", &text).await;
             // Nothing is waited for but the answer.
-            let page = world.node.conversations(&company, &person("ann"), None, 10).await;
+            let page = world.node.conversations(&company, &person("ann"), ListFrom::default(), 10).await;
             let last = page.expect("listed").conversations[0].summary.last.clone();
             assert_eq!(&*last.expect("a message").preview, text);
+            // And where few rooms changed, what others did is there too.
+            let unread = world.node.totals(&company, &person("bob")).await.expect("listed");
+            assert_eq!(unread.unread_messages, 1, "said {number}");
             world.mark(&room, "bob", number).await;
             let unread = world.node.totals(&company, &person("bob")).await.expect("listed");
             assert_eq!(unread.unread_messages, 0, "read {number}");
@@ -204,21 +210,34 @@ both_modes! {
             }
         }
         let mut seen = Vec::new();
-        let mut after = None;
+        let mut from = ListFrom::default();
         loop {
-            let page = world.node.conversations(&company, &person("bob"), after, 7).await;
+            let page = world.node.conversations(&company, &person("bob"), from, 7).await;
             let page = page.expect("listed");
             assert_eq!(page.totals.rooms, 25);
             seen.extend(page.conversations.iter().map(|found| found.summary.conversation.0));
-            after = page.next;
-            if after.is_none() {
+            let Some(next) = page.next else {
+                // And back again.
+                let mut back: Vec<u64> = Vec::new();
+                let mut previous = page.previous;
+                while let Some(cursor) = previous {
+                    let from = ListFrom::Before(cursor);
+                    let page = world.node.conversations(&company, &person("bob"), from, 7).await;
+                    let page = page.expect("listed");
+                    let numbers = page.conversations.iter();
+                    let numbers = numbers.map(|found| found.summary.conversation.0);
+                    back.splice(0..0, numbers);
+                    previous = page.previous;
+                }
+                assert_eq!(back, seen[..21]);
                 break;
-            }
+            };
+            from = ListFrom::After(next);
         }
         let mut once = seen.clone();
         once.sort_unstable();
         assert_eq!(once, (1..=25).collect::<Vec<u64>>());
-        let whole = world.node.conversations(&company, &person("bob"), None, 100).await;
+        let whole = world.node.conversations(&company, &person("bob"), ListFrom::default(), 100).await;
         let whole: Vec<u64> = whole
             .expect("listed")
             .conversations
@@ -234,7 +253,7 @@ both_modes! {
         let room = world.room(&["ann", "bob"]).await;
         world.posted(&room, "ann", "secret").await;
         for (company, who) in [(company_of("SPA001"), "ann"), (company.clone(), "eve")] {
-            let page = world.node.conversations(&company, &person(who), None, 10).await;
+            let page = world.node.conversations(&company, &person(who), ListFrom::default(), 10).await;
             assert_eq!(page.expect("listed").conversations, []);
             let none = world.node.totals(&company, &person(who)).await;
             assert_eq!(none.expect("listed"), Totals::default());

@@ -1,0 +1,231 @@
+//! Talking to a bot over HTTP alone, as `crm` clients do: say something, fetch the answer, and the
+//! prompts to begin with.
+//!
+//! Whichever way a message came, the room owes it one answer; fetching it waits for that one.
+//!
+//! Never: asks a bot by itself.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use frontdesk_actors::clock::fresh_cid;
+use frontdesk_actors::{Answer, MessagesFrom};
+use frontdesk_protocol::command::{Role, RoomCommand};
+use frontdesk_protocol::event::Message;
+use frontdesk_protocol::native::RoomName;
+use frontdesk_protocol::{ErrorCode, MessageNo};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::conversations::{Opening, open_room};
+use super::place::{enter, fault};
+use crate::app::{App, Known};
+use crate::http::openapi::BehindToken;
+use crate::http::rooms::Naming;
+use crate::http::{ApiError, Authenticated, ErrorBody, JsonBody};
+use crate::profiles::wire::ConversationRef;
+
+/// A message to the bot, characters: what these clients' own server takes.
+const MESSAGE_CHARS_MAX: usize = 1_000;
+/// Title of a conversation made of its first message, characters.
+const TITLE_CHARS: usize = 50;
+/// Messages that are looked through for the last question and its answer.
+const LOOK_BACK_COUNT: usize = 100;
+
+/// The routes of this file.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(user_response))
+        .routes(routes!(bot_response))
+        .routes(routes!(bot_prompts))
+}
+
+/// What a person says to the bot.
+#[derive(Deserialize, ToSchema)]
+struct UserResponse {
+    /// The text.
+    #[schema(max_length = 1_000)]
+    message: Option<String>,
+    /// The conversation, as text or number; a new one if it is absent.
+    #[schema(value_type = Option<String>)]
+    conversation_id: Option<ConversationRef>,
+}
+
+/// Where it was said.
+#[derive(Serialize, ToSchema)]
+struct UserResponded {
+    conversation_id: String,
+    message_id: String,
+}
+
+/// Says something, in a new conversation with the bot or in one there is.
+#[utoipa::path(
+    post,
+    path = "/api/user-response",
+    tag = "bot",
+    security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
+    request_body = UserResponse,
+    responses(
+        (status = 201, description = "said", body = UserResponded),
+        (status = 400, description = "the body or a header does not fit", body = ErrorBody),
+        (status = 403, description = "not one of the caller's", body = ErrorBody),
+        (status = 404, description = "no such conversation", body = ErrorBody),
+        (status = 409, description = "the conversation is full, or the key was used", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn user_response(
+    State(app): State<Arc<App>>,
+    Authenticated(Known { principal, .. }): Authenticated,
+    headers: HeaderMap,
+    JsonBody(said): JsonBody<UserResponse>,
+) -> Result<Response, ApiError> {
+    let naming = Naming::of(&principal, &headers)?;
+    let text = checked(said.message.unwrap_or_default())?;
+    let name = match said.conversation_id {
+        Some(ConversationRef(name)) => name,
+        None => {
+            let opening = Opening {
+                participants: Vec::new(),
+                direct: false,
+                title: Some(text.trim().chars().take(TITLE_CHARS).collect()),
+                with_bot: true,
+            };
+            RoomName::Id(open_room(&app, &principal, &naming, opening).await?.room)
+        }
+    };
+    let place = enter(&app, &principal, name).await?;
+    let command = RoomCommand::PostMessage {
+        text,
+        rich: None,
+        reply_to: None,
+    };
+    let answer = place.ask(&app, &principal, command, naming.cid).await?;
+    let Answer::Posted { seq, .. } = answer else {
+        return Err(ApiError::new(ErrorCode::Unavailable));
+    };
+    let number = MessageNo::new(place.conversation, seq);
+    let body = UserResponded {
+        conversation_id: place.conversation.to_string(),
+        message_id: number.map_or(0, |number| number.0).to_string(),
+    };
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+/// The words of the clients' own server.
+fn checked(text: String) -> Result<String, ApiError> {
+    let refuse = |code, why: String| Err(ApiError::because(code, why).of_field("message"));
+    if !frontdesk_protocol::visible::has_visible(&text) {
+        return refuse(
+            ErrorCode::TextEmpty,
+            "This field may not be blank.".to_owned(),
+        );
+    }
+    if text.chars().count() > MESSAGE_CHARS_MAX {
+        let why = format!("Ensure this field has no more than {MESSAGE_CHARS_MAX} characters.");
+        return refuse(ErrorCode::TextTooLong, why);
+    }
+    Ok(text)
+}
+
+/// The conversation whose answer is wanted.
+#[derive(Deserialize, ToSchema)]
+struct WantedAnswer {
+    /// As text or number.
+    #[schema(value_type = String)]
+    conversation_id: ConversationRef,
+}
+
+/// The bot's answer.
+#[derive(Serialize, ToSchema)]
+struct BotResponded {
+    message: String,
+}
+
+/// The bot's answer to the last message of a person; the same one however often it is asked for.
+#[utoipa::path(
+    post,
+    path = "/api/bot-response",
+    tag = "bot",
+    security(("bearer" = [])),
+    request_body = WantedAnswer,
+    responses(
+        (status = 200, description = "the answer", body = BotResponded),
+        (status = 400, description = "the body does not fit, or nothing was asked", body = ErrorBody),
+        (status = 403, description = "not one of the caller's", body = ErrorBody),
+        (status = 404, description = "no such conversation, or no answer", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn bot_response(
+    State(app): State<Arc<App>>,
+    Authenticated(Known { principal, .. }): Authenticated,
+    JsonBody(wanted): JsonBody<WantedAnswer>,
+) -> Result<Json<BotResponded>, ApiError> {
+    let place = enter(&app, &principal, wanted.conversation_id.0).await?;
+    let command = RoomCommand::AwaitAnswer;
+    place.ask(&app, &principal, command, fresh_cid()).await?;
+    let newest = MessagesFrom::Newest { skip: 0 };
+    let page = app
+        .node
+        .messages(&place.entity, newest, LOOK_BACK_COUNT)
+        .await;
+    let messages = page.map_err(fault)?.messages;
+    let is_bots = |found: &&Message| found.author.role == Role::Bot;
+    let question = messages.iter().rev().find(|found| !is_bots(found));
+    let nothing_asked = || {
+        let why = "There is no message to answer in this conversation.";
+        ApiError::because(ErrorCode::BadField, why)
+    };
+    let question = question.ok_or_else(nothing_asked)?;
+    let mut answers = messages.iter().filter(is_bots);
+    let answer = answers.find(|found| found.reply_to == Some(question.seq));
+    let no_answer = || ApiError::because(ErrorCode::NotFound, "The bot has no answer to this.");
+    let answer = answer.ok_or_else(no_answer)?;
+    Ok(Json(BotResponded {
+        message: answer.text.to_string(),
+    }))
+}
+
+/// A way to begin.
+#[derive(Serialize, ToSchema)]
+struct PromptBody {
+    id: u64,
+    title: String,
+    text: String,
+    order: i64,
+}
+
+/// The prompts to begin a conversation with.
+#[utoipa::path(
+    get,
+    path = "/api/bot-prompts",
+    tag = "bot",
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "those that are offered, in their order",
+         body = Vec<PromptBody>),
+        BehindToken,
+    ),
+)]
+async fn bot_prompts(
+    State(app): State<Arc<App>>,
+    Authenticated(Known { principal, .. }): Authenticated,
+) -> Result<Json<Vec<PromptBody>>, ApiError> {
+    let prompts = app.node.prompts(&principal.company).await.map_err(fault)?;
+    let body = prompts.into_iter().map(|prompt| PromptBody {
+        id: prompt.id,
+        title: prompt.title,
+        text: prompt.text,
+        order: prompt.order,
+    });
+    Ok(Json(body.collect()))
+}

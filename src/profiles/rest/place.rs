@@ -1,0 +1,149 @@
+//! A conversation as the caller of a route may use it.
+//!
+//! Invariants: the company comes from the caller's token and from nowhere else. Within a company
+//! these clients are told of a conversation that exists and is not theirs (403), as their documents
+//! say; nothing of another company can be named.
+//! Never: changes anything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use frontdesk_actors::{Answer, Command, Conversation, Outcome};
+use frontdesk_protocol::command::{Principal, RoomCommand};
+use frontdesk_protocol::native::RoomName;
+use frontdesk_protocol::{Cid, ConversationNo, ErrorCode, PersonId, RoomId, Seq};
+use frontdesk_storage::EntityId;
+
+use super::shape::{Cards, Style, message};
+use super::shape::{ConversationBody, MessageBody, conversation};
+use crate::app::App;
+use crate::http::ApiError;
+
+/// See the module's text.
+pub(super) struct Place {
+    pub(super) entity: EntityId,
+    pub(super) room: RoomId,
+    pub(super) conversation: ConversationNo,
+    /// The last event.
+    pub(super) head: Seq,
+    /// Everyone in it, with their read marks.
+    pub(super) marks: BTreeMap<PersonId, Seq>,
+}
+
+/// The storage is at fault.
+pub(super) fn fault(error: frontdesk_storage::Error) -> ApiError {
+    ApiError::fault(&error)
+}
+
+/// There is no such conversation.
+pub(super) fn no_conversation() -> ApiError {
+    ApiError::because(ErrorCode::UnknownRoom, "No such conversation.")
+}
+
+/// The conversation that a caller named.
+pub(super) async fn enter(
+    app: &Arc<App>,
+    principal: &Principal,
+    name: RoomName,
+) -> Result<Place, ApiError> {
+    let entity = app.node.find_room(&principal.company, name).await;
+    let entity = entity.map_err(fault)?.ok_or_else(no_conversation)?;
+    let facts = app.node.room_for(&entity, &principal.person).await;
+    let Some(facts) = facts.map_err(fault)? else {
+        let why = "You are not a participant in this conversation.";
+        return Err(ApiError::because(ErrorCode::Forbidden, why));
+    };
+    Ok(Place {
+        entity,
+        room: facts.room,
+        conversation: facts.conversation,
+        head: facts.head,
+        marks: facts.marks,
+    })
+}
+
+/// The conversation of a path.
+pub(super) async fn enter_path(
+    app: &Arc<App>,
+    principal: &Principal,
+    text: &str,
+) -> Result<Place, ApiError> {
+    let name = text.parse().map_err(|_| no_conversation())?;
+    enter(app, principal, name).await
+}
+
+impl Place {
+    /// Asks the room, in the caller's name.
+    pub(super) async fn ask(
+        &self,
+        app: &Arc<App>,
+        principal: &Arc<Principal>,
+        command: RoomCommand,
+        cid: Cid,
+    ) -> Result<Answer, ApiError> {
+        let command = Command::Room(command);
+        let asked = app
+            .node
+            .ask(self.entity.clone(), Arc::clone(principal), command, cid);
+        done(asked.await)
+    }
+
+    /// The conversation as the caller sees it now.
+    pub(super) async fn show(
+        &self,
+        app: &Arc<App>,
+        principal: &Principal,
+        style: Style,
+    ) -> Result<ConversationBody, ApiError> {
+        let (company, person) = (&principal.company, &principal.person);
+        let summary = app.node.summary(company, person, &self.room).await?;
+        let summary = summary.ok_or_else(no_conversation)?;
+        let found = Conversation {
+            room: self.room,
+            summary,
+        };
+        let cards = cards_of(app, principal, std::slice::from_ref(&found)).await?;
+        Ok(conversation(style, &found, person, &cards))
+    }
+
+    /// One of its messages as the caller sees it.
+    pub(super) async fn show_message(
+        &self,
+        app: &Arc<App>,
+        principal: &Principal,
+        style: Style,
+        seq: Seq,
+    ) -> Result<MessageBody, ApiError> {
+        let found = app.node.message(&self.entity, seq).await.map_err(fault)?;
+        let no_message = || ApiError::because(ErrorCode::NotFound, "No such message.");
+        let found = found.ok_or_else(no_message)?;
+        let author = found.author.id.clone();
+        let cards = app.node.cards(&principal.company, [author]).await;
+        let cards = cards.map_err(fault)?;
+        let conversation = self.conversation;
+        Ok(message(style, conversation, &found, &self.marks, &cards))
+    }
+}
+
+/// What is known of everyone in these conversations.
+pub(super) async fn cards_of(
+    app: &Arc<App>,
+    principal: &Principal,
+    conversations: &[Conversation],
+) -> Result<Cards, ApiError> {
+    let people = conversations
+        .iter()
+        .flat_map(|found| &found.summary.people)
+        .map(|seat| seat.person.clone());
+    let cards = app.node.cards(&principal.company, people).await;
+    cards.map_err(fault)
+}
+
+/// What was done, or why not.
+pub(super) fn done(outcome: Outcome) -> Result<Answer, ApiError> {
+    match outcome {
+        Outcome::Done(answer) => Ok(answer),
+        Outcome::Refused(why) => Err(why.into()),
+        Outcome::Unknown => Err(ApiError::new(ErrorCode::Unavailable)),
+    }
+}

@@ -1,0 +1,345 @@
+//! The shapes of people, messages and conversations on the routes that `inbox`, `crm` and `direct`
+//! share.
+//!
+//! A body holds the fields of all three, since none means two things: only `sender` and the type of
+//! ids differ, by [`Style`].
+//!
+//! Never: reads anything; whatever is shown comes in.
+
+use std::collections::BTreeMap;
+
+use frontdesk_actors::{Conversation, LastMessage, SeatSummary, Summary};
+use frontdesk_protocol::command::{Card, Role};
+use frontdesk_protocol::event::Message;
+use frontdesk_protocol::{ConversationNo, MessageNo, PersonId, Seq};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::config::RestStyle;
+use crate::profiles::frame::utc;
+use crate::profiles::wire::{WireId, host_id};
+
+/// Whose clients read a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// `inbox` and `direct`: ids are numbers, a sender is an object.
+    Inbox,
+    /// `crm`: ids are texts, a sender is an id.
+    Crm,
+}
+
+impl From<RestStyle> for Style {
+    fn from(style: RestStyle) -> Self {
+        match style {
+            RestStyle::Inbox => Style::Inbox,
+            RestStyle::Crm => Style::Crm,
+        }
+    }
+}
+
+impl Style {
+    fn id(self, number: u64) -> WireId {
+        match self {
+            Style::Inbox => WireId::Number(number),
+            Style::Crm => WireId::Text(number.to_string()),
+        }
+    }
+
+    fn person(self, person: &PersonId) -> WireId {
+        match self {
+            Style::Inbox => host_id(person),
+            Style::Crm => WireId::Text(person.to_string()),
+        }
+    }
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct PersonBody {
+    id: WireId,
+    email: Option<String>,
+    user_type: Option<String>,
+    name: Option<String>,
+    full_name: Option<String>,
+    profile_picture_url: Option<String>,
+}
+
+/// Who sent a message.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Sender {
+    /// Everything that is known of them.
+    Person(PersonBody),
+    /// Their id alone.
+    Id(WireId),
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct MessageBody {
+    id: WireId,
+    conversation: WireId,
+    sender: Sender,
+    sender_username: Option<String>,
+    sender_name: Option<String>,
+    /// What is said; empty when it was taken back.
+    content: String,
+    /// The same as `content`.
+    text: String,
+    /// `text`; files will have other words.
+    message_type: String,
+    /// `user`, `bot` or `system`.
+    #[serde(rename = "type")]
+    kind: String,
+    rich: Option<serde_json::Value>,
+    attachment: Option<String>,
+    attachment_url: Option<String>,
+    attachment_name: Option<String>,
+    attachment_size: Option<u64>,
+    file_attachment: Option<serde_json::Value>,
+    is_image: bool,
+    reply_to: Option<WireId>,
+    reply_to_message: Option<serde_json::Value>,
+    is_deleted: bool,
+    deleted_at: Option<String>,
+    /// Whether everybody else has read it.
+    is_read: bool,
+    /// `sent` or `read`.
+    status: String,
+    created_at: String,
+    updated_at: String,
+}
+
+/// The last message of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct LastMessageBody {
+    id: WireId,
+    /// The beginning of what is said, at most 200 characters.
+    content: String,
+    /// The same as `content`.
+    text: String,
+    message_type: String,
+    #[serde(rename = "type")]
+    kind: String,
+    attachment_name: Option<String>,
+    sender_id: WireId,
+    sender: WireId,
+    sender_name: Option<String>,
+    is_read: bool,
+    created_at: String,
+}
+
+/// Someone in a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct ParticipantBody {
+    id: WireId,
+    user: WireId,
+    username: Option<String>,
+    name: Option<String>,
+    email: Option<String>,
+    /// `owner`, `member` or `agent`.
+    role: String,
+    joined_at: String,
+    last_read_at: Option<String>,
+}
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct ConversationBody {
+    id: WireId,
+    title: Option<String>,
+    is_archived: bool,
+    participant1: Option<PersonBody>,
+    participant2: Option<PersonBody>,
+    other_participant: Option<PersonBody>,
+    participants: Vec<ParticipantBody>,
+    participant_count: u64,
+    last_message: Option<LastMessageBody>,
+    unread_count: u64,
+    created_at: String,
+    updated_at: String,
+}
+
+/// What is known of people, by id.
+pub(crate) type Cards = BTreeMap<PersonId, Card>;
+
+/// A person as these routes show them.
+pub(crate) fn person(style: Style, id: &PersonId, card: &Card) -> PersonBody {
+    let text = |field: &Option<std::sync::Arc<str>>| field.as_deref().map(str::to_owned);
+    PersonBody {
+        id: style.person(id),
+        email: text(&card.email),
+        user_type: text(&card.user_type),
+        name: text(&card.name),
+        full_name: text(&card.name),
+        profile_picture_url: text(&card.picture_url),
+    }
+}
+
+/// A message; `marks` are the read marks of everyone in the room.
+pub(crate) fn message(
+    style: Style,
+    conversation: ConversationNo,
+    message: &Message,
+    marks: &BTreeMap<PersonId, Seq>,
+    cards: &Cards,
+) -> MessageBody {
+    let author = &message.author;
+    let card = match cards.get(&author.id) {
+        Some(known) => author.card.or(known),
+        None => author.card.clone(),
+    };
+    let number = |seq| MessageNo::new(conversation, seq).map_or(0, |number| number.0);
+    let is_read = is_read(message.seq, &author.id, marks.iter());
+    let sender = match style {
+        Style::Inbox => Sender::Person(person(style, &author.id, &card)),
+        Style::Crm => Sender::Id(style.person(&author.id)),
+    };
+    let rich = message.rich.as_deref();
+    let changed_at = message.deleted_at.unwrap_or(message.at);
+    MessageBody {
+        id: style.id(number(message.seq)),
+        conversation: style.id(conversation.0),
+        sender,
+        sender_username: username(&author.id, &card),
+        sender_name: card.name.as_deref().map(str::to_owned),
+        content: message.text.to_string(),
+        text: message.text.to_string(),
+        message_type: "text".to_owned(),
+        kind: kind(author.role).to_owned(),
+        rich: rich.and_then(|rich| serde_json::from_str(rich).ok()),
+        attachment: None,
+        attachment_url: None,
+        attachment_name: None,
+        attachment_size: None,
+        file_attachment: None,
+        is_image: false,
+        reply_to: message.reply_to.map(|seq| style.id(number(seq))),
+        reply_to_message: None,
+        is_deleted: message.deleted_at.is_some(),
+        deleted_at: message.deleted_at.map(utc),
+        is_read,
+        status: if is_read { "read" } else { "sent" }.to_owned(),
+        created_at: utc(message.at),
+        updated_at: utc(changed_at),
+    }
+}
+
+/// A conversation as one of its people sees it.
+pub(crate) fn conversation(
+    style: Style,
+    found: &Conversation,
+    viewer: &PersonId,
+    cards: &Cards,
+) -> ConversationBody {
+    let summary = &found.summary;
+    let unknown = Card::default();
+    let card_of = |id: &PersonId| cards.get(id).unwrap_or(&unknown);
+    let shown = |seat: &SeatSummary| person(style, &seat.person, card_of(&seat.person));
+    let owner = owner(summary);
+    let others = || {
+        summary
+            .people
+            .iter()
+            .filter(|seat| !is_same(Some(*seat), owner))
+    };
+    let viewers_own = summary.people.iter().find(|seat| seat.person == *viewer);
+    let other = summary.people.iter().find(|seat| seat.person != *viewer);
+    ConversationBody {
+        id: style.id(summary.conversation.0),
+        title: summary.title.as_deref().map(str::to_owned),
+        is_archived: summary.archived,
+        participant1: owner.map(shown),
+        participant2: others().next().map(shown),
+        other_participant: other.map(shown),
+        participants: summary
+            .people
+            .iter()
+            .map(|seat| participant(style, seat, card_of(&seat.person)))
+            .collect(),
+        participant_count: summary.people.len() as u64,
+        last_message: summary
+            .last
+            .as_ref()
+            .map(|last| last_message(style, summary, last, card_of(&last.author))),
+        unread_count: viewers_own.map_or(0, |seat| seat.unread),
+        created_at: utc(summary.created_at),
+        updated_at: utc(summary.changed_at),
+    }
+}
+
+fn owner(summary: &Summary) -> Option<&SeatSummary> {
+    use frontdesk_protocol::command::Part;
+    summary.people.iter().find(|seat| seat.part == Part::Owner)
+}
+
+fn is_same(one: Option<&SeatSummary>, two: Option<&SeatSummary>) -> bool {
+    one.map(|seat| &seat.person) == two.map(|seat| &seat.person)
+}
+
+fn participant(style: Style, seat: &SeatSummary, card: &Card) -> ParticipantBody {
+    ParticipantBody {
+        id: style.person(&seat.person),
+        user: style.person(&seat.person),
+        username: username(&seat.person, card),
+        name: card.name.as_deref().map(str::to_owned),
+        email: card.email.as_deref().map(str::to_owned),
+        role: seat.part.as_str().to_owned(),
+        joined_at: utc(seat.joined_at),
+        last_read_at: seat.read_at.map(utc),
+    }
+}
+
+fn last_message(
+    style: Style,
+    summary: &Summary,
+    last: &LastMessage,
+    card: &Card,
+) -> LastMessageBody {
+    let number = MessageNo::new(summary.conversation, last.seq).map_or(0, |number| number.0);
+    let marks = summary.people.iter().map(|seat| (&seat.person, &seat.read));
+    LastMessageBody {
+        id: style.id(number),
+        content: last.preview.to_string(),
+        text: last.preview.to_string(),
+        message_type: "text".to_owned(),
+        kind: kind(last.role).to_owned(),
+        attachment_name: None,
+        sender_id: style.person(&last.author),
+        sender: style.person(&last.author),
+        sender_name: card.name.as_deref().map(str::to_owned),
+        is_read: is_read(last.seq, &last.author, marks),
+        created_at: utc(last.at),
+    }
+}
+
+/// Whether everybody else has read a message; nobody has where there is nobody else. Bots read
+/// nothing.
+fn is_read<'a>(
+    seq: Seq,
+    author: &PersonId,
+    marks: impl Iterator<Item = (&'a PersonId, &'a Seq)>,
+) -> bool {
+    let mut others = marks
+        .filter(|(person, _)| *person != author && !person.is_bot())
+        .peekable();
+    others.peek().is_some() && others.all(|(_, mark)| *mark >= seq)
+}
+
+/// What a crm calls a person: the name before the @, or the id.
+pub(crate) fn username(id: &PersonId, card: &Card) -> Option<String> {
+    let of_email = card
+        .email
+        .as_deref()
+        .and_then(|email| email.split('@').next());
+    let name = of_email.filter(|name| !name.is_empty());
+    Some(name.unwrap_or(id.as_str()).to_owned())
+}
+
+/// What a crm calls the kind of a message.
+pub(crate) fn kind(role: Role) -> &'static str {
+    match role {
+        Role::Bot => "bot",
+        _ => "user",
+    }
+}
