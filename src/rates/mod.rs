@@ -1,15 +1,15 @@
 //! How much a client may ask in a time: requests of an address and of a person, commands of a
-//! connection. The rule is GCRA, a bucket whose whole state is one number.
+//! connection. The rule is GCRA, whose whole state is one number.
 //!
 //! Invariants:
-//! 1. Buckets of addresses and people are at most [`BUCKET_COUNT_MAX`] each; beyond, newcomers
-//!    share one bucket. A bucket that is full again is forgotten at the next tidying.
-//! 2. A connection's bucket is 8 bytes within the connection; nothing is shared between two.
+//! 1. Allowances of addresses and people are at most [`ALLOWANCE_COUNT_MAX`] each; beyond,
+//!    newcomers share one. An allowance that is full again is forgotten at the next tidying.
+//! 2. A connection's allowance is 8 bytes within the connection; nothing is shared between two.
 //! 3. Time is the node's clock, so that tests may leap.
 //!
 //! Never: refuses by itself; it says how long to wait.
 
-mod buckets;
+mod allowances;
 #[cfg(test)]
 mod tests;
 
@@ -29,10 +29,10 @@ use governor::state::StateStore;
 use governor::{NotUntil, Quota, RateLimiter};
 
 use crate::config::Limits;
-use buckets::Buckets;
+use allowances::Allowances;
 
-/// Buckets of one kind; at a hundred bytes each this bounds what a flood of addresses may take.
-pub(crate) const BUCKET_COUNT_MAX: usize = 100_000;
+/// Allowances of one kind; at a hundred bytes each this bounds what a flood of addresses may take.
+pub(crate) const ALLOWANCE_COUNT_MAX: usize = 100_000;
 /// What an address may ask at once, in seconds of its rate: an office that opens in the morning.
 const ADDRESS_BURST_S: u32 = 5;
 /// What a person may ask at once, in seconds of their rate: a client that fetches what it missed.
@@ -54,7 +54,7 @@ impl TooSoon {
     }
 }
 
-/// A connection's bucket.
+/// A connection's allowance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Pace(Cell<u64>);
 
@@ -72,7 +72,7 @@ pub(crate) struct Rates {
     connections: Option<RateLimiter<Pace, InPace, NodeClock, NoOpMiddleware<Nanos>>>,
 }
 
-type Keyed<K> = RateLimiter<K, Buckets<K>, NodeClock, NoOpMiddleware<Nanos>>;
+type Keyed<K> = RateLimiter<K, Allowances<K>, NodeClock, NoOpMiddleware<Nanos>>;
 
 impl Rates {
     /// As the settings say; a rate of 0 is no limit.
@@ -82,8 +82,8 @@ impl Rates {
         let people = quota(limits.requests_per_second_person, PERSON_BURST_S);
         let connections = quota(limits.commands_per_second_connection, CONNECTION_BURST_S);
         Self {
-            addresses: addresses.map(|quota| RateLimiter::new(quota, Buckets::new(), time())),
-            people: people.map(|quota| RateLimiter::new(quota, Buckets::new(), time())),
+            addresses: addresses.map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
+            people: people.map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
             connections: connections.map(|quota| RateLimiter::new(quota, InPace, time())),
             clock,
         }
@@ -108,7 +108,7 @@ impl Rates {
         taken.map_err(|refused| self.too_soon(&refused))
     }
 
-    /// A command came over the connection with this bucket.
+    /// A command came over the connection with this allowance.
     pub(crate) fn take_command(&self, pace: &Pace) -> Result<(), TooSoon> {
         let Some(connections) = &self.connections else {
             return Ok(());

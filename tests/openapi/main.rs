@@ -122,7 +122,7 @@ async fn fill(server: &Server, token: &str) {
     }
 }
 
-/// Operations with anything to vary; the others have one case each.
+/// Operations with anything to vary; the others, and sockets, have a few cases each.
 async fn varied_operation_count(server: &Server) -> u64 {
     let url = format!("http://{}/openapi.json", server.address);
     let document = reqwest::get(url).await.expect("the document");
@@ -131,7 +131,8 @@ async fn varied_operation_count(server: &Server) -> u64 {
     let operations = paths
         .values()
         .flat_map(|path| path.as_object().expect("operations").values());
-    let varied = operations.filter(|operation| {
+    let varied = operations.filter(|operation| operation["tags"][0] != "sockets");
+    let varied = varied.filter(|operation| {
         operation.get("requestBody").is_some() || operation.get("parameters").is_some()
     });
     varied.count().try_into().expect("few")
