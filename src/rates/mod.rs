@@ -27,8 +27,10 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{NotUntil, Quota, RateLimiter};
+use metrics::Counter;
 
 use crate::config::Limits;
+use crate::telemetry::RateMetrics;
 use allowances::Allowances;
 
 /// Allowances of one kind; at a hundred bytes each this bounds what a flood of addresses may take.
@@ -67,6 +69,7 @@ impl Hash for Pace {
 /// See the module's text.
 pub(crate) struct Rates {
     clock: Arc<dyn Clock>,
+    metrics: RateMetrics,
     addresses: Option<Keyed<IpAddr>>,
     people: Option<Keyed<(CompanyId, PersonId)>>,
     connections: Option<RateLimiter<Pace, InPace, NodeClock, NoOpMiddleware<Nanos>>>,
@@ -86,6 +89,7 @@ impl Rates {
             people: people.map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
             connections: connections.map(|quota| RateLimiter::new(quota, InPace, time())),
             clock,
+            metrics: RateMetrics::new(),
         }
     }
 
@@ -95,7 +99,7 @@ impl Rates {
             return Ok(());
         };
         let taken = addresses.check_key(&network(address));
-        taken.map_err(|refused| self.too_soon(&refused))
+        taken.map_err(|refused| self.too_soon(&refused, &self.metrics.addresses))
     }
 
     /// A request came with this person's token.
@@ -105,7 +109,7 @@ impl Rates {
         };
         let key = (principal.company.clone(), principal.person.clone());
         let taken = people.check_key(&key);
-        taken.map_err(|refused| self.too_soon(&refused))
+        taken.map_err(|refused| self.too_soon(&refused, &self.metrics.people))
     }
 
     /// A command came over the connection with this allowance.
@@ -114,7 +118,7 @@ impl Rates {
             return Ok(());
         };
         let taken = connections.check_key(pace);
-        taken.map_err(|refused| self.too_soon(&refused))
+        taken.map_err(|refused| self.too_soon(&refused, &self.metrics.connections))
     }
 
     /// Forgets whoever has asked nothing for long enough to be as new.
@@ -129,7 +133,8 @@ impl Rates {
         }
     }
 
-    fn too_soon(&self, refused: &NotUntil<Nanos>) -> TooSoon {
+    fn too_soon(&self, refused: &NotUntil<Nanos>, count: &Counter) -> TooSoon {
+        count.increment(1);
         let now = Nanos::from(Duration::from_millis(self.clock.monotonic_ms()));
         let wait = refused.wait_time_from(now);
         let wait_ms = wait.as_nanos().div_ceil(1_000_000);
