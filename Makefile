@@ -4,11 +4,14 @@ CARGO ?= cargo
 # What `make load` and `make bench` pass on.
 ARGS ?=
 
-.PHONY: help run test tools bench load clean
+# What `make schemathesis` asks for.
+CASES ?= 5000
+
+.PHONY: help run test tools schemathesis bench load clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/\1	\2/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/\1	\2/p' Makefile | expand -t 14
 
 run: ## build for release, serve the demo company, keep its records in ./data
 	$(CARGO) build --release --locked
@@ -22,6 +25,9 @@ test: tools ## install what tests need, then check format, lints, tests and docu
 
 tools:
 	./scripts/install-test-tools.sh
+
+schemathesis: tools ## more requests made from the OpenAPI document; CASES=5000 says how many
+	SCHEMATHESIS_CASES=$(CASES) $(CARGO) test --locked --test openapi -- --nocapture
 
 bench: ## measure the parts; ARGS="--bench codec" picks one
 	$(CARGO) bench --locked $(ARGS)

@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # Installs what building and testing need beside Rust, and only what is missing:
-# a C compiler with the headers of libc. The cryptography library is partly C, and the power-loss
-# tests compile a library in C which they load before the server.
+# - a C compiler with the headers of libc. The cryptography library is partly C, and the power-loss
+#   tests compile a library in C which they load before the server.
+# - schemathesis in an environment of its own in the target folder, and Python for it. It tests the
+#   routes against their OpenAPI document; its versions stand in tests/openapi/requirements.txt.
 set -euo pipefail
 
-packages=(gcc libc6-dev)
+cd "$(dirname "$0")/.."
+requirements=tests/openapi/requirements.txt
+environment=${CARGO_TARGET_DIR:-target}/schemathesis
 
 fail() {
     echo "install-test-tools: $*" >&2
@@ -23,22 +27,44 @@ can_compile() {
     return "$status"
 }
 
+# The environment is there, and was made from the same list.
+has_schemathesis() {
+    [ -x "$environment/bin/schemathesis" ] && cmp -s "$requirements" "$environment/made-from.txt"
+}
+
+can_make_environments() {
+    python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
+}
+
+install_packages() {
+    command -v apt-get >/dev/null || fail "no apt-get: install what stands for $* here first"
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || fail "not root and no sudo: install $* first"
+        as_root=(sudo)
+    fi
+    echo "install-test-tools: installing $*"
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "$@"
+}
+
 command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs"
 
-if can_compile; then
-    exit 0
+if ! can_compile; then
+    install_packages gcc libc6-dev
+    can_compile || fail "gcc is installed, yet a shared library cannot be compiled"
 fi
 
-command -v apt-get >/dev/null \
-    || fail "no working C compiler, and no apt-get: install one (cc) with the headers of libc"
-
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || fail "not root and no sudo: install ${packages[*]} first"
-    as_root=(sudo)
+if ! has_schemathesis; then
+    if ! can_make_environments; then
+        install_packages python3 python3-venv
+        can_make_environments || fail "python3 is older than 3.10, or cannot make environments"
+    fi
+    echo "install-test-tools: installing schemathesis into $environment"
+    rm -rf "$environment"
+    python3 -m venv "$environment"
+    "$environment/bin/pip" install -q --disable-pip-version-check -r "$requirements"
+    # Last: an installation that broke off is made anew.
+    cp "$requirements" "$environment/made-from.txt"
 fi
-echo "install-test-tools: installing ${packages[*]}"
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -q -y --no-install-recommends "${packages[@]}"
-can_compile || fail "${packages[*]} are installed, yet a shared library cannot be compiled"

@@ -25,7 +25,7 @@ const PEOPLE: [(&str, &str, Role); 2] = [
     ("bob", "Bob Agent", Role::Agent),
 ];
 
-/// Settings of a demo: a key if there is none, the company, and no limit for one machine's sockets.
+/// Settings of a demo: a key if there is none, the company, and no limits for one machine.
 pub(crate) fn prepare(config: &mut Config) {
     if config.auth.jwt_secret.is_none() && config.auth.keys.is_empty() {
         let secret = format!("{}{}", fresh_room_id(), fresh_room_id());

@@ -2,9 +2,9 @@
 //! No rule of the chat lives here.
 //!
 //! The map: [`node`] composes everything and says in which order it starts and drains; `listen`
-//! accepts, `http` answers requests, `ws` serves sockets; `native` and `profiles` turn what clients
-//! say into commands; [`auth`] says who speaks; [`config`] and [`cli`] say how. The actors, the
-//! wire and the store are crates of their own.
+//! accepts, `rates` says how much may be asked, `http` answers requests, `ws` serves sockets;
+//! `native` and `profiles` turn what clients say into commands; [`auth`] says who speaks;
+//! [`config`] and [`cli`] say how. The actors, the wire and the store are crates of their own.
 
 mod app;
 pub mod auth;

@@ -37,7 +37,7 @@ const BLOCKING_THREAD_COUNT: usize = 8;
 const REST_MS: u64 = 5_000;
 /// Pause between looks whether every connection has left, milliseconds.
 const LEAVE_LOOK_MS: u64 = 20;
-/// Pause between cleanings of the metrics' histograms and of buckets of rates, milliseconds.
+/// Pause between cleanings of the metrics' histograms and of allowances, milliseconds.
 const UPKEEP_MS: u64 = 5_000;
 
 /// Why a node did not start or end as it should.

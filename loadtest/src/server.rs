@@ -94,6 +94,7 @@ impl Server {
             .env("FRONTDESK_PROVISION__COMPANIES", format!("[\"{COMPANY}\"]"))
             .env("FRONTDESK_LIMITS__CONNECTIONS_PER_ADDRESS", "0")
             .env("FRONTDESK_LIMITS__REQUESTS_PER_SECOND_ADDRESS", "0")
+            .env("FRONTDESK_LIMITS__REQUESTS_PER_SECOND_PERSON", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         let settings = [

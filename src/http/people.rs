@@ -84,6 +84,7 @@ fn person_of(text: &str) -> Result<PersonId, ApiError> {
     get,
     path = "/v1/users/{id}",
     tag = "people",
+    operation_id = "people_person",
     security(("bearer" = [])),
     params(("id" = inline(PersonIdSchema), Path)),
     responses(
@@ -110,6 +111,7 @@ async fn person(
     put,
     path = "/v1/users/{id}",
     tag = "people",
+    operation_id = "people_know",
     security(("bearer" = [])),
     params(("id" = inline(PersonIdSchema), Path)),
     request_body = PersonFacts,
@@ -182,6 +184,7 @@ struct Prompts {
     get,
     path = "/v1/prompts",
     tag = "people",
+    operation_id = "people_prompts",
     security(("bearer" = [])),
     responses((status = 200, description = "in their order", body = Prompts), BehindToken),
 )]
@@ -200,6 +203,7 @@ async fn prompts(
     put,
     path = "/v1/prompts",
     tag = "people",
+    operation_id = "people_set_prompts",
     security(("bearer" = [])),
     request_body = Prompts,
     responses(

@@ -25,8 +25,8 @@ use uuid::Uuid;
 use super::error::ErrorBody;
 use super::fields::{People, Whole};
 use super::openapi::BehindToken;
-use super::schemas::{EventSchema, HistoryIdSchema, HostIdSchema, PersonIdSchema};
-use super::schemas::{RoomIdSchema, RoomNameSchema};
+use super::schemas::{CountSchema, EventSchema, HistoryIdSchema, HostIdSchema, PersonIdSchema};
+use super::schemas::{RoomIdSchema, RoomNameSchema, WholeSchema};
 use super::{ApiError, Authenticated, JsonBody, PathOf, QueryOf};
 use crate::app::{App, Known};
 use crate::native;
@@ -72,13 +72,13 @@ struct OpenedRoom {
 #[into_params(parameter_in = Query)]
 struct PageQuery {
     /// Events before this one.
-    #[param(value_type = Option<u64>)]
+    #[param(value_type = Option<WholeSchema>, inline)]
     before_seq: Option<Whole>,
     /// Events after this one; excludes `before_seq`.
-    #[param(value_type = Option<u64>)]
+    #[param(value_type = Option<WholeSchema>, inline)]
     after_seq: Option<Whole>,
     /// At most so many events; 50 unasked, 100 at most.
-    #[param(value_type = Option<u64>, minimum = 1)]
+    #[param(value_type = Option<CountSchema>, inline)]
     limit: Option<Whole>,
 }
 

@@ -46,6 +46,20 @@ fn whole() -> ObjectBuilder {
 }
 
 word!(
+    /// A whole number of a query.
+    WholeSchema,
+    "Whole",
+    whole()
+);
+
+word!(
+    /// How many are wanted.
+    CountSchema,
+    "Count",
+    whole().minimum(Some(1))
+);
+
+word!(
     /// A person as this server writes them.
     PersonIdSchema,
     "PersonId",

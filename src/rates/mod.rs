@@ -1,15 +1,15 @@
 //! How much a client may ask in a time: requests of an address and of a person, commands of a
-//! connection. The rule is GCRA, a bucket whose whole state is one number.
+//! connection. The rule is GCRA, whose whole state is one number.
 //!
 //! Invariants:
-//! 1. Buckets of addresses and people are at most [`BUCKET_COUNT_MAX`] each; beyond, newcomers
-//!    share one bucket. A bucket that is full again is forgotten at the next tidying.
-//! 2. A connection's bucket is 8 bytes within the connection; nothing is shared between two.
+//! 1. Allowances of addresses and people are at most [`ALLOWANCE_COUNT_MAX`] each; beyond,
+//!    newcomers share one. An allowance that is full again is forgotten at the next tidying.
+//! 2. A connection's allowance is 8 bytes within the connection; nothing is shared between two.
 //! 3. Time is the node's clock, so that tests may leap.
 //!
 //! Never: refuses by itself; it says how long to wait.
 
-mod buckets;
+mod allowances;
 #[cfg(test)]
 mod tests;
 
@@ -27,12 +27,14 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{NotUntil, Quota, RateLimiter};
+use metrics::Counter;
 
 use crate::config::Limits;
-use buckets::Buckets;
+use crate::telemetry::RateMetrics;
+use allowances::Allowances;
 
-/// Buckets of one kind; at a hundred bytes each this bounds what a flood of addresses may take.
-pub(crate) const BUCKET_COUNT_MAX: usize = 100_000;
+/// Allowances of one kind; at a hundred bytes each this bounds what a flood of addresses may take.
+pub(crate) const ALLOWANCE_COUNT_MAX: usize = 100_000;
 /// What an address may ask at once, in seconds of its rate: an office that opens in the morning.
 const ADDRESS_BURST_S: u32 = 5;
 /// What a person may ask at once, in seconds of their rate: a client that fetches what it missed.
@@ -54,7 +56,7 @@ impl TooSoon {
     }
 }
 
-/// A connection's bucket.
+/// A connection's allowance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Pace(Cell<u64>);
 
@@ -67,12 +69,13 @@ impl Hash for Pace {
 /// See the module's text.
 pub(crate) struct Rates {
     clock: Arc<dyn Clock>,
+    metrics: RateMetrics,
     addresses: Option<Keyed<IpAddr>>,
     people: Option<Keyed<(CompanyId, PersonId)>>,
     connections: Option<RateLimiter<Pace, InPace, NodeClock, NoOpMiddleware<Nanos>>>,
 }
 
-type Keyed<K> = RateLimiter<K, Buckets<K>, NodeClock, NoOpMiddleware<Nanos>>;
+type Keyed<K> = RateLimiter<K, Allowances<K>, NodeClock, NoOpMiddleware<Nanos>>;
 
 impl Rates {
     /// As the settings say; a rate of 0 is no limit.
@@ -82,10 +85,11 @@ impl Rates {
         let people = quota(limits.requests_per_second_person, PERSON_BURST_S);
         let connections = quota(limits.commands_per_second_connection, CONNECTION_BURST_S);
         Self {
-            addresses: addresses.map(|quota| RateLimiter::new(quota, Buckets::new(), time())),
-            people: people.map(|quota| RateLimiter::new(quota, Buckets::new(), time())),
+            addresses: addresses.map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
+            people: people.map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
             connections: connections.map(|quota| RateLimiter::new(quota, InPace, time())),
             clock,
+            metrics: RateMetrics::new(),
         }
     }
 
@@ -95,7 +99,7 @@ impl Rates {
             return Ok(());
         };
         let taken = addresses.check_key(&network(address));
-        taken.map_err(|refused| self.too_soon(&refused))
+        taken.map_err(|refused| self.too_soon(&refused, &self.metrics.addresses))
     }
 
     /// A request came with this person's token.
@@ -105,16 +109,16 @@ impl Rates {
         };
         let key = (principal.company.clone(), principal.person.clone());
         let taken = people.check_key(&key);
-        taken.map_err(|refused| self.too_soon(&refused))
+        taken.map_err(|refused| self.too_soon(&refused, &self.metrics.people))
     }
 
-    /// A command came over the connection with this bucket.
+    /// A command came over the connection with this allowance.
     pub(crate) fn take_command(&self, pace: &Pace) -> Result<(), TooSoon> {
         let Some(connections) = &self.connections else {
             return Ok(());
         };
         let taken = connections.check_key(pace);
-        taken.map_err(|refused| self.too_soon(&refused))
+        taken.map_err(|refused| self.too_soon(&refused, &self.metrics.connections))
     }
 
     /// Forgets whoever has asked nothing for long enough to be as new.
@@ -129,7 +133,8 @@ impl Rates {
         }
     }
 
-    fn too_soon(&self, refused: &NotUntil<Nanos>) -> TooSoon {
+    fn too_soon(&self, refused: &NotUntil<Nanos>, count: &Counter) -> TooSoon {
+        count.increment(1);
         let now = Nanos::from(Duration::from_millis(self.clock.monotonic_ms()));
         let wait = refused.wait_time_from(now);
         let wait_ms = wait.as_nanos().div_ceil(1_000_000);

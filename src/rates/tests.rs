@@ -86,7 +86,7 @@ fn a_rate_of_0_is_no_limit() {
 }
 
 #[test]
-fn full_buckets_are_forgotten_and_others_are_not() {
+fn full_allowances_are_forgotten_and_others_are_not() {
     let (rates, clock) = rates(10);
     for host in 0..200 {
         let from = address(&format!("10.0.0.{host}"));
@@ -108,14 +108,14 @@ fn full_buckets_are_forgotten_and_others_are_not() {
 fn newcomers_share_one_bucket_when_there_are_too_many() {
     let (rates, _) = rates(1);
     let network = |number: usize| IpAddr::from((number as u32).to_be_bytes());
-    for number in 0..BUCKET_COUNT_MAX {
+    for number in 0..ALLOWANCE_COUNT_MAX {
         rates.take_address(network(number)).unwrap();
     }
-    let newcomers = BUCKET_COUNT_MAX..BUCKET_COUNT_MAX + 10;
+    let newcomers = ALLOWANCE_COUNT_MAX..ALLOWANCE_COUNT_MAX + 10;
     let passed = newcomers.filter(|number| rates.take_address(network(*number)).is_ok());
     assert_eq!(passed.count(), 5);
     assert_eq!(rates.take_address(network(0)), Ok(()));
-    assert_eq!(rates.addresses.as_ref().unwrap().len(), BUCKET_COUNT_MAX);
+    assert_eq!(rates.addresses.as_ref().unwrap().len(), ALLOWANCE_COUNT_MAX);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::config::{self, LogFormat};
 
 pub use metrics::{METRICS_CONTENT_TYPE, Metrics};
 pub use request_id::request_id;
-pub(crate) use server::ServerMetrics;
+pub(crate) use server::{RateMetrics, ServerMetrics};
 
 /// Why log lines cannot be written as asked.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,28 @@ pub(crate) struct ServerMetrics {
     outbox_peak: Histogram,
 }
 
+/// Counts what came beyond a rate.
+pub(crate) struct RateMetrics {
+    pub(crate) addresses: Counter,
+    pub(crate) people: Counter,
+    pub(crate) connections: Counter,
+}
+
+impl RateMetrics {
+    pub(crate) fn new() -> Self {
+        describe_counter!(
+            "frontdesk_beyond_rate_total",
+            "requests, sockets and frames beyond their rate, by whose it is"
+        );
+        let of = |whose: &'static str| counter!("frontdesk_beyond_rate_total", "whose" => whose);
+        Self {
+            addresses: of("address"),
+            people: of("person"),
+            connections: of("connection"),
+        }
+    }
+}
+
 impl ServerMetrics {
     pub(crate) fn new() -> Self {
         describe_gauge!(

@@ -51,6 +51,10 @@ async fn a_person_who_asks_too_much_waits_and_others_do_not(bus: Bus) {
         .http("GET", &path, Some(&token_of("ann")), &Value::Null)
         .await;
     assert_eq!(status, 200);
+    let (_, figures) = site.http_text("GET", "/metrics", None, &Value::Null).await;
+    let counted = "frontdesk_beyond_rate_total{whose=\"person\"} ";
+    let counted = figures.split_once(counted).expect("it is counted").1;
+    assert_ne!(counted.lines().next(), Some("0"));
     // Sockets of the same person are another matter.
     site.join("ann", &room).await.post(&room.id, "text").await;
 }

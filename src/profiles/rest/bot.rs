@@ -68,6 +68,7 @@ struct UserResponded {
     post,
     path = "/api/user-response",
     tag = "bot",
+    operation_id = "bot_user_response",
     security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
     request_body = UserResponse,
@@ -154,6 +155,7 @@ struct BotResponded {
     post,
     path = "/api/bot-response",
     tag = "bot",
+    operation_id = "bot_bot_response",
     security(("bearer" = [])),
     request_body = WantedAnswer,
     responses(
@@ -209,6 +211,7 @@ struct PromptBody {
     get,
     path = "/api/bot-prompts",
     tag = "bot",
+    operation_id = "bot_bot_prompts",
     security(("bearer" = [])),
     responses(
         (status = 200, description = "those that are offered, in their order",

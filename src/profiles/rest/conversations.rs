@@ -92,6 +92,7 @@ enum ConversationList {
     get,
     path = "/api/chat/conversations",
     tag = "conversations",
+    operation_id = "conversations_list",
     security(("bearer" = [])),
     params(ListQuery),
     responses(
@@ -212,6 +213,7 @@ struct OpenConversation {
     post,
     path = "/api/chat/conversations",
     tag = "conversations",
+    operation_id = "conversations_open",
     security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
     request_body = OpenConversation,
@@ -263,6 +265,7 @@ async fn open(
     post,
     path = "/api/chat/conversations/{id}",
     tag = "conversations",
+    operation_id = "conversations_open_with",
     security(("bearer" = [])),
     params(("id" = inline(HostIdSchema), Path, description = "the other person")),
     responses(
@@ -290,6 +293,7 @@ async fn open_with(
     get,
     path = "/api/chat/conversations/{id}",
     tag = "conversations",
+    operation_id = "conversations_show",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "its number, or the other person of a pair")),
     responses(
@@ -335,6 +339,7 @@ struct ChangeConversation {
     patch,
     path = "/api/chat/conversations/{id}",
     tag = "conversations",
+    operation_id = "conversations_change",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "its number")),
     request_body = ChangeConversation,
@@ -368,6 +373,7 @@ async fn change(
     post,
     path = "/api/chat/conversations/{id}/archive",
     tag = "conversations",
+    operation_id = "conversations_archive",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "its number")),
     responses(

@@ -93,6 +93,7 @@ enum MessageList {
     get,
     path = "/api/chat/conversations/{id}/messages",
     tag = "conversations",
+    operation_id = "messages_list",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "the conversation's number"), MessagesQuery),
     responses(
@@ -186,6 +187,7 @@ struct PostMessage {
     post,
     path = "/api/chat/conversations/{id}/messages",
     tag = "conversations",
+    operation_id = "messages_post",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "the conversation's number"),
            ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
@@ -248,6 +250,7 @@ struct Detail {
     delete,
     path = "/api/chat/messages/{id}/delete",
     tag = "conversations",
+    operation_id = "messages_delete",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "the message's number")),
     responses(
@@ -303,6 +306,7 @@ pub(super) async fn find(
     post,
     path = "/api/chat/conversations/{id}/send-file",
     tag = "conversations",
+    operation_id = "messages_send_file",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "the conversation's number")),
     responses(
@@ -327,6 +331,7 @@ async fn send_file(
     post,
     path = "/api/chat/conversations/{id}/upload_file",
     tag = "conversations",
+    operation_id = "messages_upload_file",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "the conversation's number")),
     responses(
@@ -351,6 +356,7 @@ async fn upload_file(
     post,
     path = "/api/chat/upload",
     tag = "conversations",
+    operation_id = "messages_stage_file",
     security(("bearer" = [])),
     responses(
         (status = 413, description = "the body is too large", body = ErrorBody),

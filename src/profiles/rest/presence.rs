@@ -50,6 +50,7 @@ struct UnreadCount {
     get,
     path = "/api/chat/unread-count",
     tag = "conversations",
+    operation_id = "presence_unread_count",
     security(("bearer" = [])),
     responses(
         (status = 200, description = "the count", body = UnreadCount),
@@ -80,6 +81,7 @@ struct Detail {
     post,
     path = "/api/chat/conversations/{id}/mark-read",
     tag = "conversations",
+    operation_id = "presence_mark_read",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "the conversation's number")),
     responses(
@@ -113,6 +115,7 @@ struct Marked {
     post,
     path = "/api/chat/conversations/{id}/mark_read",
     tag = "conversations",
+    operation_id = "presence_mark_read_direct",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "the conversation's number")),
     responses(
@@ -158,6 +161,7 @@ fn success() -> Json<Status> {
     post,
     path = "/api/chat/messages/{id}/read",
     tag = "conversations",
+    operation_id = "presence_read_message",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "the message's number")),
     responses(
@@ -202,6 +206,7 @@ struct PersonStatus {
     get,
     path = "/api/chat/status/{id}",
     tag = "conversations",
+    operation_id = "presence_status",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "the person")),
     responses(
@@ -245,6 +250,7 @@ struct TypingNow {
     post,
     path = "/api/chat/typing",
     tag = "conversations",
+    operation_id = "presence_typing",
     security(("bearer" = [])),
     request_body = TypingNow,
     responses(

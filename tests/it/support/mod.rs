@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use frontdesk::config::{Config, Secret};
 use frontdesk::node::{Running, start_with};
+use frontdesk::telemetry::Metrics;
 use frontdesk_actors::clock::{Clock, SystemClock};
 use frontdesk_actors::node::NodeCounts;
 use frontdesk_protocol::{CompanyId, Timestamp};
@@ -147,6 +148,8 @@ impl Site {
 
     /// With changed settings.
     pub(crate) async fn with(bus: Bus, change: impl FnOnce(&mut Config)) -> Self {
+        // As the program does: handles that are made before the recorder is there record nothing.
+        let _ = Metrics::of_program();
         let clock = Arc::new(LeapingClock::default());
         let of_store = Arc::clone(&clock);
         let store = MemoryStore::new(MemoryOptions {

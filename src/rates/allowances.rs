@@ -1,4 +1,4 @@
-//! The buckets of many: one number for each key, in a map that is bounded and shrinks.
+//! The allowances of many: one number for each key, in a map that is bounded and shrinks.
 //!
 //! Never: reads a clock, or knows a rate.
 
@@ -10,16 +10,16 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::state::keyed::ShrinkableKeyedStateStore;
 
-use super::BUCKET_COUNT_MAX;
+use super::ALLOWANCE_COUNT_MAX;
 
 /// See the module's text.
-pub(super) struct Buckets<K: Eq + Hash> {
+pub(super) struct Allowances<K: Eq + Hash> {
     known: DashMap<K, AtomicU64>,
     /// Everybody who came when the map was full.
     rest: AtomicU64,
 }
 
-impl<K: Eq + Hash + Clone> Buckets<K> {
+impl<K: Eq + Hash + Clone> Allowances<K> {
     pub(super) fn new() -> Self {
         Self {
             known: DashMap::new(),
@@ -28,30 +28,30 @@ impl<K: Eq + Hash + Clone> Buckets<K> {
     }
 }
 
-impl<K: Eq + Hash + Clone> StateStore for Buckets<K> {
+impl<K: Eq + Hash + Clone> StateStore for Allowances<K> {
     type Key = K;
 
     fn measure_and_replace<T, F, E>(&self, key: &K, decide: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        if let Some(bucket) = self.known.get(key) {
-            return replace(&bucket, decide);
+        if let Some(allowance) = self.known.get(key) {
+            return replace(&allowance, decide);
         }
         // Two who come at once may both find the last place: the bound is for memory, not exact.
-        if self.known.len() >= BUCKET_COUNT_MAX {
+        if self.known.len() >= ALLOWANCE_COUNT_MAX {
             return replace(&self.rest, decide);
         }
-        let bucket = self.known.entry(key.clone()).or_default().downgrade();
-        replace(&bucket, decide)
+        let allowance = self.known.entry(key.clone()).or_default().downgrade();
+        replace(&allowance, decide)
     }
 }
 
-impl<K: Eq + Hash + Clone> ShrinkableKeyedStateStore<K> for Buckets<K> {
+impl<K: Eq + Hash + Clone> ShrinkableKeyedStateStore<K> for Allowances<K> {
     fn retain_recent(&self, drop_below: Nanos) {
         let oldest = drop_below.as_u64();
         self.known
-            .retain(|_, bucket| bucket.load(Ordering::Relaxed) > oldest);
+            .retain(|_, allowance| allowance.load(Ordering::Relaxed) > oldest);
     }
 
     fn shrink_to_fit(&self) {
@@ -67,16 +67,16 @@ impl<K: Eq + Hash + Clone> ShrinkableKeyedStateStore<K> for Buckets<K> {
     }
 }
 
-/// Decides on what the bucket holds and puts the new state there; again if another was quicker.
+/// Decides on what the allowance holds and puts the new state there; again if another was quicker.
 fn replace<T, E>(
-    bucket: &AtomicU64,
+    allowance: &AtomicU64,
     decide: impl Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
 ) -> Result<T, E> {
-    let mut seen = bucket.load(Ordering::Acquire);
+    let mut seen = allowance.load(Ordering::Acquire);
     loop {
         let (outcome, next) = decide((seen != 0).then(|| Nanos::from(seen)))?;
         let put =
-            bucket.compare_exchange_weak(seen, next.into(), Ordering::AcqRel, Ordering::Acquire);
+            allowance.compare_exchange_weak(seen, next.into(), Ordering::AcqRel, Ordering::Acquire);
         match put {
             Ok(_) => return Ok(outcome),
             Err(now) => seen = now,
