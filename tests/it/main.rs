@@ -6,9 +6,11 @@
 //! Never: looks inside a node other than through its counts.
 
 mod auth;
+mod crm_http;
 mod direct;
 mod hostile;
 mod hostile_frames;
+mod inbox_http;
 mod large_bodies;
 mod limits;
 mod metrics;
