@@ -30,7 +30,9 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::BadField
         | ErrorCode::UnknownType
         | ErrorCode::TextEmpty
-        | ErrorCode::TextTooLong => StatusCode::BAD_REQUEST,
+        | ErrorCode::TextTooLong
+        // A request that would never fit, and no fault of ours.
+        | ErrorCode::NotSupported => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthenticated | ErrorCode::TokenExpired | ErrorCode::UnknownCompany => {
             StatusCode::UNAUTHORIZED
         }
@@ -45,7 +47,6 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::FrameTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        ErrorCode::NotSupported => StatusCode::NOT_IMPLEMENTED,
         ErrorCode::Busy | ErrorCode::Unavailable | ErrorCode::Draining => {
             StatusCode::SERVICE_UNAVAILABLE
         }

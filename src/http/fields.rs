@@ -103,3 +103,29 @@ impl Visitor<'_> for WholeVisitor {
         number.map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
     }
 }
+
+/// A number of things or of a page in a query: a whole number from 1 up.
+#[derive(Clone, Copy)]
+pub(crate) struct Count(pub(crate) u64);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(CountVisitor)
+    }
+}
+
+struct CountVisitor;
+
+impl Visitor<'_> for CountVisitor {
+    type Value = Count;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number from 1 up")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Count, E> {
+        let number = text.parse().ok().filter(|number| *number > 0);
+        let wrong = || E::invalid_value(Unexpected::Str(text), &self);
+        number.map(Count).ok_or_else(wrong)
+    }
+}

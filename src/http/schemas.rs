@@ -102,6 +102,46 @@ word!(
 );
 
 word!(
+    /// A conversation in an address of the profiles.
+    ConversationIdSchema,
+    "ConversationId",
+    text()
+        .description(Some("A conversation's number; some routes take a person of a pair as well"))
+        .min_length(Some(1))
+        .examples(["12"])
+);
+
+word!(
+    /// A message in an address of the profiles.
+    MessageIdSchema,
+    "MessageId",
+    text()
+        .description(Some("A message's number: the conversation's times 2^20, and its place"))
+        .min_length(Some(1))
+        .examples(["12582913"])
+);
+
+word!(
+    /// A conversation in a body of the profiles.
+    ConversationNumberSchema,
+    "ConversationNumber",
+    OneOfBuilder::new()
+        .description(Some("A conversation's number, as number or text"))
+        .item(text().pattern(Some("^[0-9]{1,19}$")).examples(["12"]))
+        .item(whole())
+);
+
+word!(
+    /// A message in a body of the profiles.
+    MessageNumberSchema,
+    "MessageNumber",
+    OneOfBuilder::new()
+        .description(Some("A message's number, as number or text"))
+        .item(text().pattern(Some("^[0-9]{1,19}$")).examples(["12582913"]))
+        .item(whole())
+);
+
+word!(
     /// A log's name.
     HistoryIdSchema,
     "HistoryId",

@@ -137,7 +137,7 @@ async fn the_documented_routes_pass_in_the_order_of_the_page(bus: Bus) {
     assert_eq!((status, &reply["reply_to"]), (201, &sent["id"]));
     let path = "/api/chat/conversations/1/send-file/";
     let (status, refused) = site.refused(&carl, "POST", path, Value::Null).await;
-    assert_eq!((status, &refused["code"]), (501, &json!("not_supported")));
+    assert_eq!((status, &refused["code"]), (400, &json!("not_supported")));
 }
 
 async fn whoever_polls_is_spared_what_has_not_changed(bus: Bus) {

@@ -27,6 +27,7 @@ use super::place::{enter, fault};
 use crate::app::{App, Known};
 use crate::http::openapi::BehindToken;
 use crate::http::rooms::Naming;
+use crate::http::schemas::ConversationNumberSchema;
 use crate::http::{ApiError, Authenticated, ErrorBody, JsonBody};
 use crate::profiles::wire::ConversationRef;
 
@@ -52,7 +53,7 @@ struct UserResponse {
     #[schema(max_length = 1_000)]
     message: Option<String>,
     /// The conversation, as text or number; a new one if it is absent.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<ConversationNumberSchema>)]
     conversation_id: Option<ConversationRef>,
 }
 
@@ -140,7 +141,7 @@ fn checked(text: String) -> Result<String, ApiError> {
 #[derive(Deserialize, ToSchema)]
 struct WantedAnswer {
     /// As text or number.
-    #[schema(value_type = String)]
+    #[schema(value_type = ConversationNumberSchema)]
     conversation_id: ConversationRef,
 }
 

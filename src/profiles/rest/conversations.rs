@@ -27,10 +27,10 @@ use crate::app::{App, Known};
 use crate::bots;
 use crate::config::RestStyle;
 use crate::http::etag::unless_known;
-use crate::http::fields::{HostId, People, Whole};
+use crate::http::fields::{Count, HostId, People};
 use crate::http::openapi::BehindToken;
 use crate::http::rooms::Naming;
-use crate::http::schemas::HostIdSchema;
+use crate::http::schemas::{ConversationIdSchema, CountSchema, HostIdSchema};
 use crate::http::{ApiError, Authenticated, ErrorBody, JsonBody, PathOf, QueryOf};
 
 /// Conversations in an array: clients that do not page show one list.
@@ -55,14 +55,14 @@ struct ListQuery {
     /// Where another page ended, as its links say.
     cursor: Option<String>,
     /// The number of the page, from 1.
-    #[param(value_type = Option<u64>, minimum = 1)]
-    page: Option<Whole>,
+    #[param(value_type = Option<CountSchema>, inline)]
+    page: Option<Count>,
     /// Conversations on a page, at most 100.
-    #[param(value_type = Option<u64>, minimum = 1)]
-    limit: Option<Whole>,
+    #[param(value_type = Option<CountSchema>, inline)]
+    limit: Option<Count>,
     /// The same as `limit`.
-    #[param(value_type = Option<u64>, minimum = 1)]
-    page_size: Option<Whole>,
+    #[param(value_type = Option<CountSchema>, inline)]
+    page_size: Option<Count>,
 }
 
 /// A page of a list.
@@ -115,12 +115,12 @@ async fn list(
         let bodies = bodies(&app, &principal, Style::Inbox, &page).await?;
         return Ok(unless_known(&headers, &ConversationList::Array(bodies)));
     }
-    let count = limit.map_or(PAGE_COUNT_DEFAULT, |Whole(limit)| limit);
+    let count = limit.map_or(PAGE_COUNT_DEFAULT, |Count(limit)| limit);
     let count = count.clamp(1, PAGE_COUNT_MAX);
     let wrong = || ApiError::because(ErrorCode::BadField, "cursor: not one of ours");
     let from = match (&query.cursor, query.page) {
         (Some(cursor), _) => parse_cursor(cursor).ok_or_else(wrong)?,
-        (None, Some(Whole(page))) => ListFrom::Skip(page.max(1).saturating_sub(1) * count),
+        (None, Some(Count(page))) => ListFrom::Skip((page - 1).saturating_mul(count)),
         (None, None) => ListFrom::default(),
     };
     let page = read(&app, &principal, from, count as usize).await?;
@@ -203,8 +203,7 @@ struct OpenConversation {
     /// The other of a pair, who has one conversation with the caller; no title and no bot then.
     #[schema(value_type = Option<HostIdSchema>)]
     listener_id: Option<HostId>,
-    /// What is said first in a new conversation of a pair.
-    #[schema(max_length = 10_000)]
+    /// What is said first in a new conversation of a pair, at most 10,000 characters.
     initial_message: Option<String>,
 }
 
@@ -295,7 +294,7 @@ async fn open_with(
     tag = "conversations",
     operation_id = "conversations_show",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "its number, or the other person of a pair")),
+    params(("id" = inline(ConversationIdSchema), Path, description = "its number, or the other person of a pair")),
     responses(
         (status = 200, description = "the conversation", body = ConversationBody),
         (status = 304, description = "the client has it"),
@@ -341,7 +340,7 @@ struct ChangeConversation {
     tag = "conversations",
     operation_id = "conversations_change",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "its number")),
+    params(("id" = inline(ConversationIdSchema), Path, description = "its number")),
     request_body = ChangeConversation,
     responses(
         (status = 200, description = "changed", body = ConversationBody),
@@ -375,7 +374,7 @@ async fn change(
     tag = "conversations",
     operation_id = "conversations_archive",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "its number")),
+    params(("id" = inline(ConversationIdSchema), Path, description = "its number")),
     responses(
         (status = 200, description = "put away", body = ConversationBody),
         (status = 403, description = "not one of the caller's", body = ErrorBody),

@@ -25,9 +25,12 @@ use super::place::{Place, enter, enter_path, fault};
 use super::shape::{MessageBody, Style, message};
 use crate::app::{App, Known};
 use crate::http::etag::unless_known;
-use crate::http::fields::Whole;
+use crate::http::fields::{Count, Whole};
 use crate::http::openapi::BehindToken;
 use crate::http::rooms::Naming;
+use crate::http::schemas::{
+    ConversationIdSchema, CountSchema, MessageIdSchema, MessageNumberSchema, WholeSchema,
+};
 use crate::http::{ApiError, Authenticated, ErrorBody, JsonBody, PathOf, QueryOf};
 use crate::profiles::wire::MessageRef;
 
@@ -53,16 +56,16 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 #[into_params(parameter_in = Query)]
 struct MessagesQuery {
     /// The number of the page, the newest is 1.
-    #[param(value_type = Option<u64>, minimum = 1)]
-    page: Option<Whole>,
+    #[param(value_type = Option<CountSchema>, inline)]
+    page: Option<Count>,
     /// Messages on a page, at most 100; 50 unasked.
-    #[param(value_type = Option<u64>, minimum = 1)]
-    page_size: Option<Whole>,
+    #[param(value_type = Option<CountSchema>, inline)]
+    page_size: Option<Count>,
     /// Messages in an array, the oldest first; at most 100, 50 unasked.
-    #[param(value_type = Option<u64>, minimum = 1)]
-    limit: Option<Whole>,
+    #[param(value_type = Option<CountSchema>, inline)]
+    limit: Option<Count>,
     /// Messages to leave out, from the oldest.
-    #[param(value_type = Option<u64>)]
+    #[param(value_type = Option<WholeSchema>, inline)]
     offset: Option<Whole>,
 }
 
@@ -95,7 +98,7 @@ enum MessageList {
     tag = "conversations",
     operation_id = "messages_list",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "the conversation's number"), MessagesQuery),
+    params(("id" = inline(ConversationIdSchema), Path, description = "the conversation's number"), MessagesQuery),
     responses(
         (status = 200, description = "messages", body = MessageList),
         (status = 304, description = "the client has them"),
@@ -113,8 +116,8 @@ async fn list(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let place = enter_path(&app, &principal, &id).await?;
-    let count = |asked: Option<Whole>| {
-        let asked = asked.map_or(PAGE_COUNT_DEFAULT, |Whole(count)| count);
+    let count = |asked: Option<Count>| {
+        let asked = asked.map_or(PAGE_COUNT_DEFAULT, |Count(count)| count);
         asked.clamp(1, PAGE_COUNT_MAX)
     };
     if query.limit.is_some() || query.offset.is_some() {
@@ -127,7 +130,7 @@ async fn list(
         return Ok(unless_known(&headers, &MessageList::Array(array)));
     }
     let (page_no, count) = (
-        query.page.map_or(1, |Whole(page)| page.max(1)),
+        query.page.map_or(1, |Count(page)| page),
         count(query.page_size),
     );
     let skip = (page_no - 1).saturating_mul(count);
@@ -178,7 +181,7 @@ struct PostMessage {
     #[schema(max_length = 10_000)]
     content: Option<String>,
     /// The message that is answered.
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<MessageNumberSchema>)]
     reply_to: Option<MessageRef>,
 }
 
@@ -189,7 +192,7 @@ struct PostMessage {
     tag = "conversations",
     operation_id = "messages_post",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "the conversation's number"),
+    params(("id" = inline(ConversationIdSchema), Path, description = "the conversation's number"),
            ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
     request_body = PostMessage,
     responses(
@@ -252,7 +255,7 @@ struct Detail {
     tag = "conversations",
     operation_id = "messages_delete",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "the message's number")),
+    params(("id" = inline(MessageIdSchema), Path, description = "the message's number")),
     responses(
         (status = 200, description = "taken back", body = Detail),
         (status = 403, description = "not the caller's", body = ErrorBody),
@@ -308,12 +311,12 @@ pub(super) async fn find(
     tag = "conversations",
     operation_id = "messages_send_file",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "the conversation's number")),
+    params(("id" = inline(ConversationIdSchema), Path, description = "the conversation's number")),
     responses(
         (status = 403, description = "not one of the caller's", body = ErrorBody),
         (status = 404, description = "no such conversation", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
-        (status = 501, description = "files are not accepted yet", body = ErrorBody),
+        (status = 400, description = "files are not accepted yet", body = ErrorBody),
         BehindToken,
     ),
 )]
@@ -333,12 +336,12 @@ async fn send_file(
     tag = "conversations",
     operation_id = "messages_upload_file",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "the conversation's number")),
+    params(("id" = inline(ConversationIdSchema), Path, description = "the conversation's number")),
     responses(
         (status = 403, description = "not one of the caller's", body = ErrorBody),
         (status = 404, description = "no such conversation", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
-        (status = 501, description = "files are not accepted yet", body = ErrorBody),
+        (status = 400, description = "files are not accepted yet", body = ErrorBody),
         BehindToken,
     ),
 )]
@@ -360,7 +363,7 @@ async fn upload_file(
     security(("bearer" = [])),
     responses(
         (status = 413, description = "the body is too large", body = ErrorBody),
-        (status = 501, description = "files are not accepted yet", body = ErrorBody),
+        (status = 400, description = "files are not accepted yet", body = ErrorBody),
         BehindToken,
     ),
 )]

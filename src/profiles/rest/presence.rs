@@ -23,6 +23,7 @@ use super::shape::{PersonBody, Style, person};
 use crate::app::{App, Known};
 use crate::http::etag::unless_known;
 use crate::http::openapi::BehindToken;
+use crate::http::schemas::{ConversationIdSchema, ConversationNumberSchema, MessageIdSchema};
 use crate::http::{ApiError, Authenticated, ErrorBody, JsonBody, PathOf};
 use crate::profiles::frame::utc;
 use crate::profiles::wire::ConversationRef;
@@ -83,7 +84,7 @@ struct Detail {
     tag = "conversations",
     operation_id = "presence_mark_read",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "the conversation's number")),
+    params(("id" = inline(ConversationIdSchema), Path, description = "the conversation's number")),
     responses(
         (status = 200, description = "marked", body = Detail),
         (status = 403, description = "not one of the caller's", body = ErrorBody),
@@ -117,7 +118,7 @@ struct Marked {
     tag = "conversations",
     operation_id = "presence_mark_read_direct",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "the conversation's number")),
+    params(("id" = inline(ConversationIdSchema), Path, description = "the conversation's number")),
     responses(
         (status = 200, description = "marked", body = Marked),
         (status = 403, description = "not one of the caller's", body = ErrorBody),
@@ -163,7 +164,7 @@ fn success() -> Json<Status> {
     tag = "conversations",
     operation_id = "presence_read_message",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "the message's number")),
+    params(("id" = inline(MessageIdSchema), Path, description = "the message's number")),
     responses(
         (status = 200, description = "marked", body = Status),
         (status = 403, description = "not one of the caller's", body = ErrorBody),
@@ -208,7 +209,7 @@ struct PersonStatus {
     tag = "conversations",
     operation_id = "presence_status",
     security(("bearer" = [])),
-    params(("id" = String, Path, description = "the person")),
+    params(("id" = inline(ConversationIdSchema), Path, description = "the person")),
     responses(
         (status = 200, description = "their state", body = PersonStatus),
         (status = 404, description = "no such person", body = ErrorBody),
@@ -238,7 +239,7 @@ async fn status(
 #[derive(Deserialize, ToSchema)]
 struct TypingNow {
     /// The conversation, as number or text.
-    #[schema(value_type = String)]
+    #[schema(value_type = ConversationNumberSchema)]
     conversation_id: ConversationRef,
     /// Whether they write now.
     #[serde(default)]
