@@ -37,6 +37,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::ErrorCode;
 use tower::ServiceExt;
+use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use error::ApiError;
@@ -92,7 +93,8 @@ pub(crate) fn router(brought: Brought, config: &Config) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .merge(counted)
         .layer(DefaultBodyLimit::max(limit_bytes))
-        .layer(from_fn_with_state(limit_bytes, check_announced));
+        .layer(from_fn_with_state(limit_bytes, check_announced))
+        .layer(CatchPanicLayer::custom(broken));
     // Outermost, so that refusals carry its headers too.
     if let Some(cors) = cors::layer(&config.server.cors_origins) {
         open = open.layer(cors);
@@ -101,6 +103,12 @@ pub(crate) fn router(brought: Brought, config: &Config) -> Router {
     // Around the router and not a layer of it: layers run when a route has been found.
     let router = ServiceExt::<Request>::map_request(router, without_last_slash);
     Router::new().fallback_service(router)
+}
+
+/// A bug of ours in one request is the end of that request and of nothing else; the log has the
+/// panic's own line before this one.
+fn broken(_panic: Box<dyn std::any::Any + Send>) -> Response {
+    ApiError::fault(&std::io::Error::other("a handler panicked")).into_response()
 }
 
 async fn method_not_allowed() -> ApiError {

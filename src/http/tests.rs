@@ -30,10 +30,12 @@ fn app() -> Router {
     let product =
         async |QueryOf(numbers): QueryOf<Numbers>| (numbers.left * numbers.right).to_string();
     let square = async |PathOf(side): PathOf<u32>| (side * side).to_string();
+    let broken = async || -> String { panic!("a bug at /srv/secret.rs") };
     let routes = Router::new()
         .route("/sum", post(sum))
         .route("/product", axum::routing::get(product))
-        .route("/square/{side}", axum::routing::get(square));
+        .route("/square/{side}", axum::routing::get(square))
+        .route("/broken", axum::routing::get(broken));
     let mut config = Config::default();
     config.limits.http_body_bytes = 64;
     config.server.cors_origins = vec![ORIGIN.to_owned()];
@@ -91,6 +93,14 @@ async fn an_unknown_path_and_a_wrong_method_answer_json() {
     }
     let (status, _) = refused(Method::POST, "/healthz", "").await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_is_one_failed_request() {
+    let (status, body) = refused(Method::GET, "/broken", "").await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(body["code"], "internal");
+    assert!(!body.to_string().contains("secret"), "{body}");
 }
 
 #[tokio::test]
