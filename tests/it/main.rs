@@ -6,12 +6,15 @@
 //! Never: looks inside a node other than through its counts.
 
 mod auth;
+mod crm;
 mod direct;
 mod hostile;
 mod hostile_frames;
+mod inbox_socket;
 mod large_bodies;
 mod limits;
 mod metrics;
+mod mixed;
 mod native;
 mod native_pushes;
 mod resume;
