@@ -1,7 +1,7 @@
 //! The profile `inbox` on its socket: one for each person, on which everything of all their
 //! conversations comes, each message once and in order, however many conversations speak at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use frontdesk_actors::Partners;
@@ -10,9 +10,10 @@ use frontdesk_storage::testing::Verdict;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::support::raw::{FIN, PING, PONG, Raw, TEXT, frame};
 use crate::support::socket::Socket;
 use crate::support::token::{token_of, token_with};
-use crate::support::{Bus, Room, Site, in_both_buses};
+use crate::support::{Bus, Room, Site, in_both_buses, until};
 
 in_both_buses!(
     the_documented_flow_passes,
@@ -20,9 +21,12 @@ in_both_buses!(
     a_socket_without_a_valid_token_closes_with_4001,
     a_conversation_that_speaks_while_it_is_attached_loses_nothing,
     more_conversations_than_are_attached_lose_and_double_nothing,
+    a_slow_reader_of_many_conversations_gets_everything_in_order,
+    a_reader_with_too_many_conversations_waiting_is_closed,
     a_room_that_fails_between_keeping_and_telling_tells_once,
     who_writes_in_a_still_conversation_is_shown_and_hears_it_from_then_on,
     coming_online_and_going_is_told_to_partners,
+    conversations_that_stay_still_are_left_and_heard_again,
     everything_is_given_up_when_the_socket_closes,
 );
 
@@ -234,6 +238,79 @@ async fn more_conversations_than_are_attached_lose_and_double_nothing(bus: Bus) 
     assert_eq!(seen[&last.number], [ROUND_COUNT + 1], "each came once");
 }
 
+/// A socket of bob that reads nothing by itself, on a node that queues little for it.
+async fn stalled(site: &Site) -> Socket {
+    let path = format!("/ws/chat/?token={}", token_of("bob"));
+    let mut bob = Socket::dial_narrow(site.address, &path, &[]).await;
+    assert_eq!(bob.next().await["type"], "connection_established");
+    bob
+}
+
+fn narrow(config: &mut frontdesk::config::Config) {
+    config.limits.outbox_soft_bytes = 16 * 1024;
+    config.limits.outbox_hard_bytes = 64 * 1024;
+}
+
+/// Opens conversations of ann and bob.
+async fn conversations(site: &Site, count: usize) -> Vec<Room> {
+    let mut rooms = Vec::new();
+    for _ in 0..count {
+        rooms.push(site.room(&["ann", "bob"]).await);
+    }
+    rooms
+}
+
+/// Says something in each of these, and waits until it is kept.
+async fn say_in_all(ann: &mut Socket, rooms: &[Room], text: &str) {
+    for some in rooms.chunks(32) {
+        for room in some {
+            ann.send(&say(room, text)).await;
+        }
+        for _ in some {
+            ann.push("message_sent").await;
+        }
+    }
+}
+
+async fn a_slow_reader_of_many_conversations_gets_everything_in_order(bus: Bus) {
+    const ROOM_COUNT: usize = 90;
+    let site = Site::with(bus, narrow).await;
+    let rooms = conversations(&site, ROOM_COUNT).await;
+    let mut ann = site.inbox(&token_of("ann")).await;
+    let mut bob = stalled(&site).await;
+    let text = "x".repeat(9_000);
+    // More than the system takes for one socket: the reader is behind in every room.
+    let round_count = 8;
+    for _ in 0..round_count {
+        say_in_all(&mut ann, &rooms, &text).await;
+    }
+    let seen = seqs(&mut bob, ROOM_COUNT * round_count as usize).await;
+    assert_complete(&seen, &rooms, 1, round_count);
+    say_in_all(&mut ann, &rooms, "last").await;
+    let seen = seqs(&mut bob, ROOM_COUNT).await;
+    assert_complete(&seen, &rooms, round_count + 1, round_count + 1);
+}
+
+async fn a_reader_with_too_many_conversations_waiting_is_closed(bus: Bus) {
+    // Attached and waiting.
+    const ROOM_COUNT: usize = 64 + 1_024;
+    let site = Site::with(bus, narrow).await;
+    let rooms = conversations(&site, ROOM_COUNT + 1).await;
+    let mut ann = site.inbox(&token_of("ann")).await;
+    let mut bob = stalled(&site).await;
+    let text = "x".repeat(9_000);
+    // The first ones are behind and stay attached, so none of the others finds a place.
+    let mut round = 0;
+    while site.counts().edges < 64 || round < 10 {
+        say_in_all(&mut ann, &rooms[..64], &text).await;
+        round += 1;
+    }
+    say_in_all(&mut ann, &rooms[64..], "one more").await;
+    // It read nothing, so it may not live to see the close frame; its memory is not held for it.
+    until("only ann is left", || site.counts().doors == 1).await;
+    while bob.next_or_end().await.is_some() {}
+}
+
 async fn a_room_that_fails_between_keeping_and_telling_tells_once(bus: Bus) {
     let site = Site::start(bus).await;
     let room = site.room(&["ann", "bob"]).await;
@@ -313,6 +390,36 @@ async fn coming_online_and_going_is_told_to_partners(bus: Bus) {
     bob.send(&say(&room, "seen by eve")).await;
     let first = eve.next().await;
     assert_eq!(first["type"], "new_message", "no partner of ann is told");
+}
+
+async fn conversations_that_stay_still_are_left_and_heard_again(bus: Bus) {
+    let site = Site::start(bus).await;
+    let rooms = conversations(&site, 5).await;
+    let path = format!("/ws/chat/?token={}", token_of("bob"));
+    let mut bob = Raw::upgrade(site.address, &path, "", &[]).await;
+    assert_eq!(bob.next_json().await["type"], "connection_established");
+    for round in 1..=3 {
+        let mut ann = site.inbox(&token_of("ann")).await;
+        say_in_all(&mut ann, &rooms, "text").await;
+        ann.close().await;
+        let mut seen = BTreeSet::new();
+        for _ in &rooms {
+            let id = bob.next_json().await["message"]["id"].as_u64();
+            seen.insert(id.expect("a number"));
+        }
+        let expected = rooms.iter().map(|room| (room.number << 20) + round);
+        assert_eq!(seen, expected.collect());
+        // Each ping is a look at the clock; a pong keeps the connection.
+        for _ in 0..6 {
+            site.clock.leap_ms(26_000);
+            assert_eq!(bob.next().await, Some((FIN | PING, vec![])));
+            bob.write(&frame(FIN | PONG, b"")).await;
+            // What comes behind the pong is answered, so the pong has been heard.
+            bob.write(&frame(FIN | TEXT, br#"{"type":"dance"}"#)).await;
+            assert_eq!(bob.next_json().await["code"], "unknown_type");
+        }
+        until("no room is in use", || site.counts().edges == 0).await;
+    }
 }
 
 async fn everything_is_given_up_when_the_socket_closes(bus: Bus) {

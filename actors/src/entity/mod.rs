@@ -11,6 +11,7 @@ pub(crate) mod actor;
 pub(crate) mod batch;
 pub(crate) mod cids;
 pub(crate) mod effects;
+mod publish;
 pub(crate) mod recover;
 pub(crate) mod slot;
 
