@@ -8,6 +8,7 @@
 mod auth;
 mod crm;
 mod direct;
+mod feeds;
 mod hostile;
 mod hostile_frames;
 mod inbox_socket;
