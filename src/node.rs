@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use frontdesk_actors::clock::{Clock, SystemClock};
 use frontdesk_actors::task::spawn;
-use frontdesk_actors::{ListPartners, Node, NodeOptions};
+use frontdesk_actors::{Node, NodeOptions};
 use frontdesk_storage::{Directory, Journal, OpenOptions, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -189,7 +189,6 @@ pub async fn start_with(
         bus_serialize: config.bus.serialize,
     })
     .await?;
-    node.set_partners(ListPartners::of(&node));
     for company in &config.provision.companies {
         if store.create_company(company)? {
             tracing::info!(%company, "company made");

@@ -13,6 +13,7 @@ use axum::routing::get;
 const PAGE: &str = include_str!("../web/index.html");
 const SCRIPT: &str = include_str!("../web/demo.js");
 const CLIENT: &str = include_str!("../web/chat.js");
+const PROFILES: &str = include_str!("../web/profiles.js");
 const ICON: &str = include_str!("../web/icon.svg");
 const STYLE: &str = include_str!("../web/demo.css");
 
@@ -28,6 +29,10 @@ pub fn routes() -> Router {
         .route("/", file("text/html; charset=utf-8", PAGE))
         .route("/demo.js", file("text/javascript; charset=utf-8", SCRIPT))
         .route("/chat.js", file("text/javascript; charset=utf-8", CLIENT))
+        .route(
+            "/profiles.js",
+            file("text/javascript; charset=utf-8", PROFILES),
+        )
         .route("/demo.css", file("text/css; charset=utf-8", STYLE))
         .route("/icon.svg", file("image/svg+xml", ICON))
 }
@@ -65,7 +70,7 @@ mod tests {
         let own_scripts = page.matches("<script type=\"module\" src=\"/").count();
         assert_eq!(page.matches("<script").count(), own_scripts);
         assert!(!page.contains("data:"));
-        for text in [PAGE, SCRIPT, CLIENT, STYLE] {
+        for text in [PAGE, SCRIPT, CLIENT, PROFILES, STYLE] {
             assert!(!text.contains("https://") && !text.contains("http://"));
         }
     }

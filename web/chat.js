@@ -4,7 +4,7 @@
 // answered, over as many connections as that takes; a connection that was closed for good stays so.
 
 // Close codes after which trying again changes nothing.
-const FINAL_CODES = new Set([1000, 1002, 1003, 1007, 1009, 4000, 4001, 4002, 4003, 4009, 4404]);
+export const FINAL_CODES = new Set([1000, 1002, 1003, 1007, 1009, 4000, 4001, 4002, 4003, 4009, 4404]);
 // First wait before connecting again, doubled up to the second, each time with full jitter.
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 20000;

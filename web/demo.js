@@ -1,6 +1,7 @@
 // The page around one room: reads who and where from the address, draws what `chat.js` hands out.
 
 import { Chat } from "/chat.js";
+import { DIALECTS, ProfileChat } from "/profiles.js";
 
 // One "writes…" is shown this long unless renewed; the server forgets it at about the same time.
 const TYPING_SHOWN_MS = 6000;
@@ -289,6 +290,16 @@ function offerRoom(token) {
   });
 }
 
+/** Each tab may speak another dialect: it stands in the address, which loads the page anew. */
+function offerDialects(dialect, said) {
+  const choice = element("dialect");
+  choice.value = dialect;
+  choice.addEventListener("change", () => {
+    said.set("dialect", choice.value);
+    location.hash = said.toString();
+  });
+}
+
 function begin() {
   window.addEventListener("hashchange", () => location.reload());
   const said = new URLSearchParams(location.hash.slice(1));
@@ -304,7 +315,10 @@ function begin() {
   }
   element("chat").hidden = false;
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  chat = new Chat({ url: `${scheme}//${location.host}/v1/ws`, token, room, show });
+  const options = { url: `${scheme}//${location.host}/v1/ws`, token, room, show };
+  const dialect = DIALECTS.includes(said.get("dialect")) ? said.get("dialect") : "native";
+  chat = dialect === "native" ? new Chat(options) : new ProfileChat({ ...options, dialect });
+  offerDialects(dialect, said);
   listen();
   chat.start();
   input.focus();

@@ -2,14 +2,14 @@
 //!
 //! Coming is told at once, going only after a grace time, so that a reconnect is no news. It is
 //! told to the feeds of those who share a conversation with the person; who they are is asked of
-//! the index of conversations (see [`Partners`]).
+//! the lists of conversations.
 //!
 //! Invariants: a person stands here while a connection of theirs counts or the grace runs, and no
 //! longer; one task at most asks for partners, so a storm of reconnects costs one read at a time.
 //! Never: journals anything. When someone was last seen is an index row, written when they went.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -29,13 +29,6 @@ pub const PARTNER_COUNT_MAX: usize = 256;
 
 /// Person → when they were last seen.
 const SEEN: u8 = b'o';
-
-/// Knows who shares conversations with whom.
-pub trait Partners: Send + Sync + 'static {
-    /// People who share a conversation with this one, latest conversations first, at most
-    /// [`PARTNER_COUNT_MAX`]. May read the store; called off the event loop.
-    fn partners_of(&self, company: &CompanyId, person: &PersonId) -> Vec<PersonId>;
-}
 
 type Key = (CompanyId, PersonId);
 
@@ -59,7 +52,6 @@ pub(crate) struct Online {
     /// Who went, in the order in which their grace ends.
     gone: Mutex<VecDeque<(u64, Key)>>,
     changes: Mutex<Changes>,
-    partners: OnceLock<Arc<dyn Partners>>,
 }
 
 /// A connection that counts; dropping it counts it out.
@@ -75,12 +67,6 @@ impl Drop for Arrival {
 }
 
 impl Node {
-    /// Says who shares conversations with whom; only the first word counts.
-    pub fn set_partners(&self, partners: Arc<dyn Partners>) {
-        // Whoever starts a node says it once.
-        let _ = self.online.partners.set(partners);
-    }
-
     /// A connection's person is known: they are online.
     pub fn arrive(self: &Arc<Self>, principal: &Arc<Principal>) -> Arrival {
         let key = (principal.company.clone(), principal.person.clone());
@@ -204,7 +190,7 @@ impl Node {
     }
 
     fn tell_status(self: &Arc<Self>, key: Key, is_online: bool) {
-        if !self.feeds.any() || self.online.partners.get().is_none() {
+        if !self.feeds.any() {
             return;
         }
         let mut changes = lock(&self.online.changes);
@@ -227,12 +213,15 @@ async fn tell_changes(node: Arc<Node>) {
         let Some(((company, person), is_online)) = next else {
             return;
         };
-        let Some(partners) = node.online.partners.get().map(Arc::clone) else {
-            continue;
+        let (reader, of_company, of_person) = (Arc::clone(&node), company.clone(), person.clone());
+        let read = move || reader.partners_of(&of_company, &of_person, PARTNER_COUNT_MAX);
+        let partners = match blocking(read).await {
+            Ok(partners) => partners,
+            Err(error) => {
+                tracing::warn!(%company, %error, "partners cannot be read");
+                continue;
+            }
         };
-        let (of_company, of_person) = (company.clone(), person.clone());
-        let mut partners = blocking(move || partners.partners_of(&of_company, &of_person)).await;
-        partners.truncate(PARTNER_COUNT_MAX);
         if !partners.is_empty() {
             let status = Status {
                 person,

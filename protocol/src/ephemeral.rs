@@ -56,7 +56,8 @@ impl Ephemeral {
         }
     }
 
-    /// Presence without this person, if it speaks of them: for clients that are told of others only.
+    /// Presence without this person, if it speaks of them: for clients that are told of others
+    /// only.
     pub fn without(&self, viewer: &PersonId) -> Option<Ephemeral> {
         let Ephemeral::Presence { joined, left } = self else {
             return None;

@@ -144,6 +144,7 @@ impl Clockwork {
         }
         self.check_expiry(desk, speaker);
         self.check_leaving(desk, now_ms);
+        desk.rest_feed(now_ms);
         if desk.has_put_off() {
             desk.send_again();
         }

@@ -1,5 +1,5 @@
 //! The rooms of a connection that hears of all of its person's rooms: it attaches to those that
-//! stir, a few at a time, and gives up the stillest for them.
+//! stir, a few at a time, gives up the stillest for them, and leaves those that stay still.
 //!
 //! Invariants:
 //! 1. Everything said after the feed was opened is delivered once and in order: a room is attached
@@ -26,6 +26,9 @@ use super::desk::{Desk, Place, join};
 const ATTACHED_ROOM_COUNT_MAX: usize = 64;
 /// Rooms that were left and whose position is remembered; for others the next stir says it.
 const LEFT_ROOM_COUNT_MAX: usize = 1_024;
+/// A room in which nothing stirred for this long is left, milliseconds: an edge costs memory, and
+/// coming back costs one read.
+const STILL_MS: u64 = 60_000;
 /// Rooms that stirred and wait for their turn: with more the client reads too slowly for its
 /// conversations.
 pub(super) const STIRRED_ROOM_COUNT_MAX: usize = 1_024;
@@ -50,6 +53,9 @@ pub(super) struct RoomFeed {
     left: BTreeMap<RoomId, Seq>,
     left_order: VecDeque<RoomId>,
     stir_count: u64,
+    /// When still rooms were left last, and what had stirred until then.
+    rested_ms: u64,
+    rested_count: u64,
     attaching: Option<Pin<Box<dyn Future<Output = Attached> + Send>>>,
 }
 
@@ -109,6 +115,8 @@ impl Desk {
             left: BTreeMap::new(),
             left_order: VecDeque::new(),
             stir_count: 0,
+            rested_ms: self.app.node.clock().monotonic_ms(),
+            rested_count: 0,
             attaching: None,
         }));
     }
@@ -248,15 +256,39 @@ impl Desk {
         }
     }
 
+    /// Now and then: leaves rooms in which nothing has stirred since the last time.
+    pub(super) fn rest_feed(&mut self, now_ms: u64) {
+        let Some(feed) = self.feed.as_mut() else {
+            return;
+        };
+        if feed.rested_ms + STILL_MS > now_ms {
+            return;
+        }
+        let until = feed.rested_count;
+        (feed.rested_ms, feed.rested_count) = (now_ms, feed.stir_count);
+        while let Some(index) = self.stillest()
+            && self.rooms[index].stirred_at <= until
+        {
+            self.leave_at(index);
+        }
+    }
+
     /// Leaves the room that has been still for longest, if there is one that lacks nothing.
     fn leave_stillest(&mut self) -> bool {
-        let complete = self.rooms.iter().enumerate();
-        let stillest = complete
-            .filter(|(_, joined)| !joined.is_behind())
-            .min_by_key(|(_, joined)| joined.stirred_at)
-            .map(|(index, _)| index);
-        let (Some(index), Some(feed)) = (stillest, self.feed.as_mut()) else {
-            return false;
+        let stillest = self.stillest();
+        stillest.map(|index| self.leave_at(index)).is_some()
+    }
+
+    fn stillest(&self) -> Option<usize> {
+        let rooms = self.rooms.iter().enumerate();
+        let complete = rooms.filter(|(_, joined)| !joined.is_behind());
+        let stillest = complete.min_by_key(|(_, joined)| joined.stirred_at);
+        stillest.map(|(index, _)| index)
+    }
+
+    fn leave_at(&mut self, index: usize) {
+        let Some(feed) = self.feed.as_mut() else {
+            return;
         };
         let joined = self.rooms.swap_remove(index);
         let room = joined.room;
@@ -265,6 +297,5 @@ impl Desk {
             Some(LeftAt::Missing(next)) => feed.want(room, Some(next), false),
             Some(LeftAt::Nowhere) | None => {}
         }
-        true
     }
 }

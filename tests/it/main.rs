@@ -6,14 +6,18 @@
 //! Never: looks inside a node other than through its counts.
 
 mod auth;
+mod crm;
 mod crm_http;
 mod direct;
+mod feeds;
 mod hostile;
 mod hostile_frames;
 mod inbox_http;
+mod inbox_socket;
 mod large_bodies;
 mod limits;
 mod metrics;
+mod mixed;
 mod native;
 mod native_pushes;
 mod rates;

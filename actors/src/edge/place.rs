@@ -71,9 +71,11 @@ impl Dialects {
     pub(crate) fn new(encoders: Vec<Box<dyn Dialect>>) -> Self {
         assert!(encoders.len() <= DIALECT_COUNT_MAX, "one bit for each");
         let bits = |holds: fn(&dyn Dialect) -> bool| {
-            let bit =
-                |(index, encoder): (usize, &Box<dyn Dialect>)| u8::from(holds(&**encoder)) << index;
-            encoders.iter().enumerate().map(bit).sum()
+            let mut bits = 0;
+            for (index, encoder) in encoders.iter().enumerate() {
+                bits |= u8::from(holds(&**encoder)) << index;
+            }
+            bits
         };
         Self {
             telling_authors: bits(|encoder| encoder.tells_authors()),

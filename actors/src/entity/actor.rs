@@ -12,7 +12,6 @@
 //!
 //! Never: returns an error for a refused command; flushes anything in `post_stop`.
 
-use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,10 +28,11 @@ use super::batch::{self, Batch, Needs, Prepared};
 use super::cids::CidWindows;
 use super::effects::Effects;
 use super::owing::Listing;
+use super::publish::publish;
 use super::recover::{Recovered, encode_snapshot, recover};
 use super::slot::Slot;
 use super::{Command, Envelope, Outcome, ReplyTo, Rules};
-use crate::bus::{BusMessage, Publish};
+
 use crate::door::OwnDoor;
 use crate::index::Hurry;
 use crate::limits::{
@@ -172,7 +172,15 @@ impl<R: Rules> Actor for EntityActor<R> {
         registry.register(myself.get_id(), &self.slot, self.incarnation);
         // Edges may have missed what the predecessor made durable and did not live to publish.
         let missed = state.rules.catch_up(self.node.clock.now());
-        self.publish(state, missed, self.incarnation > 0);
+        let is_news = self.incarnation > 0;
+        publish(
+            &self.node,
+            &self.slot,
+            &state.rules,
+            state.epoch,
+            missed,
+            is_news,
+        );
         if !self.slot.started(myself.clone(), self.incarnation) {
             return Err("another actor was started in its place".into());
         }
@@ -356,7 +364,14 @@ impl<R: Rules> EntityActor<R> {
         }
         let published: Vec<RoomEvent> = batch.events.iter().filter_map(R::publish).collect();
         if !published.is_empty() {
-            self.publish(state, published, true);
+            publish(
+                &self.node,
+                &self.slot,
+                &state.rules,
+                state.epoch,
+                published,
+                true,
+            );
         }
         for effect in batch.effects {
             state.effects.owe(state.tail.pos, effect);
@@ -391,31 +406,7 @@ impl<R: Rules> EntityActor<R> {
         let entity = self.slot.entity.clone();
         let actor = myself.clone();
         spawn(async move {
-            let prepared = blocking(move || {
-                let mut prepared = Prepared::default();
-                for key in needs.rows {
-                    let value = node.directory.row(&entity.company, &key)?;
-                    prepared.known.rows.insert(key, value);
-                }
-                for seq in needs.seqs {
-                    let Some(pos) = node.journal.pos_of_seq(&entity, seq)? else {
-                        continue;
-                    };
-                    let before = Pos(pos.0.saturating_sub(1));
-                    let found = node.journal.read_after(&entity, before, 1, 0)?.pop();
-                    prepared
-                        .known
-                        .records
-                        .extend(found.map(|record| (seq, record)));
-                }
-                let mut cids = HashMap::new();
-                for (person, cid) in needs.cids {
-                    let row = node.journal.cid(&entity, &person, &cid)?;
-                    cids.insert((person, cid), row);
-                }
-                prepared.cids = cids;
-                Ok(prepared)
-            });
+            let prepared = blocking(move || batch::read(&node, &entity, needs));
             // A dead actor's successor reads for itself.
             let _ = actor.cast(EntityMsg::Read(prepared.await));
         });
@@ -426,22 +417,6 @@ impl<R: Rules> EntityActor<R> {
         let snapshot = encode_snapshot(&state.rules, &state.cids, state.tail, now);
         self.node.journal.put_snapshot(&self.slot.entity, snapshot);
         state.snapshot_at = state.tail;
-    }
-
-    /// Tells the edges, and feeds, unless nothing new can be in it.
-    fn publish(&self, state: &EntityState<R>, events: Vec<RoomEvent>, is_news: bool) {
-        let (head, events) = (state.rules.seq(), Arc::<[RoomEvent]>::from(events));
-        let publish = Publish {
-            epoch: state.epoch,
-            head,
-            events: Arc::clone(&events),
-        };
-        let entity = &self.slot.entity;
-        self.node.send(BusMessage::Publish(entity.clone(), publish));
-        let first = self.slot.published(head);
-        if is_news {
-            self.node.stir(entity, &state.rules, first, &events);
-        }
     }
 
     fn answer_all(&self, replies: impl IntoIterator<Item = (ReplyTo, Outcome)>) {

@@ -6,19 +6,20 @@
 //!
 //! Invariants: a refused command changes nothing; each command sees the earlier ones, their cids
 //! included; nothing of a batch is told to anyone here.
-//! Never: awaits or reads the store.
+//! Never: awaits; reads the store anywhere but in [`read`], which blocks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use frontdesk_protocol::{Cid, ErrorCode, PersonId, Rejection, Seq, Timestamp};
-use frontdesk_storage::{CidRow, EntityId, Row};
+use frontdesk_protocol::{Cid, ErrorCode, PersonId, Pos, Rejection, Seq, Timestamp};
+use frontdesk_storage::{CidRow, EntityId, Result, Row};
 
 use super::cids::{self, CidWindows, Remembered};
 use super::recover::{RecordCid, encode_record};
 use super::{Answer, Asked, Command, Decided, Effect, Envelope, Known, Outcome, ReplyTo, Rules};
 use super::{digest, person_of};
+use crate::node::Node;
 
 /// What was read for a batch before it is decided.
 #[derive(Debug, Default)]
@@ -117,6 +118,29 @@ pub(crate) fn needs<R: Rules>(
         }
     }
     needs
+}
+
+/// Reads it.
+pub(crate) fn read(node: &Node, entity: &EntityId, needs: Needs) -> Result<Prepared> {
+    let mut prepared = Prepared::default();
+    for key in needs.rows {
+        let value = node.directory.row(&entity.company, &key)?;
+        prepared.known.rows.insert(key, value);
+    }
+    for seq in needs.seqs {
+        let Some(pos) = node.journal.pos_of_seq(entity, seq)? else {
+            continue;
+        };
+        let before = Pos(pos.0.saturating_sub(1));
+        let found = node.journal.read_after(entity, before, 1, 0)?.pop();
+        let found = found.map(|record| (seq, record));
+        prepared.known.records.extend(found);
+    }
+    for (person, cid) in needs.cids {
+        let row = node.journal.cid(entity, &person, &cid)?;
+        prepared.cids.insert((person, cid), row);
+    }
+    Ok(prepared)
 }
 
 /// Decides a batch; the state and the windows run ahead.

@@ -12,6 +12,7 @@ pub(crate) mod batch;
 pub(crate) mod cids;
 pub(crate) mod effects;
 mod owing;
+mod publish;
 pub(crate) mod recover;
 pub(crate) mod slot;
 

@@ -3,7 +3,7 @@
 //! Never: writes, or shows a person a room they are not in.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use frontdesk_protocol::{
@@ -15,7 +15,6 @@ pub use super::rows::Totals;
 use super::rows::{self, SummaryRow};
 use crate::company::tables::read;
 use crate::node::Node;
-use crate::online::{PARTNER_COUNT_MAX, Partners};
 use crate::room::Summary;
 use crate::task::blocking;
 
@@ -94,7 +93,8 @@ impl Node {
         person: &PersonId,
     ) -> Result<Totals, Rejection> {
         self.listed(company, person).await?;
-        let (node, company, key) = (Arc::clone(self), company.clone(), rows::totals_key(person));
+        let key = rows::totals_key(person);
+        let (node, company) = (Arc::clone(self), company.clone());
         let row = blocking(move || node.directory.row(&company, &key)).await;
         let row = row.map_err(|error| unreadable(&error))?;
         Ok(row.as_ref().and_then(read).unwrap_or_default())
@@ -108,12 +108,32 @@ impl Node {
         room: &RoomId,
     ) -> Result<Option<Summary>, Rejection> {
         self.listed(company, person).await?;
-        let (node, company, key) = (Arc::clone(self), company.clone(), rows::summary_key(room));
+        let key = rows::summary_key(room);
+        let (node, company) = (Arc::clone(self), company.clone());
         let row = blocking(move || node.directory.row(&company, &key)).await;
         let row = row.map_err(|error| unreadable(&error))?;
         let found: Option<SummaryRow> = row.as_ref().and_then(read);
         let is_in = |summary: &Summary| summary.people.iter().any(|seat| seat.person == *person);
         Ok(found.map(|row| row.summary).filter(is_in))
+    }
+
+    /// People who share a conversation with this one, those of the latest first, as lists stand now.
+    /// Reads the store: called off the event loop.
+    pub(crate) fn partners_of(
+        &self,
+        company: &CompanyId,
+        person: &PersonId,
+        count_max: usize,
+    ) -> Stored<Vec<PersonId>> {
+        let page = self.read_page(company, person, ListFrom::default(), count_max)?;
+        let mut seen = BTreeSet::from([person.clone()]);
+        let people = page
+            .conversations
+            .into_iter()
+            .flat_map(|found| found.summary.people)
+            .map(|seat| seat.person)
+            .filter(|other| !other.is_bot() && seen.insert(other.clone()));
+        Ok(people.take(count_max).collect())
     }
 
     fn read_page(
@@ -207,36 +227,6 @@ impl Node {
                 })
             }
         }
-    }
-}
-
-/// Who shares conversations with whom, as lists say. Holds the node weakly: the node holds it.
-pub struct ListPartners(Weak<Node>);
-
-impl ListPartners {
-    /// Of a node.
-    pub fn of(node: &Arc<Node>) -> Arc<Self> {
-        Arc::new(Self(Arc::downgrade(node)))
-    }
-}
-
-impl Partners for ListPartners {
-    fn partners_of(&self, company: &CompanyId, person: &PersonId) -> Vec<PersonId> {
-        let Some(node) = self.0.upgrade() else {
-            return Vec::new();
-        };
-        // As lists stand: who came is told to those who are listed now.
-        let latest = ListFrom::default();
-        let page = node.read_page(company, person, latest, PARTNER_COUNT_MAX);
-        let page = page.inspect_err(|error| tracing::warn!(%error, "partners cannot be read"));
-        let conversations = page.map(|page| page.conversations).unwrap_or_default();
-        let mut seen = BTreeSet::from([person.clone()]);
-        let people = conversations
-            .into_iter()
-            .flat_map(|found| found.summary.people)
-            .map(|seat| seat.person)
-            .filter(|other| !other.is_bot() && seen.insert(other.clone()));
-        people.take(PARTNER_COUNT_MAX).collect()
     }
 }
 

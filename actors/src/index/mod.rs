@@ -31,7 +31,7 @@ use frontdesk_storage::{EntityId, EntityKind};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-pub use lists::{Conversation, ConversationPage, ListCursor, ListFrom, ListPartners, Totals};
+pub use lists::{Conversation, ConversationPage, ListCursor, ListFrom, Totals};
 
 use crate::node::Node;
 use crate::room::Summary;
@@ -160,7 +160,7 @@ impl Index {
 
     /// Whether lists show everything that happened.
     #[cfg(test)]
-    fn is_settled(&self, company: &CompanyId) -> bool {
+    pub(crate) fn is_settled(&self, company: &CompanyId) -> bool {
         let company = self.of(company);
         let state = lock(&company.state);
         state.unlisted.is_empty() && state.behind.is_empty()

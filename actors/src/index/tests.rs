@@ -87,6 +87,10 @@ async fn recount(world: &World, rooms: &[EntityId], who: &PersonId) -> Totals {
     totals
 }
 
+fn first() -> ListFrom {
+    ListFrom::default()
+}
+
 async fn totals(world: &World, who: &PersonId) -> Totals {
     let company = company_of("TES001");
     eventually("lists show what others did", || {
@@ -106,10 +110,7 @@ impl World {
                 recount(self, rooms, &who).await,
                 "{name}"
             );
-            let page = self
-                .node
-                .conversations(&company, &who, ListFrom::default(), 100)
-                .await;
+            let page = self.node.conversations(&company, &who, first(), 100).await;
             let page = page.expect("listed");
             let changed: Vec<_> = page
                 .conversations
@@ -185,7 +186,7 @@ both_modes! {
             let text = format!("{number}");
             world.posted(&room, "ann", &text).await;
             // Nothing is waited for but the answer.
-            let page = world.node.conversations(&company, &person("ann"), ListFrom::default(), 10).await;
+            let page = world.node.conversations(&company, &person("ann"), first(), 10).await;
             let last = page.expect("listed").conversations[0].summary.last.clone();
             assert_eq!(&*last.expect("a message").preview, text);
             // And where few rooms changed, what others did is there too.
@@ -210,7 +211,7 @@ both_modes! {
             }
         }
         let mut seen = Vec::new();
-        let mut from = ListFrom::default();
+        let mut from = first();
         loop {
             let page = world.node.conversations(&company, &person("bob"), from, 7).await;
             let page = page.expect("listed");
@@ -237,7 +238,7 @@ both_modes! {
         let mut once = seen.clone();
         once.sort_unstable();
         assert_eq!(once, (1..=25).collect::<Vec<u64>>());
-        let whole = world.node.conversations(&company, &person("bob"), ListFrom::default(), 100).await;
+        let whole = world.node.conversations(&company, &person("bob"), first(), 100).await;
         let whole: Vec<u64> = whole
             .expect("listed")
             .conversations
@@ -253,7 +254,7 @@ both_modes! {
         let room = world.room(&["ann", "bob"]).await;
         world.posted(&room, "ann", "secret").await;
         for (company, who) in [(company_of("SPA001"), "ann"), (company.clone(), "eve")] {
-            let page = world.node.conversations(&company, &person(who), ListFrom::default(), 10).await;
+            let page = world.node.conversations(&company, &person(who), first(), 10).await;
             assert_eq!(page.expect("listed").conversations, []);
             let none = world.node.totals(&company, &person(who)).await;
             assert_eq!(none.expect("listed"), Totals::default());

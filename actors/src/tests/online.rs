@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use frontdesk_protocol::{CompanyId, PersonId};
 use frontdesk_storage::testing::Crash;
 
 use super::listeners::Ear;
@@ -11,16 +10,6 @@ use super::{PATIENCE, START, World, both_modes, company_of, eventually, person, 
 use crate::clock::Clock;
 use crate::edge::Listener;
 use crate::limits::PRESENCE_LEAVE_MS;
-use crate::online::Partners;
-
-/// Everyone knows bob.
-struct BobKnowsAll;
-
-impl Partners for BobKnowsAll {
-    fn partners_of(&self, _company: &CompanyId, _person: &PersonId) -> Vec<PersonId> {
-        vec![person("bob")]
-    }
-}
 
 impl World {
     fn is_online(&self, name: &str) -> bool {
@@ -81,9 +70,10 @@ both_modes! {
 
     async fn partners_with_a_feed_are_told(serialize: bool) {
         let world = World::new(serialize).await;
-        world.node.set_partners(Arc::new(BobKnowsAll));
-        let (ear, eve) = (Ear::of_feed("bob"), Ear::of_feed("eve"));
+        world.room(&["ann", "bob"]).await;
         let company = company_of("TES001");
+        eventually("ann's list is there", || world.node.index.is_settled(&company)).await;
+        let (ear, eve) = (Ear::of_feed("bob"), Ear::of_feed("eve"));
         let _bob = world.node.open_feed(&company, Arc::clone(&ear) as Arc<dyn Listener>);
         let _eve = world.node.open_feed(&company, Arc::clone(&eve) as Arc<dyn Listener>);
         let ann = world.node.arrive(&principal("ann"));

@@ -77,7 +77,10 @@ impl Dialect {
     /// Path and query of the upgrade request.
     pub(crate) fn path(self, room: &RoomTarget, token: &str) -> String {
         match self {
-            Dialect::Direct => format!("/ws/chat/{}/?token={token}", room.conversation),
+            Dialect::Direct => format!(
+                "/ws/chat/{}/?token={token}&dialect=direct",
+                room.conversation
+            ),
             Dialect::NativeJson | Dialect::NativeMsgpack => "/v1/ws".to_owned(),
         }
     }

@@ -90,7 +90,7 @@ fn in_room(
 
 /// The conversation a frame names, as number or text.
 fn conversation_of(fields: &Fields) -> Option<RoomName> {
-    let named = ["conversation_id", "conversation"];
+    let named = ["conversation_id", "conversation", "session_id"];
     match named.iter().find_map(|name| fields.get(*name))? {
         Value::Number(number) => number.to_string().parse().ok(),
         Value::String(text) => text.parse().ok(),

@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::conversations::{Opening, open_room};
+use super::opening::{Opening, open_room};
 use super::place::{enter, fault};
 use crate::app::{App, Known};
 use crate::http::openapi::BehindToken;
@@ -78,7 +78,7 @@ struct UserResponded {
         (status = 400, description = "the body or a header does not fit", body = ErrorBody),
         (status = 403, description = "not one of the caller's", body = ErrorBody),
         (status = 404, description = "no such conversation", body = ErrorBody),
-        (status = 409, description = "the conversation is full, or the key was used", body = ErrorBody),
+        (status = 409, description = "it is full, or the key was used", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
         BehindToken,
     ),
@@ -161,7 +161,7 @@ struct BotResponded {
     request_body = WantedAnswer,
     responses(
         (status = 200, description = "the answer", body = BotResponded),
-        (status = 400, description = "the body does not fit, or nothing was asked", body = ErrorBody),
+        (status = 400, description = "nothing was asked, or not so", body = ErrorBody),
         (status = 403, description = "not one of the caller's", body = ErrorBody),
         (status = 404, description = "no such conversation, or no answer", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),

@@ -9,22 +9,21 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use frontdesk_actors::{Answer, Command, ConversationPage, ListCursor, ListFrom};
-use frontdesk_protocol::command::{CompanyCommand, Principal, RoomCommand};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use frontdesk_actors::{ConversationPage, ListCursor, ListFrom};
+use frontdesk_protocol::command::{Principal, RoomCommand};
 use frontdesk_protocol::native::RoomName;
-use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, RoomId, Timestamp};
-use frontdesk_storage::EntityId;
+use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::{cards_of, done, enter, enter_path};
+use super::opening::{Opening, open_pair, open_room, pair_with, show_opened};
+use super::place::{cards_of, enter, enter_path};
 use super::shape::{ConversationBody, Style, conversation};
 use crate::app::{App, Known};
-use crate::bots;
 use crate::config::RestStyle;
 use crate::http::etag::unless_known;
 use crate::http::fields::{Count, HostId, People};
@@ -294,7 +293,8 @@ async fn open_with(
     tag = "conversations",
     operation_id = "conversations_show",
     security(("bearer" = [])),
-    params(("id" = inline(ConversationIdSchema), Path, description = "its number, or the other person of a pair")),
+    params(("id" = inline(ConversationIdSchema), Path,
+            description = "its number, or the other person of a pair")),
     responses(
         (status = 200, description = "the conversation", body = ConversationBody),
         (status = 304, description = "the client has it"),
@@ -395,94 +395,6 @@ async fn archive(
     let cid = frontdesk_actors::clock::fresh_cid();
     place.ask(&app, &principal, command, cid).await?;
     Ok(Json(place.show(&app, &principal, Style::Crm).await?))
-}
-
-/// A room to be opened.
-pub(super) struct Opening {
-    pub(super) participants: Vec<PersonId>,
-    pub(super) direct: bool,
-    pub(super) title: Option<String>,
-    pub(super) with_bot: bool,
-}
-
-/// A room that was opened or found.
-pub(super) struct Opened {
-    pub(super) room: RoomId,
-    pub(super) created: bool,
-}
-
-pub(super) async fn open_room(
-    app: &Arc<App>,
-    principal: &Arc<Principal>,
-    naming: &Naming,
-    opening: Opening,
-) -> Result<Opened, ApiError> {
-    let command = Command::Company(CompanyCommand::OpenRoom {
-        room: naming.room,
-        history_base: naming.history_base,
-        participants: opening.participants,
-        direct: opening.direct,
-        title: opening.title,
-        bot: opening.with_bot.then(bots::default_id),
-    });
-    let company = EntityId::company(principal.company.clone());
-    let asked = app
-        .node
-        .ask(company, Arc::clone(principal), command, naming.cid);
-    match done(asked.await)? {
-        Answer::Opened { room, created, .. } => Ok(Opened { room, created }),
-        _ => Err(ApiError::new(ErrorCode::Unavailable)),
-    }
-}
-
-async fn open_pair(
-    app: &Arc<App>,
-    principal: &Arc<Principal>,
-    naming: &Naming,
-    other: PersonId,
-) -> Result<Opened, ApiError> {
-    if other == principal.person {
-        let why = "You cannot start a conversation with yourself.";
-        return Err(ApiError::because(ErrorCode::BadField, why));
-    }
-    let opening = Opening {
-        participants: vec![other],
-        direct: true,
-        title: None,
-        with_bot: false,
-    };
-    open_room(app, principal, naming, opening).await
-}
-
-async fn show_opened(
-    app: &Arc<App>,
-    principal: &Arc<Principal>,
-    style: Style,
-    opened: Opened,
-) -> Result<Response, ApiError> {
-    let place = enter(app, principal, RoomName::Id(opened.room)).await?;
-    let body = place.show(app, principal, style).await?;
-    let status = match opened.created {
-        true => StatusCode::CREATED,
-        false => StatusCode::OK,
-    };
-    Ok((status, Json(body)).into_response())
-}
-
-/// The caller's conversation with another person, if they have one.
-async fn pair_with(
-    app: &Arc<App>,
-    principal: &Principal,
-    other: &str,
-) -> Result<Option<RoomId>, ApiError> {
-    let Ok(other) = PersonId::new(other) else {
-        return Ok(None);
-    };
-    let found = app
-        .node
-        .pair_room(&principal.company, &principal.person, &other)
-        .await;
-    found.map_err(super::place::fault)
 }
 
 #[cfg(test)]

@@ -98,7 +98,10 @@ enum MessageList {
     tag = "conversations",
     operation_id = "messages_list",
     security(("bearer" = [])),
-    params(("id" = inline(ConversationIdSchema), Path, description = "the conversation's number"), MessagesQuery),
+    params(
+        ("id" = inline(ConversationIdSchema), Path, description = "the conversation's number"),
+        MessagesQuery,
+    ),
     responses(
         (status = 200, description = "messages", body = MessageList),
         (status = 304, description = "the client has them"),
@@ -200,7 +203,7 @@ struct PostMessage {
         (status = 400, description = "the body or a header does not fit", body = ErrorBody),
         (status = 403, description = "not one of the caller's", body = ErrorBody),
         (status = 404, description = "no such conversation", body = ErrorBody),
-        (status = 409, description = "the conversation is full, or the key was used", body = ErrorBody),
+        (status = 409, description = "it is full, or the key was used", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
         BehindToken,
     ),

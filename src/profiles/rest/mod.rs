@@ -8,6 +8,7 @@
 mod bot;
 mod conversations;
 mod messages;
+mod opening;
 mod place;
 mod presence;
 pub(crate) mod shape;

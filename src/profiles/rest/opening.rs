@@ -1,0 +1,109 @@
+//! Opening conversations, whichever route asks.
+//!
+//! Never: knows a shape.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use frontdesk_actors::{Answer, Command};
+use frontdesk_protocol::command::{CompanyCommand, Principal};
+use frontdesk_protocol::native::RoomName;
+use frontdesk_protocol::{ErrorCode, PersonId, RoomId};
+use frontdesk_storage::EntityId;
+
+use super::place::{done, enter};
+use super::shape::Style;
+use crate::app::App;
+use crate::bots;
+use crate::http::ApiError;
+use crate::http::rooms::Naming;
+
+/// A room to be opened.
+pub(super) struct Opening {
+    pub(super) participants: Vec<PersonId>,
+    pub(super) direct: bool,
+    pub(super) title: Option<String>,
+    pub(super) with_bot: bool,
+}
+
+/// A room that was opened or found.
+pub(super) struct Opened {
+    pub(super) room: RoomId,
+    pub(super) created: bool,
+}
+
+pub(super) async fn open_room(
+    app: &Arc<App>,
+    principal: &Arc<Principal>,
+    naming: &Naming,
+    opening: Opening,
+) -> Result<Opened, ApiError> {
+    let command = Command::Company(CompanyCommand::OpenRoom {
+        room: naming.room,
+        history_base: naming.history_base,
+        participants: opening.participants,
+        direct: opening.direct,
+        title: opening.title,
+        bot: opening.with_bot.then(bots::default_id),
+    });
+    let company = EntityId::company(principal.company.clone());
+    let asked = app
+        .node
+        .ask(company, Arc::clone(principal), command, naming.cid);
+    match done(asked.await)? {
+        Answer::Opened { room, created, .. } => Ok(Opened { room, created }),
+        _ => Err(ApiError::new(ErrorCode::Unavailable)),
+    }
+}
+
+pub(super) async fn open_pair(
+    app: &Arc<App>,
+    principal: &Arc<Principal>,
+    naming: &Naming,
+    other: PersonId,
+) -> Result<Opened, ApiError> {
+    if other == principal.person {
+        let why = "You cannot start a conversation with yourself.";
+        return Err(ApiError::because(ErrorCode::BadField, why));
+    }
+    let opening = Opening {
+        participants: vec![other],
+        direct: true,
+        title: None,
+        with_bot: false,
+    };
+    open_room(app, principal, naming, opening).await
+}
+
+pub(super) async fn show_opened(
+    app: &Arc<App>,
+    principal: &Arc<Principal>,
+    style: Style,
+    opened: Opened,
+) -> Result<Response, ApiError> {
+    let place = enter(app, principal, RoomName::Id(opened.room)).await?;
+    let body = place.show(app, principal, style).await?;
+    let status = match opened.created {
+        true => StatusCode::CREATED,
+        false => StatusCode::OK,
+    };
+    Ok((status, Json(body)).into_response())
+}
+
+/// The caller's conversation with another person, if they have one.
+pub(super) async fn pair_with(
+    app: &Arc<App>,
+    principal: &Principal,
+    other: &str,
+) -> Result<Option<RoomId>, ApiError> {
+    let Ok(other) = PersonId::new(other) else {
+        return Ok(None);
+    };
+    let found = app
+        .node
+        .pair_room(&principal.company, &principal.person, &other)
+        .await;
+    found.map_err(super::place::fault)
+}
