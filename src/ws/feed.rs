@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use frontdesk_actors::{Feed, Joined, LeftAt, Listener, Start};
 use frontdesk_protocol::native::RoomName;
 use frontdesk_protocol::{CloseCode, CompanyId, ErrorCode, Rejection, RoomId, Seq};
-use frontdesk_storage::EntityId;
+use frontdesk_storage::{EntityId, EntityKind};
 
 use super::desk::{Desk, Place, join};
 
@@ -126,11 +126,18 @@ impl Desk {
         let Some(principal) = self.principal() else {
             return;
         };
-        let frontdesk_storage::EntityKind::Room(id) = room.kind else {
+        let EntityKind::Room(id) = room.kind else {
             return;
         };
-        if let Some(joined) = self.room(RoomName::Id(id)) {
-            return joined.edge().typing(&principal, active);
+        let wanted = Wanted {
+            first: None,
+            types: active,
+        };
+        if self.touch(id, wanted) {
+            if let Some(joined) = self.room(RoomName::Id(id)).filter(|_| !active) {
+                joined.edge().typing(&principal, false);
+            }
+            return;
         }
         let Some(feed) = self.feed.as_mut() else {
             return;

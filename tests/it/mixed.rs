@@ -2,16 +2,18 @@
 //! the address that two profiles share, on which a client is spoken to in both until it tells.
 
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::socket::Socket;
 use crate::support::token::token_of;
-use crate::support::{Bus, Room, Site, greeted, in_both_buses, until};
+use crate::support::{Bus, Room, Site, greeted, in_both_buses, names_no_type, until};
 
 in_both_buses!(
     four_kinds_of_clients_see_each_message_once_in_their_own_shape,
     a_socket_that_has_not_told_gets_what_both_profiles_render,
     the_first_frame_narrows_and_typing_does_not,
     nobody_of_a_profile_is_shown_what_was_taken_back,
+    broken_frames_cost_their_sender_an_answer_and_nothing_else,
 );
 
 /// Rounds in which everyone speaks once, at least: until the slow ones are behind.
@@ -265,6 +267,46 @@ async fn the_first_frame_narrows_and_typing_does_not(bus: Bus) {
         ann.next_that(|frame| frame["code"] == "unknown_type").await;
         ann.close().await;
         site.clock.leap_ms(3_000);
+    }
+}
+
+async fn broken_frames_cost_their_sender_an_answer_and_nothing_else(bus: Bus) {
+    let site = Site::start(bus).await;
+    let room = site.room(&["ann", "bob"]).await;
+    let token = token_of("ann");
+    let mut native = site.join("bob", &room).await;
+    let sockets = vec![
+        greeted(site.chat(&room, &token, "dialect=crm").await).await,
+        site.inbox(&token).await,
+        union(&site, &room, "ann").await,
+    ];
+    for (index, mut socket) in sockets.into_iter().enumerate() {
+        let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        for (message, code) in [
+            (Message::text(deep), "bad_frame"),
+            (Message::text("null"), "bad_frame"),
+            (Message::text(""), "bad_frame"),
+            (Message::binary(vec![0xc1, 0xff]), "bad_frame"),
+            (Message::text("x".repeat(300_000)), "frame_too_large"),
+            (Message::text(r#"{"type":["message"]}"#), "unknown_type"),
+            (
+                Message::text(r#"{"type":"typing ","is_typing":[]}"#),
+                "unknown_type",
+            ),
+        ] {
+            socket.send_message(message).await;
+            let refused = socket.next_that(|frame| frame["type"] == "error").await;
+            assert_eq!(refused["code"], code, "{index}");
+            names_no_type(refused["message"].as_str().expect("a text"));
+        }
+        let text = format!("still here {index}");
+        let frame = match index {
+            0 => json!({"type": "message", "text": text}),
+            _ => json!({"type": "chat_message", "message": text,
+                "conversation_id": room.number}),
+        };
+        socket.send(&frame).await;
+        assert_eq!(native.event(&room.id).await["text"], text);
     }
 }
 
