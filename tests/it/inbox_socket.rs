@@ -167,7 +167,7 @@ async fn who_writes_in_a_still_conversation_is_shown_and_hears_it_from_then_on(b
 
 async fn coming_online_and_going_is_told_to_partners(bus: Bus) {
     let site = Site::start(bus).await;
-    site.room(&["ann", "bob"]).await;
+    let shared = site.room(&["ann", "bob"]).await;
     let room = site.room(&["bob", "eve"]).await;
     let mut bob = site.inbox(&token_of("bob")).await;
     let mut eve = site.inbox(&token_of("eve")).await;
@@ -178,7 +178,7 @@ async fn coming_online_and_going_is_told_to_partners(bus: Bus) {
     let ann = site.connect("ann").await;
     let of_ann = |frame: &Value| frame["user_id"] == "ann";
     assert_eq!(bob.next_that(of_ann).await, status(true));
-    let other = site.greeted(&room, &token_of("ann")).await;
+    let other = site.greeted(&shared, &token_of("ann")).await;
     ann.close().await;
     other.close().await;
     let mut gone = None;

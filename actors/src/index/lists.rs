@@ -117,7 +117,7 @@ impl Node {
         Ok(found.map(|row| row.summary).filter(is_in))
     }
 
-    /// People who share a conversation with this one, those of the latest first, as lists stand now.
+    /// People who share a conversation with this one, those of the latest first, as listed now.
     /// Reads the store: called off the event loop.
     pub(crate) fn partners_of(
         &self,
