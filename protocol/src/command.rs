@@ -99,7 +99,7 @@ pub struct Principal {
 /// How someone belongs to a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
+pub enum SeatKind {
     /// Opened it.
     Owner,
     /// Was named when it was opened.
@@ -109,13 +109,13 @@ pub enum Part {
     Agent,
 }
 
-impl Part {
+impl SeatKind {
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Part::Owner => "owner",
-            Part::Member => "member",
-            Part::Agent => "agent",
+            SeatKind::Owner => "owner",
+            SeatKind::Member => "member",
+            SeatKind::Agent => "agent",
         }
     }
 }

@@ -183,7 +183,7 @@ async fn a_conversation_has_a_title_an_archive_and_participants(bus: Bus) {
     let own = &opened["participants"][0];
     assert_eq!(
         (&own["id"], &own["role"], &own["username"]),
-        (&json!("a1"), &json!("owner"), &json!("ann"))
+        (&json!("a1"), &json!("owner"), &json!("Ann Smith"))
     );
     assert_eq!(opened["participants"][1]["role"], "agent");
     assert!(own["joined_at"].is_string() && own["last_read_at"].is_null());

@@ -19,7 +19,7 @@ mod turns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use frontdesk_protocol::command::Part;
+use frontdesk_protocol::command::SeatKind;
 use frontdesk_protocol::{ConversationNo, HistoryId, PersonId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ pub(crate) struct Seat {
     /// Since when they are here.
     pub(crate) joined_at: Timestamp,
     /// How they belong here.
-    pub(crate) part: Part,
+    pub(crate) kind: SeatKind,
 }
 
 /// A room's state; serialised it is the snapshot. Its rules are its [`crate::entity::Rules`], open

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use frontdesk_protocol::command::{Part, Principal, Role, RoomCommand};
+use frontdesk_protocol::command::{Principal, Role, RoomCommand, SeatKind};
 use frontdesk_protocol::event::{Author, Message, RoomEvent};
 use frontdesk_protocol::limits::{RICH_BYTES_MAX, ROOM_SEQ_MAX, TEXT_CHARS_MAX};
 use frontdesk_protocol::visible::has_visible;
@@ -122,15 +122,15 @@ impl Rules for RoomState {
                 self.title = title.clone();
                 self.bot = bot.clone();
                 for (index, person) in participants.iter().enumerate() {
-                    let part = match index {
-                        _ if person.is_bot() => Part::Agent,
-                        0 => Part::Owner,
-                        _ => Part::Member,
+                    let kind = match index {
+                        _ if person.is_bot() => SeatKind::Agent,
+                        0 => SeatKind::Owner,
+                        _ => SeatKind::Member,
                     };
                     let joined_at = *at;
                     self.seats.entry(person.clone()).or_insert(Seat {
                         joined_at,
-                        part,
+                        kind,
                         ..Seat::default()
                     });
                 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use frontdesk_protocol::command::{Part, Role};
+use frontdesk_protocol::command::{Role, SeatKind};
 use frontdesk_protocol::event::Message;
 use frontdesk_protocol::{ConversationNo, PersonId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ pub struct SeatSummary {
     /// Who.
     pub person: PersonId,
     /// How they belong to the room.
-    pub part: Part,
+    pub kind: SeatKind,
     /// Since when.
     pub joined_at: Timestamp,
     /// Everything up to here is read.
@@ -98,7 +98,7 @@ impl RoomState {
     pub(crate) fn summary(&self) -> Summary {
         let people = self.seats.iter().map(|(person, seat)| SeatSummary {
             person: person.clone(),
-            part: seat.part,
+            kind: seat.kind,
             joined_at: seat.joined_at,
             read: seat.read,
             read_at: (seat.read_at.0 > 0).then_some(seat.read_at),

@@ -1,6 +1,6 @@
 //! Rules of a room, driven by random commands: what holds after every one of them.
 
-use frontdesk_protocol::command::{Card, Part, Principal, Role, RoomCommand};
+use frontdesk_protocol::command::{Card, Principal, Role, RoomCommand, SeatKind};
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::limits::{RICH_BYTES_MAX, ROOM_SEQ_MAX, TEXT_CHARS_MAX, TITLE_CHARS_MAX};
 use frontdesk_protocol::{
@@ -340,8 +340,8 @@ fn who_opens_a_room_owns_it_and_a_bot_serves_it() {
         title: None,
         bot: Some(bot.clone()),
     });
-    let part = |name: &PersonId| state.seats[name].part;
-    let parts = (part(&person("bob")), part(&person("ann")), part(&bot));
-    assert_eq!(parts, (Part::Owner, Part::Member, Part::Agent));
+    let kind = |name: &PersonId| state.seats[name].kind;
+    let kinds = (kind(&person("bob")), kind(&person("ann")), kind(&bot));
+    assert_eq!(kinds, (SeatKind::Owner, SeatKind::Member, SeatKind::Agent));
     assert_eq!(state.seats[&bot].joined_at, Timestamp(5));
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::config::RestStyle;
-use crate::profiles::frame::utc;
+use crate::profiles::frame::{shown_name, utc};
 use crate::profiles::wire::{WireId, host_id};
 
 /// Whose clients read a body.
@@ -201,7 +201,7 @@ pub(crate) fn message(
         id: style.id(number(message.seq)),
         conversation: style.id(conversation.0),
         sender,
-        sender_username: username(&author.id, &card),
+        sender_username: Some(shown_name(&author.id, &card).to_owned()),
         sender_name: card.name.as_deref().map(str::to_owned),
         content: message.text.to_string(),
         text: message.text.to_string(),
@@ -269,8 +269,11 @@ pub(crate) fn conversation(
 }
 
 fn owner(summary: &Summary) -> Option<&SeatSummary> {
-    use frontdesk_protocol::command::Part;
-    summary.people.iter().find(|seat| seat.part == Part::Owner)
+    use frontdesk_protocol::command::SeatKind;
+    summary
+        .people
+        .iter()
+        .find(|seat| seat.kind == SeatKind::Owner)
 }
 
 fn is_same(one: Option<&SeatSummary>, two: Option<&SeatSummary>) -> bool {
@@ -281,10 +284,10 @@ fn participant(style: Style, seat: &SeatSummary, card: &Card) -> ParticipantBody
     ParticipantBody {
         id: style.person(&seat.person),
         user: style.person(&seat.person),
-        username: username(&seat.person, card),
+        username: Some(shown_name(&seat.person, card).to_owned()),
         name: card.name.as_deref().map(str::to_owned),
         email: card.email.as_deref().map(str::to_owned),
-        role: seat.part.as_str().to_owned(),
+        role: seat.kind.as_str().to_owned(),
         joined_at: utc(seat.joined_at),
         last_read_at: seat.read_at.map(utc),
     }
@@ -324,16 +327,6 @@ fn is_read<'a>(
         .filter(|(person, _)| *person != author && !person.is_bot())
         .peekable();
     others.peek().is_some() && others.all(|(_, mark)| *mark >= seq)
-}
-
-/// What a crm calls a person: the name before the @, or the id.
-pub(crate) fn username(id: &PersonId, card: &Card) -> Option<String> {
-    let of_email = card
-        .email
-        .as_deref()
-        .and_then(|email| email.split('@').next());
-    let name = of_email.filter(|name| !name.is_empty());
-    Some(name.unwrap_or(id.as_str()).to_owned())
 }
 
 /// What a crm calls the kind of a message.
