@@ -7,6 +7,7 @@
 //! - `sigkill`: killed under load, round after round.
 //! - `power_loss`: the same with everything lost that no sync covered.
 //! - `sync_failure`: syncs that fail or hang.
+//! - `lists`: lists and unread counts after kills and losses.
 //! - `drain`: told to stop under load.
 //! - `transfer`: export and import between engines.
 //! - `cli`: what the program prints and exits with.
@@ -18,6 +19,7 @@
 
 mod cli;
 mod drain;
+mod lists;
 #[path = "../powerloss/loss/mod.rs"]
 mod loss;
 mod power_loss;

@@ -38,6 +38,17 @@ pub(crate) struct History {
     pub(crate) lines: Vec<Line>,
 }
 
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    /// It was answered with a body.
+    Well(Value),
+    /// It was refused with a status and a text.
+    Badly(u16, String),
+    /// There was no answer.
+    Not,
+}
+
 /// One person's way to ask.
 #[derive(Debug, Clone)]
 pub(crate) struct Asker {
@@ -55,6 +66,28 @@ impl Asker {
             .build()
             .unwrap();
         Self { client, token }
+    }
+
+    /// Asks a server that may go away meanwhile.
+    pub(crate) async fn ask(&self, method: reqwest::Method, url: &str, body: &Value) -> Answered {
+        let mut request = self.client.request(method.clone(), url);
+        if method == reqwest::Method::POST {
+            request = request.json(body);
+        }
+        let Ok(response) = request.bearer_auth(&self.token).send().await else {
+            return Answered::Not;
+        };
+        let status = response.status();
+        match (status.is_success(), response.text().await) {
+            (true, Ok(text)) => serde_json::from_str(&text).map_or(Answered::Not, Answered::Well),
+            (false, Ok(text)) => Answered::Badly(status.as_u16(), text),
+            (_, Err(_)) => Answered::Not,
+        }
+    }
+
+    /// Reads what is at an address.
+    pub(crate) async fn get(&self, url: &str) -> Result<Value, String> {
+        self.json(self.client.get(url)).await
     }
 
     async fn json(&self, request: reqwest::RequestBuilder) -> Result<Value, String> {

@@ -12,6 +12,8 @@ use super::member::{Socket, connect};
 
 /// Longest wait for a frame.
 const FRAME_LIMIT: Duration = Duration::from_secs(20);
+/// The close code that stands for "no close frame came".
+const NO_CLOSE: u16 = 1006;
 
 /// See the module's text.
 pub(crate) struct Talk {
@@ -25,6 +27,16 @@ impl Talk {
     /// Opens a socket and says nothing.
     pub(crate) async fn open(server: SocketAddr, path: &str, token: &str) -> Self {
         let socket = connect(server, path, token).await.unwrap();
+        Self::of(socket)
+    }
+
+    /// Opens a socket on a server that may be gone.
+    pub(crate) async fn try_open(server: SocketAddr, path: &str, token: &str) -> Option<Self> {
+        let socket = connect(server, path, token).await;
+        Some(Self::of(socket.ok()?))
+    }
+
+    fn of(socket: Socket) -> Self {
         Self {
             socket,
             next_id: 1,
@@ -51,29 +63,32 @@ impl Talk {
                     return Err(close.map_or(1005, |close| close.code.into()));
                 }
                 Some(Ok(_)) => {}
-                other => {
-                    eprintln!("DEBUG {other:?}");
-                    return Err(1006);
-                }
+                Some(Err(_)) | None => return Err(NO_CLOSE),
             }
         }
     }
 
     /// Sends a command and waits for its answer; pushes are kept.
-    pub(crate) async fn ask(&mut self, mut frame: Value) -> Result<Value, Value> {
+    pub(crate) async fn ask(&mut self, frame: Value) -> Result<Value, Value> {
+        self.try_ask(frame).await.expect("the server is there")
+    }
+
+    /// The same of a server that may go away: then the close code.
+    pub(crate) async fn try_ask(&mut self, mut frame: Value) -> Result<Result<Value, Value>, u16> {
         let id = self.next_id;
         self.next_id += 1;
         frame["id"] = id.into();
         let text = Message::text(frame.to_string());
-        self.socket.send(text).await.unwrap();
+        let sent = self.socket.send(text).await;
+        sent.map_err(|_| NO_CLOSE)?;
         loop {
-            let mut frame = self.next().await.unwrap();
+            let mut frame = self.next().await?;
             if frame["id"] != id {
                 self.pushes.push(frame);
             } else if frame["error"].is_null() {
-                return Ok(frame["ok"].take());
+                return Ok(Ok(frame["ok"].take()));
             } else {
-                return Err(frame["error"].take());
+                return Ok(Err(frame["error"].take()));
             }
         }
     }
