@@ -9,7 +9,7 @@ mod archive;
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 
 use archive::Entry;
@@ -32,23 +32,26 @@ const HTML: &str = "text/html; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 
-/// The routes of this folder.
+/// The routes of this folder. Holds no async closure itself: their types need its own, which needs
+/// the files' sizes, which an optimising compiler cannot compute before it knows all closures.
 pub(super) fn routes() -> Router {
-    let plain = |content_type, body: &'static str| {
-        get(async move || with_headers(content_type, body.into_response()))
-    };
-    let packed = |content_type, body: &'static [u8]| {
-        get(async move || {
-            // As it lies in the archive. A browser unpacks it; what cannot has no use for the page.
-            let encoding = (header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            with_headers(content_type, ([encoding], body).into_response())
-        })
-    };
     Router::new()
         .route("/docs", plain(HTML, PAGE))
         .route("/docs/start.js", plain(JAVASCRIPT, START))
         .route("/docs/swagger-ui-bundle.js", packed(JAVASCRIPT, &SCRIPT))
         .route("/docs/swagger-ui.css", packed(CSS, &STYLE))
+}
+
+fn plain(content_type: &'static str, body: &'static str) -> MethodRouter {
+    get(async move || with_headers(content_type, body.into_response()))
+}
+
+fn packed(content_type: &'static str, body: &'static [u8]) -> MethodRouter {
+    get(async move || {
+        // As it lies in the archive. A browser unpacks it; what cannot has no use for the page.
+        let encoding = (header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        with_headers(content_type, ([encoding], body).into_response())
+    })
 }
 
 fn with_headers(content_type: &'static str, mut response: Response) -> Response {
