@@ -1,4 +1,5 @@
-//! The few HTTP requests of a run: rooms are made before anyone connects.
+//! The HTTP requests of a run: rooms are made before anyone connects, lists are read, messages are
+//! posted as clients without a socket do.
 
 use std::net::SocketAddr;
 
@@ -35,44 +36,76 @@ impl HttpClient {
         })
     }
 
-    /// Makes a room of the token's bearer and others.
-    pub(crate) async fn open_room(
+    /// Makes a room of the token's bearer and others, or a conversation with a bot too.
+    pub(crate) async fn open_room(&mut self, wanted: &Wanted) -> Result<RoomTarget, String> {
+        let path = match wanted.with_bot {
+            true => "/api/chat/conversations/",
+            false => "/v1/rooms",
+        };
+        let body = json!({ "participants": wanted.others });
+        let asked = self.ask(Method::POST, path, &wanted.token, Some(&body));
+        let (status, body) = asked.await?;
+        if status != StatusCode::CREATED {
+            let text = String::from_utf8_lossy(&body);
+            return Err(format!("POST {path} answered {status}: {text}"));
+        }
+        read_room(&body).ok_or_else(|| {
+            let text = String::from_utf8_lossy(&body);
+            format!("POST {path} answered without id and conversation_id: {text}")
+        })
+    }
+
+    /// One request and its whole answer.
+    pub(crate) async fn ask(
         &mut self,
+        method: Method,
+        path: &str,
         token: &str,
-        others: &[String],
-    ) -> Result<RoomTarget, String> {
-        let body = json!({ "participants": others }).to_string();
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Bytes), String> {
         let request = Request::builder()
-            .method(Method::POST)
-            .uri("/v1/rooms")
+            .method(&method)
+            .uri(path)
             .header(HOST, &self.host)
-            .header(AUTHORIZATION, format!("Bearer {token}"))
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| error.to_string())?;
-        let failed = |error: hyper::Error| format!("POST /v1/rooms: {error}");
+            .header(AUTHORIZATION, format!("Bearer {token}"));
+        let request = match body {
+            Some(_) => request.header(CONTENT_TYPE, "application/json"),
+            None => request,
+        };
+        let body = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
+        let request = request.body(Full::new(body));
+        let request = request.map_err(|error| error.to_string())?;
+        let failed = |error: hyper::Error| format!("{method} {path}: {error}");
         self.sender.ready().await.map_err(failed)?;
         let response = self.sender.send_request(request).await.map_err(failed)?;
         let status = response.status();
         let body = response.into_body().collect().await.map_err(failed)?;
-        let body = body.to_bytes();
-        if status != StatusCode::CREATED {
-            let text = String::from_utf8_lossy(&body);
-            return Err(format!("POST /v1/rooms answered {status}: {text}"));
-        }
-        read_room(&body).ok_or_else(|| {
-            let text = String::from_utf8_lossy(&body);
-            format!("POST /v1/rooms answered without id and conversation_id: {text}")
-        })
+        Ok((status, body.to_bytes()))
     }
+}
+
+/// A room that is wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// Of the one who opens it.
+    pub(crate) token: String,
+    /// Who else is in it.
+    pub(crate) others: Vec<String>,
+    /// Whether a bot is in it.
+    pub(crate) with_bot: bool,
 }
 
 fn read_room(body: &[u8]) -> Option<RoomTarget> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let id = body.get("id")?.as_str()?;
-    id.parse::<frontdesk_protocol::RoomId>().ok()?;
-    Some(RoomTarget {
-        id: id.to_owned(),
-        conversation: body.get("conversation_id")?.as_u64()?,
-    })
+    let conversation = match body.get("conversation_id") {
+        Some(number) => {
+            id.parse::<frontdesk_protocol::RoomId>().ok()?;
+            number.as_u64()?
+        }
+        // Conversations with a bot are named by their number, as text.
+        None => id.parse().ok()?,
+    };
+    let id = id.to_owned();
+    Some(RoomTarget { id, conversation })
 }

@@ -1,6 +1,6 @@
 //! The load generator: many cheap WebSocket clients that check every delivery.
 //!
-//! Owns: scenarios ([`steady`]), the checks ([`check`]), and a server of its own to load
+//! Owns: scenarios ([`steady`], [`lists`], [`crm`]), the checks ([`check`]), and a server of its own to load
 //! ([`server`]). The binary parses options and prints a [`report::Summary`].
 //!
 //! Invariants:
@@ -14,8 +14,10 @@
 pub mod check;
 pub mod clock;
 mod connection;
+pub mod crm;
 pub mod dialect;
 mod http;
+pub mod lists;
 mod load;
 pub mod marker;
 mod memo;

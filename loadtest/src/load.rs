@@ -9,12 +9,13 @@
 //! Never: awaits. Bytes that a socket does not take at once are kept and flushed by their own task.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use frontdesk_protocol::CloseCode;
 use frontdesk_protocol::websocket::{Flow, FrameReader, Incoming, Opcode, client_frame};
 use hdrhistogram::Histogram;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::check::{Checker, Delivery, Violation};
 use crate::clock::{self, Clock};
@@ -76,6 +77,16 @@ struct Room {
     delivered: u64,
     delivered_due: u64,
     memo: Memo,
+    /// Told when a post over a socket was kept, in dialects that say so without a number.
+    kept: Rc<Notify>,
+}
+
+/// A message that is about to be posted.
+pub(crate) struct Announced {
+    /// Whose turn it is.
+    pub(crate) sender: usize,
+    pub(crate) number: u64,
+    pub(crate) text: String,
 }
 
 /// How new messages come to be.
@@ -95,6 +106,9 @@ pub(crate) struct Load {
     pub(crate) dialect: Dialect,
     pub(crate) pace: Pace,
     pub(crate) checker: Checker,
+    /// The same of the bots' answers, one a message where they are due.
+    pub(crate) answers: Checker,
+    pub(crate) has_bot: bool,
     pub(crate) connections: Vec<Connection>,
     pub(crate) posted: u64,
     pub(crate) lag_count: u64,
@@ -102,6 +116,8 @@ pub(crate) struct Load {
     pub(crate) welcomed_ns: u64,
     pub(crate) latency: Histogram<u64>,
     pub(crate) staller_latency: Histogram<u64>,
+    /// From a question to its answer.
+    pub(crate) answer_latency: Histogram<u64>,
     /// Whether connections that end do so by our wish.
     pub(crate) is_ending: bool,
     /// Connections with unsent bytes.
@@ -132,6 +148,7 @@ pub(crate) struct Setup {
 impl Load {
     pub(crate) fn new(setup: Setup) -> Self {
         let mut checker = Checker::new(setup.run, setup.dialect.is_native());
+        let mut answers = Checker::new(setup.run, false);
         let mut connections = Vec::new();
         let mut rooms = Vec::new();
         let room_count = setup.targets.len();
@@ -139,6 +156,7 @@ impl Load {
             let stallers = (setup.staller_count + room_count - 1 - room) / room_count;
             let active_count = setup.member_count - stallers;
             checker.add_room(setup.member_count);
+            answers.add_room(setup.member_count);
             rooms.push(Room {
                 target,
                 first_member: connections.len(),
@@ -146,6 +164,7 @@ impl Load {
                 delivered: 0,
                 delivered_due: 0,
                 memo: Memo::default(),
+                kept: Rc::default(),
             });
             connections.extend((0..setup.member_count).map(|member| Connection {
                 room,
@@ -163,12 +182,15 @@ impl Load {
             dialect: setup.dialect,
             pace: Pace::Still,
             checker,
+            answers,
+            has_bot: false,
             connections,
             posted: 0,
             lag_count: 0,
             welcomed_ns: 0,
             latency: latency_histogram(),
             staller_latency: latency_histogram(),
+            answer_latency: latency_histogram(),
             is_ending: false,
             unsent: BTreeSet::new(),
             rooms,
@@ -219,7 +241,24 @@ impl Load {
 
     /// Posts to a room; latency counts from `sent_ns`.
     pub(crate) fn post(&mut self, room: usize, sent_ns: u64) {
+        let announced = self.announce(room, sent_ns);
+        let Announced {
+            sender,
+            number,
+            text,
+        } = announced;
+        let cid = self.cid(room, number);
+        let target = &self.rooms[room].target;
+        let payload = self.dialect.post(target, number, cid, text);
+        self.send(sender, &payload);
+    }
+
+    /// Counts a message that is posted by other means.
+    pub(crate) fn announce(&mut self, room: usize, sent_ns: u64) -> Announced {
         let number = self.checker.post(room);
+        if self.has_bot {
+            self.answers.post(room);
+        }
         self.posted += 1;
         let marker = Marker {
             run: self.run,
@@ -227,16 +266,21 @@ impl Load {
             number,
             sent_ns,
         };
-        let text = marker.text(self.size_bytes);
-        let cid = self.cid(room, number);
-        let target = &self.rooms[room];
+        let place = &self.rooms[room];
         let turn = match self.is_sender_fixed {
             true => 0,
-            false => usize::try_from(number).unwrap_or(0) % target.active_count,
+            false => usize::try_from(number).unwrap_or(0) % place.active_count,
         };
-        let sender = target.first_member + turn;
-        let payload = self.dialect.post(&target.target, number, cid, text);
-        self.send(sender, &payload);
+        Announced {
+            sender: place.first_member + turn,
+            number,
+            text: marker.text(self.size_bytes),
+        }
+    }
+
+    /// Tells when the next post over a socket of this room was kept.
+    pub(crate) fn kept(&self, room: usize) -> Rc<Notify> {
+        Rc::clone(&self.rooms[room].kept)
     }
 
     /// A UUIDv7 whose random bits are the run, the room and the number.
@@ -361,6 +405,13 @@ impl Load {
                 None => return Err(format!("{REFUSED}: {why}")),
             },
             Received::Lag => self.lag_count += 1,
+            Received::Kept => self.rooms[room].kept.notify_one(),
+            Received::Answer(answer) => {
+                if self.answers.delivered(member, &answer) {
+                    let latency_ns = now_ns.saturating_sub(answer.marker.sent_ns);
+                    self.answer_latency.saturating_record(latency_ns);
+                }
+            }
             Received::Delivery(_) | Received::Other => {}
         }
         Ok(())

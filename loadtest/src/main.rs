@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use frontdesk_loadtest::options::SteadyOptions;
-use frontdesk_loadtest::report::Summary;
+use frontdesk_loadtest::options::{CrmOptions, ListsOptions, ServerOptions, SteadyOptions};
+use frontdesk_loadtest::report::{Report, Summary};
 use frontdesk_loadtest::server::{self, Launch, Server};
 use frontdesk_loadtest::steady::{self, Target};
 use frontdesk_loadtest::token::Tokens;
+use frontdesk_loadtest::{crm, lists};
 
 /// Loads a frontdesk server and checks every delivery.
 #[derive(Parser)]
@@ -23,13 +24,43 @@ struct Arguments {
 enum Scenario {
     /// Rooms of a fixed size, each with a steady flow of messages.
     Steady(SteadyOptions),
+    /// One person's long list of conversations, read while nothing happens and under load.
+    Lists(ListsOptions),
+    /// Conversations with a bot, over HTTP and sockets in turn.
+    Crm(CrmOptions),
+}
+
+impl Scenario {
+    fn server(&self) -> &ServerOptions {
+        match self {
+            Scenario::Steady(options) => &options.server,
+            Scenario::Lists(options) => &options.server,
+            Scenario::Crm(options) => &options.server,
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Scenario::Steady(options) => options.check(),
+            Scenario::Lists(options) => options.check(),
+            Scenario::Crm(options) => options.check(),
+        }
+    }
+
+    fn run(&self, target: &Target) -> Result<Report, String> {
+        match self {
+            Scenario::Steady(options) => steady::run(options, target),
+            Scenario::Lists(options) => lists::run(options, target),
+            Scenario::Crm(options) => crm::run(options, target),
+        }
+    }
 }
 
 fn main() -> ExitCode {
-    let Scenario::Steady(options) = Arguments::parse().scenario;
-    match run(&options) {
+    let scenario = Arguments::parse().scenario;
+    match run(&scenario) {
         Ok(summary) => {
-            match options.json {
+            match scenario.server().json {
                 true => println!("{}", summary.to_json()),
                 false => println!("{summary}"),
             }
@@ -45,14 +76,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &SteadyOptions) -> Result<Summary, String> {
-    options.check()?;
+fn run(scenario: &Scenario) -> Result<Summary, String> {
+    scenario.check()?;
+    let options = scenario.server();
     let mut summary = Summary::default();
     match &options.address {
         Some(address) => {
             let target = target(options, address)?;
             for _ in 0..options.runs {
-                summary.add(&steady::run(options, &target)?);
+                summary.add(&scenario.run(&target)?);
             }
         }
         None => {
@@ -66,7 +98,7 @@ fn run(options: &SteadyOptions) -> Result<Summary, String> {
                 // Each run has a server and a store of its own, so that runs are alike.
                 let server = Server::start(&launch)?;
                 eprintln!("loading a server on {}", server.target.address);
-                summary.add(&steady::run(options, &server.target)?);
+                summary.add(&scenario.run(&server.target)?);
             }
         }
     }
@@ -74,7 +106,7 @@ fn run(options: &SteadyOptions) -> Result<Summary, String> {
 }
 
 /// The server that the options name.
-fn target(options: &SteadyOptions, address: &str) -> Result<Target, String> {
+fn target(options: &ServerOptions, address: &str) -> Result<Target, String> {
     let address = address.trim_start_matches("http://").trim_end_matches('/');
     let address: SocketAddr = address
         .parse()

@@ -32,6 +32,11 @@ impl Marker {
         text
     }
 
+    /// Reads the marker that a text quotes.
+    pub(crate) fn find(text: &str) -> Option<Self> {
+        Self::parse(&text[text.find(FENCE)?..])
+    }
+
     /// Reads the marker of a text; `None` for texts that the load generator did not write.
     pub fn parse(text: &str) -> Option<Self> {
         let (inner, _padding) = text.strip_prefix(FENCE)?.split_once(FENCE)?;

@@ -9,6 +9,12 @@ use crate::dialect::Dialect;
 /// Rooms' members are named when the room is made; more than this many are refused by the server.
 const MEMBERS_MAX: usize = frontdesk_protocol::limits::OPEN_PARTICIPANT_COUNT_MAX + 1;
 
+/// Conversations on a page of a list that the server gives.
+const PAGE_COUNT_MAX: usize = 100;
+
+/// Characters of a message that the routes of `crm` take.
+const CRM_TEXT_CHARS_MAX: usize = 1_000;
+
 /// Options of `steady`: rooms of a fixed size, each with a steady flow of messages.
 #[derive(Debug, Clone, Args)]
 pub struct SteadyOptions {
@@ -48,6 +54,14 @@ pub struct SteadyOptions {
     /// Seconds to wait for what is due after the last message.
     #[arg(long, default_value_t = 20.0)]
     pub drain_secs: f64,
+    /// Runs, report and server.
+    #[command(flatten)]
+    pub server: ServerOptions,
+}
+
+/// What every scenario can be told: which server, how often, what to print.
+#[derive(Debug, Clone, Args)]
+pub struct ServerOptions {
     /// Runs; figures are then medians.
     #[arg(long, default_value_t = 1)]
     pub runs: usize,
@@ -97,7 +111,7 @@ impl SteadyOptions {
             (self.members > 0, "--members must be at least 1"),
             (self.members <= MEMBERS_MAX, "--members must be at most 257"),
             (self.window > 0, "--window must be at least 1"),
-            (self.runs > 0, "--runs must be at least 1"),
+            (self.server.runs > 0, "--runs must be at least 1"),
             (self.rate != Some(0.0), "--rate must be above 0"),
             (
                 all_sane.into_iter().all(sane),
@@ -112,7 +126,154 @@ impl SteadyOptions {
                 "--stall-secs must be less than --secs",
             ),
         ];
-        let broken = rules.into_iter().find(|(holds, _)| !holds);
-        broken.map_or(Ok(()), |(_, why)| Err(why.to_owned()))
+        first_broken(&rules)
+    }
+}
+
+fn first_broken(rules: &[(bool, &str)]) -> Result<(), String> {
+    let broken = rules.iter().find(|(holds, _)| !holds);
+    broken.map_or(Ok(()), |(_, why)| Err((*why).to_owned()))
+}
+
+/// Options of `lists`: one person with many conversations, whose list is read while nothing happens
+/// and while others write.
+#[derive(Debug, Clone, Args)]
+pub struct ListsOptions {
+    /// Conversations of the person whose list is read.
+    #[arg(long, default_value_t = 10_000)]
+    pub conversations: usize,
+    /// Conversations that get messages, each by a person and a native socket of its own.
+    #[arg(long, default_value_t = 1_000)]
+    pub active: usize,
+    /// Seconds of reading while nothing happens, and again under load.
+    #[arg(long, default_value_t = 10.0)]
+    pub secs: f64,
+    /// Messages a second under load, over all active conversations.
+    #[arg(long, default_value_t = 1_000.0)]
+    pub rate: f64,
+    /// Rounds of reading a second: the first page, some other page, the unread count.
+    #[arg(long, default_value_t = 20.0)]
+    pub read_rate: f64,
+    /// Conversations on a page.
+    #[arg(long, default_value_t = 50)]
+    pub page: usize,
+    /// Bytes of a message's text.
+    #[arg(long, default_value_t = 64)]
+    pub size: usize,
+    /// Seconds to wait for what is due after the last message.
+    #[arg(long, default_value_t = 20.0)]
+    pub drain_secs: f64,
+    /// Fail where a figure is beyond its bar: 10 ms for the 99th percentile of pages, 2 ms of counts.
+    #[arg(long)]
+    pub bars: bool,
+    /// Runs, report and server.
+    #[command(flatten)]
+    pub server: ServerOptions,
+}
+
+impl ListsOptions {
+    /// Whether the options make sense together.
+    pub fn check(&self) -> Result<(), String> {
+        first_broken(&[
+            (self.active > 0, "--active must be at least 1"),
+            (
+                self.active <= self.conversations,
+                "--active must be at most --conversations",
+            ),
+            (
+                (1..=PAGE_COUNT_MAX).contains(&self.page),
+                "--page must be 1 to 100",
+            ),
+            (self.secs > 0.0, "--secs must be above 0"),
+            (self.read_rate > 0.0, "--read-rate must be above 0"),
+        ])?;
+        self.writing().check()
+    }
+
+    /// The messages of this run as `steady` would send them: one writer a conversation.
+    pub(crate) fn writing(&self) -> SteadyOptions {
+        SteadyOptions {
+            rooms: self.active,
+            members: 1,
+            secs: self.secs,
+            window: 1,
+            rate: Some(self.rate),
+            size: self.size,
+            dialect: Dialect::NativeJson,
+            connect_rate: 0.0,
+            idle: 0.0,
+            stall: 0,
+            stall_secs: 0.0,
+            drain_secs: self.drain_secs,
+            server: self.server.clone(),
+        }
+    }
+}
+
+/// Options of `crm`: conversations with a bot, posted to over HTTP and sockets in turn.
+#[derive(Debug, Clone, Args)]
+pub struct CrmOptions {
+    /// Sockets, each of another person.
+    #[arg(long, default_value_t = 100)]
+    pub sockets: usize,
+    /// People a conversation, beside the bot.
+    #[arg(long, default_value_t = 2)]
+    pub members: usize,
+    /// Seconds of messages.
+    #[arg(long, default_value_t = 10.0)]
+    pub secs: f64,
+    /// Messages a second over all conversations, half of them over HTTP; bots answer each.
+    #[arg(long, default_value_t = 100.0)]
+    pub rate: f64,
+    /// Bytes of a message's text.
+    #[arg(long, default_value_t = 64)]
+    pub size: usize,
+    /// Seconds to wait for what is due after the last message.
+    #[arg(long, default_value_t = 20.0)]
+    pub drain_secs: f64,
+    /// Fail where a figure is beyond its bar: for the 99th percentile 50 ms of events, 200 ms of
+    /// posts over HTTP.
+    #[arg(long)]
+    pub bars: bool,
+    /// Runs, report and server.
+    #[command(flatten)]
+    pub server: ServerOptions,
+}
+
+impl CrmOptions {
+    /// Whether the options make sense together.
+    pub fn check(&self) -> Result<(), String> {
+        first_broken(&[
+            (self.rate > 0.0, "--rate must be above 0"),
+            (self.members > 0, "--members must be at least 1"),
+            (
+                self.sockets.checked_rem(self.members) == Some(0),
+                "--sockets must be a multiple of --members",
+            ),
+            (
+                self.size <= CRM_TEXT_CHARS_MAX,
+                "--size must be at most 1000",
+            ),
+        ])?;
+        self.talking().check()
+    }
+
+    /// The sockets of this run as `steady` would open them.
+    pub(crate) fn talking(&self) -> SteadyOptions {
+        SteadyOptions {
+            rooms: self.sockets / self.members,
+            members: self.members,
+            secs: self.secs,
+            window: 1,
+            rate: None,
+            size: self.size,
+            dialect: Dialect::Crm,
+            connect_rate: 0.0,
+            idle: 0.0,
+            stall: 0,
+            stall_secs: 0.0,
+            drain_secs: self.drain_secs,
+            server: self.server.clone(),
+        }
     }
 }

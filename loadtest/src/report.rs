@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use crate::check::{Checker, Findings};
+use crate::check::{Checker, Findings, Violation};
 use crate::load::{Load, latency_histogram};
 use crate::usage::TcpCounters;
 
@@ -47,6 +47,8 @@ pub struct Report {
     pub(crate) staller_latency: Histogram<u64>,
     /// Open loop: how late messages were sent.
     pub(crate) lateness: Histogram<u64>,
+    /// What a scenario measures beside deliveries.
+    pub(crate) further: Vec<(LatencyNames, Histogram<u64>)>,
     findings: Findings,
 }
 
@@ -73,6 +75,7 @@ impl Default for Report {
             latency: latency_histogram(),
             staller_latency: latency_histogram(),
             lateness: latency_histogram(),
+            further: Vec::new(),
             findings: Findings::default(),
         }
     }
@@ -96,7 +99,28 @@ impl Report {
         std::mem::swap(&mut self.staller_latency, &mut load.staller_latency);
         let checker = std::mem::replace(&mut load.checker, Checker::new(0, false));
         self.deliveries_all = checker.delivered_count();
-        self.findings = checker.finish();
+        self.findings.merge(&checker.finish());
+        let answers = std::mem::replace(&mut load.answers, Checker::new(0, false));
+        self.findings.merge(&answers.finish().within("bot answers"));
+        let empty = latency_histogram();
+        let answers = std::mem::replace(&mut load.answer_latency, empty);
+        self.further.push((ANSWER_NAMES, answers));
+    }
+
+    /// Adds what was found outside of deliveries.
+    pub(crate) fn note(&mut self, violation: Violation, what: String) {
+        self.findings.note(violation, what);
+    }
+
+    /// Holds figures against their bars, in microseconds.
+    pub(crate) fn hold(&mut self, bars: &[(&str, f64)]) {
+        for figure in self.figures() {
+            let bar = bars.iter().find(|(name, _)| *name == figure.name);
+            if let Some((name, bar)) = bar.filter(|(_, bar)| figure.value > *bar) {
+                let what = format!("{name} is {:.0}, the bar is {bar:.0}", figure.value);
+                self.note(Violation::TooSlow, what);
+            }
+        }
     }
 
     /// Every figure that was measured.
@@ -105,6 +129,9 @@ impl Report {
         self.opening_figures(&mut figures);
         if self.posted > 0 {
             self.flow_figures(&mut figures);
+        }
+        for (names, histogram) in &self.further {
+            figures.add_latency(*names, histogram);
         }
         figures.0
     }
@@ -152,25 +179,24 @@ impl Report {
 }
 
 /// Names of a histogram's figures: p50, p99, p99.9 and the greatest.
-type LatencyNames = [&'static str; 4];
-const LATENCY_NAMES: LatencyNames = [
-    "latency_p50_us",
-    "latency_p99_us",
-    "latency_p999_us",
-    "latency_max_us",
-];
-const STALLER_NAMES: LatencyNames = [
-    "stalled_latency_p50_us",
-    "stalled_latency_p99_us",
-    "stalled_latency_p999_us",
-    "stalled_latency_max_us",
-];
-const LATENESS_NAMES: LatencyNames = [
-    "send_lateness_p50_us",
-    "send_lateness_p99_us",
-    "send_lateness_p999_us",
-    "send_lateness_max_us",
-];
+pub(crate) type LatencyNames = [&'static str; 4];
+
+macro_rules! latency_names {
+    ($what:literal) => {
+        [
+            concat!($what, "_p50_us"),
+            concat!($what, "_p99_us"),
+            concat!($what, "_p999_us"),
+            concat!($what, "_max_us"),
+        ]
+    };
+}
+pub(crate) use latency_names;
+
+const LATENCY_NAMES: LatencyNames = latency_names!("latency");
+const STALLER_NAMES: LatencyNames = latency_names!("stalled_latency");
+const LATENESS_NAMES: LatencyNames = latency_names!("send_lateness");
+const ANSWER_NAMES: LatencyNames = latency_names!("answer_latency");
 
 struct Figures(Vec<Figure>);
 

@@ -54,6 +54,12 @@ violations! {
     Closed = "closed";
     /// The server sent bytes that its protocol does not allow.
     BadFrame = "bad_frame";
+    /// A list lacks a conversation, names one twice or stands in the wrong order.
+    WrongList = "wrong_list";
+    /// An unread count is not what was posted.
+    WrongCount = "wrong_count";
+    /// A figure is beyond the scenario's bar, where bars were asked for.
+    TooSlow = "too_slow";
 }
 
 /// Examples kept for the report: enough to see a pattern, few enough to read.
@@ -106,6 +112,20 @@ impl Findings {
         let room = EXAMPLES_MAX.saturating_sub(self.examples.len());
         self.examples
             .extend(other.examples.iter().take(room).cloned());
+    }
+
+    /// Adds what was found outside of deliveries.
+    pub(crate) fn note(&mut self, violation: Violation, what: String) {
+        self.add(violation, 1, || what);
+    }
+
+    /// Says of each example what it was found in.
+    #[must_use]
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        for example in &mut self.examples {
+            *example = format!("{place}: {example}");
+        }
+        self
     }
 
     fn add(&mut self, violation: Violation, count: u64, what: impl FnOnce() -> String) {
@@ -392,6 +412,12 @@ impl Checker {
         self.findings.add(violation, 1, || {
             format!("member {member} of room {room}: {why}")
         });
+    }
+
+    /// Messages posted to a room and not refused.
+    pub(crate) fn kept_count(&self, room: usize) -> u64 {
+        let check = &self.rooms[room];
+        check.posted - check.refused.len() as u64
     }
 
     /// Deliveries that were due, so far.

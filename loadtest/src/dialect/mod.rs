@@ -3,6 +3,7 @@
 //! Never: keeps state. The same bytes always read as the same thing, which lets a room's frame be
 //! read once for all of its members.
 
+mod crm;
 mod direct;
 mod native;
 
@@ -28,6 +29,8 @@ pub enum Dialect {
     NativeMsgpack,
     /// `/ws/chat/{conversation}/`, the existing two-party clients.
     Direct,
+    /// The same address, clients of conversations with people and bots.
+    Crm,
 }
 
 /// What a frame of the server says, as far as a run cares.
@@ -39,6 +42,10 @@ pub(crate) enum Received {
     Joined { head: u64 },
     /// A message.
     Delivery(Delivery),
+    /// A bot's answer to a message.
+    Answer(Delivery),
+    /// A post of this connection was kept, in dialects that do not say which.
+    Kept,
     /// A post was accepted.
     Acked { number: u64, seq: u64, dup: bool },
     /// A post, or with no number anything else, was refused.
@@ -56,6 +63,7 @@ impl Dialect {
             Dialect::NativeJson => "native-json",
             Dialect::NativeMsgpack => "native-msgpack",
             Dialect::Direct => "direct",
+            Dialect::Crm => "crm",
         }
     }
 
@@ -76,11 +84,10 @@ impl Dialect {
 
     /// Path and query of the upgrade request.
     pub(crate) fn path(self, room: &RoomTarget, token: &str) -> String {
+        let number = room.conversation;
         match self {
-            Dialect::Direct => format!(
-                "/ws/chat/{}/?token={token}&dialect=direct",
-                room.conversation
-            ),
+            Dialect::Direct => format!("/ws/chat/{number}/?token={token}&dialect=direct"),
+            Dialect::Crm => format!("/ws/chat/{number}/?token={token}&dialect=crm"),
             Dialect::NativeJson | Dialect::NativeMsgpack => "/v1/ws".to_owned(),
         }
     }
@@ -105,6 +112,7 @@ impl Dialect {
     ) -> Vec<u8> {
         match self.codec() {
             Some(codec) => native::post(codec, room, number, cid, text),
+            None if self == Dialect::Crm => crm::post(&text),
             None => direct::post(&text),
         }
     }
@@ -113,6 +121,7 @@ impl Dialect {
     pub(crate) fn read(self, payload: &[u8]) -> Result<Received, String> {
         match self.codec() {
             Some(codec) => native::read(codec, payload),
+            None if self == Dialect::Crm => crm::read(payload),
             None => direct::read(payload),
         }
     }
@@ -121,7 +130,7 @@ impl Dialect {
         match self {
             Dialect::NativeJson => Some(Codec::Json),
             Dialect::NativeMsgpack => Some(Codec::Msgpack),
-            Dialect::Direct => None,
+            Dialect::Direct | Dialect::Crm => None,
         }
     }
 }

@@ -28,12 +28,12 @@ const END_NS_MAX: u64 = 5_000_000_000;
 const TICK_NS_MIN: f64 = 250_000.0;
 
 /// Nothing happens for so many seconds.
-pub(super) async fn rest(seconds: f64) {
+pub(crate) async fn rest(seconds: f64) {
     sleep(Duration::from_secs_f64(seconds)).await;
 }
 
 /// Writes what sockets did not take at once. Rare: a post is small and its sender reads along.
-pub(super) async fn flush_forever(shared: Rc<Shared>) {
+pub(crate) async fn flush_forever(shared: Rc<Shared>) {
     loop {
         sleep(LOOK_EVERY).await;
         shared.load.borrow_mut().flush();
@@ -41,7 +41,7 @@ pub(super) async fn flush_forever(shared: Rc<Shared>) {
 }
 
 /// Sends for the asked time, then waits until everything due has arrived or time is up.
-pub(super) async fn messages(
+pub(crate) async fn messages(
     options: &SteadyOptions,
     target: &Target,
     shared: &Rc<Shared>,
@@ -79,7 +79,7 @@ pub(super) async fn messages(
     drain(shared, clock, options.drain_secs).await;
 }
 
-async fn drain(shared: &Shared, clock: Clock, seconds: f64) {
+pub(crate) async fn drain(shared: &Shared, clock: Clock, seconds: f64) {
     let deadline_ns = clock.now_ns() + (seconds * 1e9) as u64;
     while shared.load.borrow().checker.outstanding() > 0 && clock.now_ns() < deadline_ns {
         sleep(LOOK_EVERY).await;
@@ -88,7 +88,7 @@ async fn drain(shared: &Shared, clock: Clock, seconds: f64) {
 }
 
 /// Closes every connection and waits for the server to agree, so that a next run finds it idle.
-pub(super) async fn end(shared: &Shared) {
+pub(crate) async fn end(shared: &Shared) {
     shared.load.borrow_mut().end();
     let clock = shared.load.borrow().clock;
     let deadline_ns = clock.now_ns() + END_NS_MAX;

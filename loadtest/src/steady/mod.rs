@@ -5,16 +5,17 @@
 //! Invariant: figures of the server are taken at the edges of the same time in which deliveries are
 //! counted, and what comes later is checked and not counted.
 
-mod flow;
-mod opening;
+pub(crate) mod flow;
+pub(crate) mod opening;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use tokio::runtime::Builder;
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
 use crate::connection::Shared;
+use crate::dialect::RoomTarget;
 use crate::load::{Load, Setup};
 use crate::options::SteadyOptions;
 use crate::report::Report;
@@ -33,11 +34,11 @@ pub struct Target {
 }
 
 impl Target {
-    fn rss_bytes(&self) -> u64 {
+    pub(crate) fn rss_bytes(&self) -> u64 {
         self.pid.and_then(usage::rss_bytes).unwrap_or(0)
     }
 
-    fn cpu_us(&self) -> f64 {
+    pub(crate) fn cpu_us(&self) -> f64 {
         self.pid.and_then(usage::cpu_us).unwrap_or(0.0)
     }
 }
@@ -45,49 +46,85 @@ impl Target {
 /// Runs once and reports. Violations are in the report; an error means that there is none.
 pub fn run(options: &SteadyOptions, target: &Target) -> Result<Report, String> {
     options.check()?;
-    raise_file_limit(options.connection_count())?;
+    run_steps(options.connection_count(), steps(options, target))
+}
+
+/// Runs a scenario's steps to their end, on this thread.
+pub(crate) fn run_steps<T>(
+    connection_count: usize,
+    steps: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    raise_file_limit(connection_count)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start a runtime: {error}"))?;
-    LocalSet::new().block_on(&runtime, steps(options, target))
+    LocalSet::new().block_on(&runtime, steps)
+}
+
+/// Tokens of the first so many people.
+pub(crate) fn bearers(target: &Target, count: usize) -> Result<Vec<Bearer>, String> {
+    (0..count).map(|member| target.tokens.of(member)).collect()
 }
 
 async fn steps(options: &SteadyOptions, target: &Target) -> Result<Report, String> {
     let mut report = Report::default();
     report.rss_start_bytes = target.rss_bytes();
-    let bearers: Vec<Bearer> = (0..options.connection_count())
-        .map(|member| target.tokens.of(member))
-        .collect::<Result<_, _>>()?;
-    let targets = opening::open_rooms(options, target.address, &bearers).await?;
+    let bearers = bearers(target, options.connection_count())?;
+    let rooms = opening::rooms_of(&bearers, options.members, false);
+    let targets = opening::open_rooms(target.address, rooms).await?;
     report.rss_rooms_bytes = target.rss_bytes();
 
-    let load = Load::new(Setup {
-        run: run_number(),
-        dialect: options.dialect,
-        size_bytes: options.size,
-        is_sender_fixed: options.window > 1 || options.rate.is_some(),
-        member_count: options.members,
-        staller_count: options.stall,
-        targets,
-    });
-    let shared = Shared::new(load, target.address);
-    let flusher = tokio::task::spawn_local(flow::flush_forever(Rc::clone(&shared)));
-    let tcp_before = TcpCounters::read();
-    let cpu_before_us = target.cpu_us();
-    opening::connect(options, &shared, bearers, &mut report).await;
-    report.connect_cpu_us = target.cpu_us() - cpu_before_us;
-    report.tcp = TcpCounters::read().since(tcp_before);
-    opening::join(&shared, &mut report).await;
-    flow::rest(options.idle).await;
-    report.rss_joined_bytes = target.rss_bytes();
-
+    let steps = Steps::connect(options, target, bearers, targets, &mut report).await;
     if options.secs > 0.0 && report.joined == report.connections {
-        flow::messages(options, target, &shared, &mut report).await;
+        flow::messages(options, target, &steps.shared, &mut report).await;
     }
-    report.rss_end_bytes = target.rss_bytes();
-    flow::end(&shared).await;
-    flusher.abort();
-    report.take(&shared.load);
+    steps.end(target, &mut report).await;
     Ok(report)
+}
+
+/// A run whose sockets are open.
+pub(crate) struct Steps {
+    pub(crate) shared: Rc<Shared>,
+    flusher: JoinHandle<()>,
+}
+
+impl Steps {
+    /// Connects everyone and joins their rooms.
+    pub(crate) async fn connect(
+        options: &SteadyOptions,
+        target: &Target,
+        bearers: Vec<Bearer>,
+        targets: Vec<RoomTarget>,
+        report: &mut Report,
+    ) -> Self {
+        let load = Load::new(Setup {
+            run: run_number(),
+            dialect: options.dialect,
+            size_bytes: options.size,
+            is_sender_fixed: options.window > 1 || options.rate.is_some(),
+            member_count: options.members,
+            staller_count: options.stall,
+            targets,
+        });
+        let shared = Shared::new(load, target.address);
+        let flusher = tokio::task::spawn_local(flow::flush_forever(Rc::clone(&shared)));
+        let tcp_before = TcpCounters::read();
+        let cpu_before_us = target.cpu_us();
+        opening::connect(options, &shared, bearers, report).await;
+        report.connect_cpu_us = target.cpu_us() - cpu_before_us;
+        report.tcp = TcpCounters::read().since(tcp_before);
+        opening::join(&shared, report).await;
+        flow::rest(options.idle).await;
+        report.rss_joined_bytes = target.rss_bytes();
+        Self { shared, flusher }
+    }
+
+    /// Closes everything and takes over what was found.
+    pub(crate) async fn end(self, target: &Target, report: &mut Report) {
+        report.rss_end_bytes = target.rss_bytes();
+        flow::end(&self.shared).await;
+        self.flusher.abort();
+        report.take(&self.shared.load);
+    }
 }
 
 /// Tells this run's messages from those of others in the same process and before.

@@ -13,7 +13,7 @@ use tokio::time::{sleep_until, timeout};
 use crate::check::Violation;
 use crate::connection::{self, Shared};
 use crate::dialect::RoomTarget;
-use crate::http::HttpClient;
+use crate::http::{HttpClient, Wanted};
 use crate::load::Phase;
 use crate::options::SteadyOptions;
 use crate::report::Report;
@@ -26,31 +26,38 @@ const OPENING_MAX: usize = 256;
 /// A server that has not answered a step by now will not, seconds.
 const STEP_SECONDS_MAX: u64 = 30;
 
-/// Makes every room of the run: member 0 of each opens it for the others.
-pub(super) async fn open_rooms(
-    options: &SteadyOptions,
+/// The rooms of everyone: member 0 of each opens it for the others.
+pub(crate) fn rooms_of(bearers: &[Bearer], member_count: usize, with_bot: bool) -> Vec<Wanted> {
+    let rooms = bearers.chunks(member_count).map(|members| Wanted {
+        token: members[0].token.clone(),
+        others: members[1..]
+            .iter()
+            .map(|other| other.person.clone())
+            .collect(),
+        with_bot,
+    });
+    rooms.collect()
+}
+
+/// Makes these rooms, several at a time.
+pub(crate) async fn open_rooms(
     address: SocketAddr,
-    bearers: &[Bearer],
+    rooms: Vec<Wanted>,
 ) -> Result<Vec<RoomTarget>, String> {
-    let rooms: Vec<Vec<Bearer>> = bearers
-        .chunks(options.members)
-        .map(<[Bearer]>::to_vec)
-        .collect();
     let opened: Vec<Option<RoomTarget>> = vec![None; rooms.len()];
+    let worker_count = ROOM_REQUESTS_MAX.min(rooms.len());
     let work = Rc::new(RefCell::new((rooms.into_iter().enumerate(), opened)));
     let mut workers = JoinSet::new();
-    for _ in 0..ROOM_REQUESTS_MAX.min(options.rooms) {
+    for _ in 0..worker_count {
         let work = Rc::clone(&work);
         workers.spawn_local(async move {
             let mut client = HttpClient::connect(address).await?;
             loop {
                 let next = work.borrow_mut().0.next();
-                let Some((room, bearers)) = next else {
+                let Some((room, wanted)) = next else {
                     return Ok::<(), String>(());
                 };
-                let others = bearers[1..].iter();
-                let others: Vec<String> = others.map(|other| other.person.clone()).collect();
-                let target = client.open_room(&bearers[0].token, &others).await?;
+                let target = client.open_room(&wanted).await?;
                 work.borrow_mut().1[room] = Some(target);
             }
         });
@@ -64,7 +71,7 @@ pub(super) async fn open_rooms(
 }
 
 /// Connects everyone, at the asked rate or as fast as the server lets in.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     options: &SteadyOptions,
     shared: &Rc<Shared>,
     bearers: Vec<Bearer>,
@@ -107,7 +114,7 @@ pub(super) async fn connect(
 }
 
 /// Joins everyone who is not in by connecting.
-pub(super) async fn join(shared: &Rc<Shared>, report: &mut Report) {
+pub(crate) async fn join(shared: &Rc<Shared>, report: &mut Report) {
     let gate = Arc::new(Semaphore::new(OPENING_MAX));
     for member in 0..report.connections {
         let Some(permit) = permit(&gate).await else {
