@@ -142,8 +142,8 @@ impl Trial {
         self.accounts.faults()
     }
 
-    /// Compares lists with the rooms. What the first look shows must be right at once, but for
-    /// rooms where a bot still speaks; those and the sums are judged when bots are silent.
+    /// Compares lists with the rooms. What was done before the kill must be right at once; what was
+    /// under way is judged when it came to rest.
     fn check(&self, server: SocketAddr) -> Result<(), String> {
         self.accounts.faults()?;
         let names: Vec<String> = (0..PERSON_COUNT).map(person).collect();
@@ -153,29 +153,16 @@ impl Trial {
         let first = lists()?;
         let mut held = rooms()?;
         self.accounts.check(&held)?;
-        listed::compare(&first, &held, false)?;
-        let mut fault = "bots do not come to rest".to_owned();
-        let judged = wait_for("rest", LOAD_LIMIT, || {
-            let mut look = || {
-                let lists = lists()?;
-                let again = rooms()?;
-                let is_quiet = again == held && held.values().all(recount::Room::is_quiet);
-                held = again;
-                match is_quiet {
-                    true => listed::compare(&lists, &held, true).map(|()| true),
-                    false => Ok(false),
-                }
-            };
-            match look() {
-                Ok(true) => Some(Ok(())),
-                Ok(false) => None,
-                Err(why) => Some(Err(why)),
-            }
-        });
-        judged.map_err(|error| {
-            fault.push_str(&error);
-            fault
-        })?
+        let opened = |person: &str| self.accounts.conversations_of(person);
+        listed::compare_settled(&first, &held, opened)?;
+        let mut look = || {
+            let lists = lists()?;
+            let again = rooms()?;
+            let is_quiet = again == held && held.values().all(recount::Room::is_quiet);
+            held = again;
+            is_quiet.then(|| listed::compare(&lists, &held)).transpose()
+        };
+        wait_for("rest", LOAD_LIMIT, || look().transpose())?
     }
 }
 

@@ -41,6 +41,21 @@ fn is_bot(person: &str) -> bool {
 }
 
 impl Room {
+    /// With these marks, and a message of each of these.
+    pub(super) fn of(marks: &[(&str, u64)], authors: &[&str]) -> Self {
+        let marks = marks.iter().map(|(who, seq)| ((*who).to_owned(), *seq));
+        let messages = authors.iter().zip(1..).map(|(author, seq)| Message {
+            seq,
+            author: (*author).to_owned(),
+            text: "said".to_owned(),
+            reply_to: None,
+        });
+        Self {
+            marks: marks.collect(),
+            messages: messages.collect(),
+        }
+    }
+
     /// The message at a seq.
     pub(super) fn message(&self, seq: u64) -> Option<&Message> {
         self.messages.iter().find(|message| message.seq == seq)
