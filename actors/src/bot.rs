@@ -23,10 +23,13 @@ use tracing::warn;
 use crate::bus::BusMessage;
 use crate::entity::{Caller, Command, Envelope, Outcome, ReplyTo};
 use crate::node::Node;
-use crate::task::spawn;
+use crate::task::{pause, spawn};
 
 /// Turns under way on a node: more would only wait for the same backend.
 const TURN_COUNT_MAX: usize = 64;
+/// Pause before a bot that could not be reached is asked again, milliseconds: its place in the pool
+/// is kept meanwhile, which holds the others back as well.
+const TURN_RETRY_MS: u64 = 2_000;
 /// How long a bot may think, milliseconds: a person has given up by then.
 const TURN_MS_MAX: u64 = 60_000;
 
@@ -115,6 +118,7 @@ impl Node {
                     rich: None,
                 },
                 Err(BotError::Later) => {
+                    pause(TURN_RETRY_MS).await;
                     let why = Rejection::new(ErrorCode::Unavailable);
                     return node.answer(reply_to, Outcome::Refused(why));
                 }
@@ -145,6 +149,9 @@ impl Node {
         let Some(RoomEvent::MessagePosted(question)) = asked else {
             return Err(BotError::Failed);
         };
+        if question.deleted_at.is_some() {
+            return Err(BotError::Failed); // it was taken back before its turn came
+        }
         let named = view.bot.as_ref().and_then(|id| self.bots.known.get(id));
         let Some(bot) = named else {
             warn!(%room, bot = ?view.bot, "nobody here is this bot");
@@ -156,9 +163,15 @@ impl Node {
             question,
         };
         let limit = Duration::from_millis(TURN_MS_MAX);
-        match tokio::time::timeout(limit, bot.answer(turn)).await {
-            Ok(answered) => answered.map(|answer| (Arc::clone(bot), answer)),
-            Err(_) => Err(BotError::Failed),
+        // In a task of its own: a bot that panics has failed, and nothing else has.
+        let (asked, limited) = (Arc::clone(bot), Arc::clone(bot));
+        let answering = spawn(async move {
+            let answer = asked.answer(turn);
+            tokio::time::timeout(limit, answer).await
+        });
+        match answering.await {
+            Ok(Ok(answered)) => answered.map(|answer| (limited, answer)),
+            Ok(Err(_)) | Err(_) => Err(BotError::Failed),
         }
     }
 }

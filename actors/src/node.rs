@@ -149,7 +149,7 @@ impl Node {
         let journal = Arc::clone(&node.journal);
         let pending = blocking(move || journal.pending()).await;
         for (entity, _) in pending.map_err(|error| StartError(error.to_string()))? {
-            node.index.was_behind(&entity);
+            node.index.is_behind(&entity);
             node.wake(entity);
         }
         spawn(tick(Arc::downgrade(&node)));
@@ -350,6 +350,11 @@ impl Node {
         &self.clock
     }
 
+    /// Whether the node has drained.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
     pub(crate) fn boot(&self) -> u32 {
         self.journal.boot_count()
     }
@@ -434,6 +439,7 @@ async fn tick(node: std::sync::Weak<Node>) {
         tick_count += 1;
         if tick_count.is_multiple_of(REGISTRY_TICK_COUNT) {
             node.registry.tick(&node);
+            node.index.rest();
         }
     }
 }

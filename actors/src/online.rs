@@ -8,7 +8,7 @@
 //! longer; one task at most asks for partners, so a storm of reconnects costs one read at a time.
 //! Never: journals anything. When someone was last seen is an index row, written when they went.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
@@ -41,7 +41,8 @@ struct Standing {
 
 #[derive(Default)]
 struct Changes {
-    latest: BTreeMap<Key, bool>,
+    /// Whose standing changed; how they stand is looked at when it is told.
+    latest: BTreeSet<Key>,
     has_task: bool,
 }
 
@@ -85,7 +86,7 @@ impl Node {
             }
         };
         if is_news {
-            self.tell_status(key, true);
+            self.tell_status(key);
         }
         Arrival {
             node: Arc::clone(self),
@@ -155,7 +156,7 @@ impl Node {
             if let Some((_, standing)) = self.online.people.remove_if(&key, is_over) {
                 let row = seen_row(&key.1, standing.left_at);
                 rows.entry(key.0.clone()).or_default().push(row);
-                self.tell_status(key, false);
+                self.tell_status(key);
             }
         }
         if !rows.is_empty() {
@@ -189,12 +190,12 @@ impl Node {
         }
     }
 
-    fn tell_status(self: &Arc<Self>, key: Key, is_online: bool) {
+    fn tell_status(self: &Arc<Self>, key: Key) {
         if !self.feeds.any() {
             return;
         }
         let mut changes = lock(&self.online.changes);
-        changes.latest.insert(key, is_online);
+        changes.latest.insert(key);
         if !changes.has_task {
             changes.has_task = true;
             spawn(tell_changes(Arc::clone(self)));
@@ -210,7 +211,7 @@ async fn tell_changes(node: Arc<Node>) {
             changes.has_task = next.is_some();
             next
         };
-        let Some(((company, person), is_online)) = next else {
+        let Some((company, person)) = next else {
             return;
         };
         let (reader, of_company, of_person) = (Arc::clone(&node), company.clone(), person.clone());
@@ -223,6 +224,7 @@ async fn tell_changes(node: Arc<Node>) {
             }
         };
         if !partners.is_empty() {
+            let is_online = node.is_online(&company, &person);
             let status = Status {
                 person,
                 is_online,

@@ -19,6 +19,9 @@ use crate::company::tables;
 use crate::node::Node;
 use crate::task::blocking;
 
+/// Rows read at once to be counted: what is held of them is a few pages.
+const COUNT_ROW_COUNT: usize = 1_000;
+
 /// Where a page of messages begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessagesFrom {
@@ -148,6 +151,24 @@ impl Node {
         }
     }
 
+    /// Rows with `from <= key < to`, read some at a time.
+    fn count_rows(&self, company: &CompanyId, mut from: Vec<u8>, to: &[u8]) -> Result<u64> {
+        let mut count = 0;
+        loop {
+            let rows = self
+                .directory
+                .rows(company, &from, to, false, COUNT_ROW_COUNT)?;
+            count += rows.len() as u64;
+            match rows.last() {
+                Some((last, _)) if rows.len() == COUNT_ROW_COUNT => {
+                    from.clone_from(last);
+                    from.push(0); // the next key there can be
+                }
+                _ => return Ok(count),
+            }
+        }
+    }
+
     /// Shown events that are no messages, with `after < seq <= last`.
     fn silent(&self, entity: &EntityId, after: Seq, last: Seq) -> Result<u64> {
         let EntityKind::Room(room) = entity.kind else {
@@ -155,10 +176,6 @@ impl Node {
         };
         let from = tables::silent_key(&room, after.next());
         let to = tables::silent_key(&room, last.next());
-        let company = &entity.company;
-        let rows = self
-            .directory
-            .rows(company, &from, &to, false, usize::MAX)?;
-        Ok(rows.len() as u64)
+        self.count_rows(&entity.company, from, &to)
     }
 }

@@ -189,6 +189,7 @@ impl Node {
             AfterCrash::Old => {}
             AfterCrash::GiveUp => {
                 self.metrics.entity_given_up.increment(1);
+                self.index.forget(&slot.entity);
                 error!(entity = %slot.entity, "restart budget used up, entity rests");
                 for envelope in slot.give_up_waiting() {
                     let why = Rejection::new(ErrorCode::Unavailable);

@@ -127,9 +127,8 @@ impl Edge {
                 true => state.now.starts(person, card, now_ms),
                 false => state.now.stops(person),
             };
-            if !state.now.is_still() {
-                self.enroll(&node, &mut state);
-            }
+            // Where nothing changed too: the edge may be here for this alone, and the tick ends it.
+            self.enroll(&node, &mut state);
             is_told
         };
         if is_told {

@@ -130,6 +130,7 @@ impl<R: Rules> EntityActor<R> {
     pub(super) fn on_list(&self, myself: &ActorRef<EntityMsg>, state: &mut EntityState<R>) {
         let listing = &mut state.listing;
         if listing.owed_from.is_none() || listing.told == state.tail.pos {
+            listing.is_due = false;
             return;
         }
         let now_ms = self.node.clock.monotonic_ms();
@@ -147,6 +148,7 @@ impl<R: Rules> EntityActor<R> {
         state.listing.is_due = false;
         let Some(summary) = state.rules.summarise() else {
             state.listing.owed_from = None;
+            self.node.index.forget(&self.slot.entity);
             return;
         };
         let pos = state.tail.pos;

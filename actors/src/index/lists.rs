@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::room::Summary;
 use crate::task::blocking;
 
-/// Conversations on one page at most.
+/// Conversations on one page at most: some hundred kilobytes of rows.
 const PAGE_COUNT_MAX: usize = 1_000;
 
 /// Where a page of a list ended.
@@ -100,7 +100,8 @@ impl Node {
         Ok(row.as_ref().and_then(read).unwrap_or_default())
     }
 
-    /// What lists show of one room, as soon as they show what this person did.
+    /// What lists show of one room, as soon as they show what this person did; `None` for a room of
+    /// others. One of very many people names none, so the caller has checked that it may be read.
     pub async fn summary(
         self: &Arc<Self>,
         company: &CompanyId,
@@ -113,8 +114,11 @@ impl Node {
         let row = blocking(move || node.directory.row(&company, &key)).await;
         let row = row.map_err(|error| unreadable(&error))?;
         let found: Option<SummaryRow> = row.as_ref().and_then(read);
-        let is_in = |summary: &Summary| summary.people.iter().any(|seat| seat.person == *person);
-        Ok(found.map(|row| row.summary).filter(is_in))
+        let may_see = |summary: &Summary| {
+            let mut people = summary.people.iter().peekable();
+            people.peek().is_none() || people.any(|seat| seat.person == *person)
+        };
+        Ok(found.map(|row| row.summary).filter(may_see))
     }
 
     /// People who share a conversation with this one, those of the latest first, as listed now.

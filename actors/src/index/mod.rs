@@ -6,12 +6,16 @@
 //! behind wake and tell again. A row holds the position it was made at; an older summary changes
 //! nothing. What is lost altogether is made again from the rooms.
 //!
-//! Owns: the summaries on their way, who waits for which, the writer of each company.
+//! Owns: the writer of each company; in its files `waiting` who waits for which room, `rows` what
+//! a summary changes, `rebuild` making lists anew, `lists` reading them.
 //!
 //! Invariants:
 //! 1. A person's totals are the sums of what their rooms' rows say: both are written together.
-//! 2. A room is written at most once in [`LIST_DELAY_MS`]; what comes between is one row.
+//! 2. A room tells at most once in [`LIST_DELAY_MS`], unless a reader waits for it; what comes
+//!    between is one row.
 //! 3. Whoever was answered finds what they did in the next list they read, or is refused.
+//! 4. A room that cannot be brought up costs its own line in lists and nobody else's list.
+//! 5. The lists of all companies together take one thread of those that read the store.
 //!
 //! Never: is the truth; the rooms are.
 
@@ -20,59 +24,51 @@ mod rebuild;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dashmap::DashMap;
 use frontdesk_protocol::{CompanyId, ErrorCode, PersonId, Pos, Rejection, RoomId};
 use frontdesk_storage::{EntityId, EntityKind};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
 pub use lists::{Conversation, ConversationPage, ListCursor, ListFrom, Totals};
 
 use crate::node::Node;
 use crate::room::Summary;
-use crate::task::{blocking, lock, spawn};
+use crate::task::{blocking, lock, pause, spawn};
+use waiting::Waiting;
 
 /// A room tells its summary at most this often, milliseconds: a busy room is one row, not one for
 /// each message.
 pub const LIST_DELAY_MS: u64 = 50;
 /// How long a reader waits for what it did to be listed, milliseconds.
 const LIST_WAIT_MS: u64 = 1_000;
+/// How long a reader waits for what others did, milliseconds.
+const HURRY_WAIT_MS: u64 = 100;
+/// Pause after a write that failed, milliseconds: what failed may be a disk that is full.
+const WRITE_RETRY_MS: u64 = 1_000;
 /// Rooms written at once: one batch stays small beside a commit's.
 const WRITE_ROOM_COUNT_MAX: usize = 256;
+/// People of the rooms written at once, for the same reason: each may have two rows that change.
+const WRITE_SEAT_COUNT_MAX: usize = 2_048;
 /// Rooms with more people than this are in nobody's list: each message would write a row for each.
 pub const LISTED_PERSON_COUNT_MAX: usize = 256;
 
-/// A reader waits also for what others did, where no more rooms than this have not told of it: a
-/// company's busy hour is not for a reader to wait for.
-const HURRY_ROOM_COUNT_MAX: usize = 16;
-
-/// How long a reader waits for what others did, milliseconds.
-const HURRY_WAIT_MS: u64 = 100;
-
 /// Has a room tell its summary at once.
 pub(crate) type Hurry = Box<dyn Fn() + Send + Sync>;
-
-/// A room that changed since it was listed.
-struct Unlisted {
-    /// The first record that is not listed, and the last.
-    first: Pos,
-    last: Pos,
-    hurry: Hurry,
-}
-
 /// Called once when a summary is in the rows.
 type OnListed = Box<dyn FnOnce() + Send>;
 
 /// A summary on its way into the rows.
 struct Note {
     pos: Pos,
-    summary: Summary,
-    done: Option<OnListed>,
+    summary: Arc<Summary>,
+    done: OnListed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,13 +84,14 @@ enum Stage {
 struct State {
     stage: Stage,
     notes: BTreeMap<RoomId, Note>,
-    /// What people did in rooms that is not listed yet.
-    owed: HashMap<PersonId, Vec<(RoomId, Pos)>>,
-    /// Rooms that changed since they were listed.
-    unlisted: HashMap<RoomId, Unlisted>,
-    /// Rooms that were behind when the node started.
-    behind: BTreeSet<RoomId>,
+    waiting: Waiting,
     is_writing: bool,
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.notes.is_empty() && self.waiting.is_empty() && !self.is_writing
+    }
 }
 
 /// The lists of one company.
@@ -105,9 +102,22 @@ struct Company {
 }
 
 /// See the module's text.
-#[derive(Default)]
 pub(crate) struct Index {
     companies: DashMap<CompanyId, Arc<Company>>,
+    /// One permit: invariant 5.
+    writers: Semaphore,
+    /// Batches written, for tests.
+    written: std::sync::atomic::AtomicU64,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            companies: DashMap::new(),
+            writers: Semaphore::new(1),
+            written: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
 }
 
 impl Company {
@@ -115,9 +125,7 @@ impl Company {
         let state = State {
             stage: Stage::Unknown,
             notes: BTreeMap::new(),
-            owed: HashMap::new(),
-            unlisted: HashMap::new(),
-            behind: BTreeSet::new(),
+            waiting: Waiting::default(),
             is_writing: false,
         };
         Self {
@@ -125,19 +133,6 @@ impl Company {
             state: Mutex::new(state),
             changed: Notify::new(),
         }
-    }
-
-    /// Has the rooms that changed tell at once, if they are few: what is to be waited for.
-    fn hurry(&self) -> Vec<(RoomId, Pos)> {
-        let state = lock(&self.state);
-        if state.unlisted.len() > HURRY_ROOM_COUNT_MAX {
-            return Vec::new();
-        }
-        let wanted = state.unlisted.iter().map(|(room, unlisted)| {
-            (unlisted.hurry)();
-            (*room, unlisted.last)
-        });
-        wanted.collect()
     }
 }
 
@@ -151,19 +146,23 @@ impl Index {
         Arc::clone(entry.value())
     }
 
-    /// A room was behind when the node started: it will tell by itself.
-    pub(crate) fn was_behind(&self, entity: &EntityId) {
+    /// A room is behind from before its actor started, and will tell when it is up.
+    pub(crate) fn is_behind(&self, entity: &EntityId) {
         if let EntityKind::Room(room) = entity.kind {
-            lock(&self.of(&entity.company).state).behind.insert(room);
+            lock(&self.of(&entity.company).state)
+                .waiting
+                .is_behind(room);
         }
     }
 
-    /// Whether lists show everything that happened.
-    #[cfg(test)]
-    pub(crate) fn is_settled(&self, company: &CompanyId) -> bool {
-        let company = self.of(company);
-        let state = lock(&company.state);
-        state.unlisted.is_empty() && state.behind.is_empty()
+    /// A room cannot be brought up: nobody waits for it. It tells when it can again.
+    pub(crate) fn forget(&self, entity: &EntityId) {
+        let EntityKind::Room(room) = entity.kind else {
+            return;
+        };
+        let company = self.of(&entity.company);
+        lock(&company.state).waiting.forget(&room);
+        company.changed.notify_waiters();
     }
 
     /// A room changed at this position; these people did it, and are about to be told so.
@@ -174,27 +173,30 @@ impl Index {
         people: &[PersonId],
         hurry: impl FnOnce() -> Hurry,
     ) {
-        let EntityKind::Room(room) = entity.kind else {
-            return;
-        };
-        let company = self.of(&entity.company);
-        let mut state = lock(&company.state);
-        let unlisted = state.unlisted.entry(room).or_insert_with(|| Unlisted {
-            first: pos,
-            last: pos,
-            hurry: hurry(),
-        });
-        unlisted.last = pos;
-        for person in people {
-            let owed = match state.owed.get_mut(person) {
-                Some(owed) => owed,
-                None => state.owed.entry(person.clone()).or_default(),
-            };
-            match owed.iter_mut().find(|(other, _)| *other == room) {
-                Some(entry) => entry.1 = pos,
-                None => owed.push((room, pos)),
-            }
+        if let EntityKind::Room(room) = entity.kind {
+            let company = self.of(&entity.company);
+            lock(&company.state).waiting.owe(room, pos, people, hurry);
         }
+    }
+
+    /// Once a second: forgets companies whose lists nobody writes or waits for.
+    pub(crate) fn rest(&self) {
+        self.companies
+            .retain(|_, company| Arc::strong_count(company) > 1 || !lock(&company.state).is_idle());
+    }
+
+    /// Whether lists show everything that happened.
+    #[cfg(test)]
+    pub(crate) fn is_settled(&self, company: &CompanyId) -> bool {
+        let company = self.of(company);
+        let state = lock(&company.state);
+        state.notes.is_empty() && state.waiting.is_empty()
+    }
+
+    /// Batches written so far.
+    #[cfg(test)]
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
 
@@ -213,13 +215,10 @@ impl Node {
         let company = self.index.of(&entity.company);
         let note = Note {
             pos,
-            summary,
-            done: Some(done),
+            summary: Arc::new(summary),
+            done,
         };
-        {
-            let mut state = lock(&company.state);
-            state.notes.insert(room, note);
-        }
+        put(&mut lock(&company.state).notes, room, note);
         self.write_lists(&company);
     }
 
@@ -230,21 +229,16 @@ impl Node {
         person: &PersonId,
     ) -> Result<(), Rejection> {
         let company = self.index.of(company);
-        let hurried = company.hurry();
+        let hurried = lock(&company.state).waiting.hurry();
         if !hurried.is_empty() {
             let limit = Duration::from_millis(HURRY_WAIT_MS);
-            let all_told = self.until(&company, |state| are_listed(state, &hurried));
+            let all_told = self.until(&company, |state| state.waiting.are_listed(&hurried));
             if timeout(limit, all_told).await.is_err() {
-                // Rooms that cannot tell now are waited for once; they tell when they can.
-                let mut state = lock(&company.state);
-                state
-                    .unlisted
-                    .retain(|room, _| hurried.iter().all(|(late, _)| late != room));
+                lock(&company.state).waiting.are_late(&hurried);
             }
         }
         let covered = self.until(&company, |state| {
-            let is_behind = !state.behind.is_empty() || state.owed.contains_key(person);
-            state.stage == Stage::Kept && !is_behind
+            state.stage == Stage::Kept && state.waiting.covers(person)
         });
         let limit = Duration::from_millis(LIST_WAIT_MS);
         timeout(limit, covered).await.map_err(|_| {
@@ -279,79 +273,113 @@ impl Node {
         }
         let (node, company) = (Arc::clone(self), Arc::clone(company));
         spawn(async move {
+            let mut writing = Writing {
+                company,
+                has_rested: false,
+            };
+            let company = Arc::clone(&writing.company);
             while let Some(notes) = next_notes(&company) {
-                if let Err(error) = node.write_notes(&company, notes).await {
-                    // What is not written stays owed by its rooms; a failed store ends the node.
-                    tracing::error!(company = %company.id, %error, "lists cannot be written");
-                    lock(&company.state).is_writing = false;
+                let Err(error) = node.write_notes(&company, notes).await else {
+                    continue;
+                };
+                tracing::error!(company = %company.id, %error, "lists cannot be written");
+                if node.journal.failure().is_some() || node.is_stopped() {
                     return;
                 }
+                pause(WRITE_RETRY_MS).await;
             }
+            writing.has_rested = true;
         });
     }
 
+    /// Writes summaries; what could not be written is put back.
     async fn write_notes(
         self: &Arc<Self>,
         company: &Arc<Company>,
-        mut notes: BTreeMap<RoomId, Note>,
+        notes: BTreeMap<RoomId, Note>,
     ) -> frontdesk_storage::Result<()> {
-        self.keep_lists(company).await?;
-        let told: Vec<(RoomId, Pos, Option<OnListed>)> = notes
-            .iter_mut()
-            .map(|(room, note)| (*room, note.pos, note.done.take()))
+        let summaries: Vec<_> = notes
+            .iter()
+            .map(|(room, note)| (*room, note.pos, Arc::clone(&note.summary)))
             .collect();
-        let (directory, id) = (Arc::clone(&self.directory), company.id.clone());
-        let writer = Arc::clone(company);
-        blocking(move || {
-            let notes = notes
-                .into_iter()
-                .map(|(room, note)| (room, note.pos, note.summary));
-            rows::write(&*directory, &id, notes)
-        })
-        .await?;
-        let mut state = lock(&writer.state);
-        for (room, pos, _) in &told {
-            state.behind.remove(room);
-            if let Some(unlisted) = state.unlisted.get_mut(room) {
-                unlisted.first = unlisted.first.max(pos.next());
-                if unlisted.last <= *pos {
-                    state.unlisted.remove(room);
-                }
+        let written = match self.keep_lists(company).await {
+            Ok(()) => self.write_rows(company, summaries).await,
+            Err(error) => Err(error),
+        };
+        let mut state = lock(&company.state);
+        if let Err(error) = written {
+            for (room, note) in notes {
+                put(&mut state.notes, room, note);
             }
-            state.owed.retain(|_, owed| {
-                owed.retain(|(other, owed)| other != room || owed > pos);
-                !owed.is_empty()
-            });
+            return Err(error);
+        }
+        for (room, note) in &notes {
+            state.waiting.is_listed(room, note.pos);
         }
         drop(state);
-        writer.changed.notify_waiters();
-        for done in told.into_iter().filter_map(|(_, _, done)| done) {
-            done();
+        company.changed.notify_waiters();
+        for note in notes.into_values() {
+            (note.done)();
         }
         Ok(())
     }
+
+    async fn write_rows(
+        self: &Arc<Self>,
+        company: &Arc<Company>,
+        summaries: Vec<(RoomId, Pos, Arc<Summary>)>,
+    ) -> frontdesk_storage::Result<()> {
+        if summaries.is_empty() {
+            return Ok(());
+        }
+        // The semaphore is never closed.
+        let _permit = self.index.writers.acquire().await;
+        let counted = &self.index.written;
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (directory, id) = (Arc::clone(&self.directory), company.id.clone());
+        blocking(move || rows::write(&*directory, &id, summaries)).await
+    }
 }
 
-/// Whether these rooms told of everything up to these records.
-fn are_listed(state: &State, rooms: &[(RoomId, Pos)]) -> bool {
-    rooms.iter().all(|(room, pos)| {
-        let unlisted = state.unlisted.get(room);
-        unlisted.is_none_or(|unlisted| unlisted.first > *pos)
-    })
+/// A company's writer at work; however it ends, the next one may begin.
+struct Writing {
+    company: Arc<Company>,
+    /// It found nothing to do, and said so under the lock.
+    has_rested: bool,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if !self.has_rested {
+            lock(&self.company.state).is_writing = false;
+        }
+    }
+}
+
+/// Keeps the newer of two summaries of a room.
+fn put(notes: &mut BTreeMap<RoomId, Note>, room: RoomId, note: Note) {
+    let is_newer = notes.get(&room).is_none_or(|other| other.pos <= note.pos);
+    if is_newer {
+        notes.insert(room, note);
+    }
 }
 
 /// The next summaries to write; `None` when there are none and the writer rests.
 fn next_notes(company: &Company) -> Option<BTreeMap<RoomId, Note>> {
     let mut state = lock(&company.state);
     if state.notes.is_empty() && state.stage == Stage::Kept {
+        // Under the lock: who comes next sees it and starts another.
         state.is_writing = false;
         return None;
     }
-    match state.notes.keys().nth(WRITE_ROOM_COUNT_MAX).copied() {
-        None => Some(std::mem::take(&mut state.notes)),
-        Some(first_left) => {
-            let left = state.notes.split_off(&first_left);
-            Some(std::mem::replace(&mut state.notes, left))
-        }
+    let mut next = BTreeMap::new();
+    let mut seat_count = 0;
+    while next.len() < WRITE_ROOM_COUNT_MAX && seat_count < WRITE_SEAT_COUNT_MAX {
+        let Some((room, note)) = state.notes.pop_first() else {
+            break;
+        };
+        seat_count += note.summary.people.len();
+        next.insert(room, note);
     }
+    Some(next)
 }

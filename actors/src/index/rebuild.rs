@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use frontdesk_protocol::CompanyId;
-use frontdesk_storage::{Directory, EntityId, Journal, Result, Row, RowsWait};
+use frontdesk_storage::{Directory, EntityId, Result, Row, RowsWait};
 
 use super::{Company, Stage, WRITE_ROOM_COUNT_MAX, rows};
-use crate::company::tables::{self, RoomRow, read, set};
+use crate::company::tables::{self, RoomRow, read as read_row, set};
 use crate::entity::Rules;
 use crate::entity::recover::recover;
 use crate::node::Node;
@@ -20,10 +20,13 @@ use crate::task::{blocking, lock};
 
 /// Version of the tables; another one is made again.
 const LISTS_VERSION: u32 = 1;
+/// Rows removed at once: one batch stays small beside a commit's.
+const CLEAR_ROW_COUNT: usize = 1_000;
 
 impl Node {
     /// Makes the lists of a company again, as if they had been lost.
-    pub async fn rebuild_lists(self: &Arc<Self>, company: &CompanyId) -> Result<()> {
+    #[cfg(test)]
+    pub(crate) async fn rebuild_lists(self: &Arc<Self>, company: &CompanyId) -> Result<()> {
         let (directory, id) = (Arc::clone(&self.directory), company.clone());
         blocking(move || {
             let gone = Row {
@@ -48,19 +51,7 @@ impl Node {
             }
             state.stage = Stage::Building;
         }
-        let (node, id) = (Arc::clone(self), company.id.clone());
-        let kept = blocking(move || {
-            let version = node.directory.row(&id, &rows::version_key())?;
-            if version.as_ref().and_then(read::<u32>) == Some(LISTS_VERSION) {
-                return Ok(());
-            }
-            clear(&*node.directory, &id)?;
-            fill(&*node.directory, &node.journal, &id)?;
-            let version = set(rows::version_key(), &LISTS_VERSION);
-            node.directory
-                .put_rows(&id, vec![version], RowsWait::Durable)
-        })
-        .await;
+        let kept = self.make_lists(company).await;
         let stage = match kept {
             Ok(()) => Stage::Kept,
             Err(_) => Stage::Unknown,
@@ -74,41 +65,85 @@ impl Node {
         company.changed.notify_waiters();
         kept
     }
+
+    /// Makes the lists of a company if they are not of this version: page by page, so that other
+    /// companies and other readers come between.
+    async fn make_lists(self: &Arc<Self>, company: &Arc<Company>) -> Result<()> {
+        let read = |node: &Node, id: &CompanyId| node.directory.row(id, &rows::version_key());
+        let version = self.step(company, read).await?;
+        if version.as_ref().and_then(read_row::<u32>) == Some(LISTS_VERSION) {
+            return Ok(());
+        }
+        let clear_some = |node: &Node, id: &CompanyId| clear(&*node.directory, id);
+        while self.step(company, clear_some).await? {}
+        let (mut from, _) = tables::room_bounds();
+        loop {
+            let begin = from.clone();
+            let fill_some = move |node: &Node, id: &CompanyId| fill(node, id, &begin);
+            match self.step(company, fill_some).await? {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        let written = |node: &Node, id: &CompanyId| {
+            let version = set(rows::version_key(), &LISTS_VERSION);
+            node.directory
+                .put_rows(id, vec![version], RowsWait::Durable)
+        };
+        self.step(company, written).await
+    }
+
+    /// One piece of the work, off the event loop.
+    async fn step<T: Send + 'static>(
+        self: &Arc<Self>,
+        company: &Arc<Company>,
+        work: impl FnOnce(&Node, &CompanyId) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        // The semaphore is never closed.
+        let _permit = self.index.writers.acquire().await;
+        let (node, id) = (Arc::clone(self), company.id.clone());
+        blocking(move || work(&node, &id)).await
+    }
 }
 
-fn clear(directory: &dyn Directory, company: &CompanyId) -> Result<()> {
+/// Removes some rows of lists; false when there are none left.
+fn clear(directory: &dyn Directory, company: &CompanyId) -> Result<bool> {
     for table in rows::tables_of_lists() {
-        loop {
-            let found = directory.rows(company, &[table], &[table + 1], false, 1_000)?;
-            if found.is_empty() {
-                break;
-            }
+        let found = directory.rows(company, &[table], &[table + 1], false, CLEAR_ROW_COUNT)?;
+        if !found.is_empty() {
             let gone = found.into_iter().map(|(key, _)| Row { key, value: None });
             directory.put_rows(company, gone.collect(), RowsWait::Applied)?;
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }
 
-fn fill(directory: &dyn Directory, journal: &Arc<dyn Journal>, company: &CompanyId) -> Result<()> {
-    let (mut from, to) = tables::room_bounds();
-    loop {
-        let found = directory.rows(company, &from, &to, false, WRITE_ROOM_COUNT_MAX)?;
-        let Some((last, _)) = found.last() else {
-            return Ok(());
+/// Lists some rooms, from a key on; where to go on, if there are more.
+fn fill(node: &Node, company: &CompanyId, from: &[u8]) -> Result<Option<Vec<u8>>> {
+    let (_, to) = tables::room_bounds();
+    let directory = &*node.directory;
+    let found = directory.rows(company, from, &to, false, WRITE_ROOM_COUNT_MAX)?;
+    let Some((last, _)) = found.last() else {
+        return Ok(None);
+    };
+    let mut next = last.clone();
+    next.push(0);
+    let mut summaries = Vec::with_capacity(found.len());
+    for (_, value) in &found {
+        let Some(row) = read_row::<RoomRow>(value) else {
+            continue;
         };
-        from.clone_from(last);
-        from.push(0);
-        let mut summaries = Vec::with_capacity(found.len());
-        for (_, value) in &found {
-            let Some(row) = read::<RoomRow>(value) else {
-                continue;
-            };
-            let entity = EntityId::room(company.clone(), row.room);
-            let recovered = recover::<RoomState>(journal, &entity)?;
-            let summary = recovered.rules.summarise();
-            summaries.extend(summary.map(|summary| (row.room, recovered.tail.pos, summary)));
+        let entity = EntityId::room(company.clone(), row.room);
+        match recover::<RoomState>(&node.journal, &entity) {
+            Ok(recovered) => {
+                let summary = recovered.rules.summarise().map(Arc::new);
+                summaries.extend(summary.map(|summary| (row.room, recovered.tail.pos, summary)));
+            }
+            // Its own line is missing; everybody else's lists are there.
+            Err(error) => tracing::error!(%entity, %error, "room cannot be read, is not listed"),
         }
-        rows::write(directory, company, summaries.into_iter())?;
     }
+    rows::write(directory, company, summaries)?;
+    Ok(Some(next))
 }

@@ -12,6 +12,7 @@
 //! Never: called by two threads at once for one company.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use frontdesk_protocol::{CompanyId, ConversationNo, PersonId, Pos, RoomId, Timestamp};
 use frontdesk_storage::{Directory, Result, Row, RowsWait};
@@ -99,17 +100,18 @@ pub(super) fn tables_of_lists() -> [u8; 3] {
 pub(super) fn write(
     directory: &dyn Directory,
     company: &CompanyId,
-    summaries: impl Iterator<Item = (RoomId, Pos, Summary)>,
+    summaries: Vec<(RoomId, Pos, Arc<Summary>)>,
 ) -> Result<()> {
     let mut rows = Vec::new();
     let mut changes: BTreeMap<PersonId, Change> = BTreeMap::new();
-    for (room, pos, mut summary) in summaries {
+    for (room, pos, summary) in summaries {
         let key = summary_key(&room);
         let old = directory.row(company, &key)?;
         let old: Option<SummaryRow> = old.as_ref().and_then(read);
         if old.as_ref().is_some_and(|old| old.pos >= pos) {
             continue;
         }
+        let mut summary = Arc::unwrap_or_clone(summary);
         if summary.people.len() > LISTED_PERSON_COUNT_MAX {
             summary.people.clear();
         }

@@ -7,13 +7,14 @@ use frontdesk_protocol::command::RoomCommand;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::PageFrom;
 use frontdesk_protocol::{PersonId, Seq};
-use frontdesk_storage::testing::Crash;
+use frontdesk_storage::testing::{Crash, Verdict};
 use frontdesk_storage::{EntityId, Row, RowsWait};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use super::rows;
 use crate::entity::Command;
+use crate::limits::RESTART_COUNT_MAX;
 use crate::tests::{
     World, both_modes, company_of, eventually, fresh_cid, person, principal, room_id,
 };
@@ -296,6 +297,7 @@ both_modes! {
         let world = World::new(serialize).await;
         let room = world.room(&["ann", "bob"]).await;
         // The clock of these tests stands, so nothing is due by itself but once.
+        let before = world.node.index.written();
         world.fill(&room, "ann", 500).await;
         let company = company_of("TES001");
         assert_eq!(totals(&world, &person("bob")).await.unread_messages, 500);
@@ -303,6 +305,52 @@ both_modes! {
         let listed = world.node.directory.rows(&company, &key.0, &key.1, false, 10);
         let listed: BTreeMap<_, _> = listed.expect("rows").into_iter().collect();
         assert_eq!(listed.len(), 1);
+        // Filled 64 at a time, and looked at twice; a row for each message would be 500 writes.
+        let written = world.node.index.written() - before;
+        assert!(written < 50, "{written} writes");
         world.all_asleep().await;
+    }
+
+    async fn a_room_that_is_given_up_costs_nobody_elses_list(serialize: bool) {
+        let world = World::new(serialize).await;
+        let company = company_of("TES001");
+        let broken = world.room(&["ann", "bob"]).await;
+        let sound = world.room(&["ann", "cy"]).await;
+        world.posted(&broken, "ann", "hello").await;
+        for _ in 0..=RESTART_COUNT_MAX {
+            world.memory.faults().next_append(Verdict::DropAnswerUnknown);
+        }
+        world.post(&broken, "ann", "lost", fresh_cid()).await;
+        world.posted(&sound, "ann", "hi").await;
+        for name in ["ann", "bob", "cy"] {
+            let page = world.node.conversations(&company, &person(name), first(), 10).await;
+            assert!(page.is_ok(), "{name}: {page:?}");
+        }
+    }
+
+    async fn what_a_crashed_actor_wrote_is_listed_before_it_is_answered(serialize: bool) {
+        let world = World::new(serialize).await;
+        let company = company_of("TES001");
+        let room = world.room(&["ann", "bob"]).await;
+        for number in 1..=6 {
+            world.memory.faults().next_append(Verdict::WriteAnswerUnknown);
+            world.post(&room, "ann", &number.to_string(), fresh_cid()).await;
+            let page = world.node.conversations(&company, &person("ann"), first(), 10).await;
+            let last = page.expect("listed").conversations[0].summary.last.clone();
+            assert_eq!(&*last.expect("a message").preview, number.to_string());
+        }
+    }
+
+    async fn companies_without_anyone_awake_keep_no_lists_in_memory(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann", "bob"]).await;
+        world.posted(&room, "ann", "hello").await;
+        world.all_asleep().await;
+        eventually("nothing is kept", || {
+            world.node.index.rest();
+            world.node.index.companies.is_empty()
+        })
+        .await;
+        assert_eq!(totals(&world, &person("bob")).await.unread_messages, 1);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use frontdesk_protocol::command::{Principal, Role, RoomCommand, SeatKind};
+use frontdesk_protocol::command::{Principal, RoomCommand, SeatKind};
 use frontdesk_protocol::event::{Author, Message, RoomEvent};
 use frontdesk_protocol::limits::{RICH_BYTES_MAX, ROOM_SEQ_MAX, TEXT_CHARS_MAX};
 use frontdesk_protocol::visible::has_visible;
@@ -142,7 +142,8 @@ impl Rules for RoomState {
                 self.last = Some(LastMessage::from(message));
                 // One's own words are read.
                 self.move_mark(&message.author.id, message.seq, message.at);
-                if let (Role::Bot, Some(question)) = (message.author.role, message.reply_to) {
+                let is_bots = self.bot.as_ref() == Some(&message.author.id);
+                if let Some(question) = message.reply_to.filter(|_| is_bots) {
                     self.turn_over(question);
                 }
             }

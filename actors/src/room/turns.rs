@@ -23,7 +23,7 @@ pub(super) fn effect(state: &RoomState, entity: &EntityId, event: &RoomEvent) ->
     let RoomEvent::MessagePosted(message) = event else {
         return None;
     };
-    if state.bot.is_none() || message.author.role == Role::Bot {
+    if state.bot.is_none() || message.author.id.is_bot() {
         return None;
     }
     let question = message.seq;

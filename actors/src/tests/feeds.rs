@@ -181,13 +181,31 @@ both_modes! {
 
     async fn rooms_of_very_many_people_tell_no_feeds(serialize: bool) {
         let world = World::new(serialize).await;
-        let count = FEED_ROOM_PERSON_COUNT_MAX;
+        let count = FEED_ROOM_PERSON_COUNT_MAX + 1;
         let names: Vec<String> = (0..count).map(|i| format!("p{i}")).collect();
         let people: Vec<&str> = names.iter().map(String::as_str).collect();
-        let room = world.room(&people).await;
+        let (many, few) = (world.room(&people).await, world.room(&people[..count - 1]).await);
         let (_feed, ear) = world.feed("p1");
-        world.posted(&room, "p0", "one").await;
+        world.posted(&many, "p0", "one").await;
+        world.posted(&few, "p0", "one").await;
         eventually("as many as may be", || !ear.stirs().is_empty()).await;
-        assert_eq!(ear.stirs(), [(room_id(&room), 1)]);
+        assert_eq!(ear.stirs(), [(room_id(&few), 1)]);
+    }
+
+    async fn typing_without_a_connection_leaves_no_edge_behind(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann", "bob"]).await;
+        let (_feed, ear) = world.feed("bob");
+        for active in [false, true, false] {
+            world.node.typing(&room, &principal("ann"), active).await;
+            world.pass(crate::limits::TYPING_EXPIRES_MS);
+            world.pass(crate::limits::RING_IDLE_MS);
+            eventually("the edge is left", || {
+                world.pass(100);
+                world.node.counts().edges == 0
+            })
+            .await;
+        }
+        assert_eq!(ear.ephemerals(), ["typing ann true", "typing ann false"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use frontdesk_protocol::command::{CompanyCommand, RoomCommand};
+use frontdesk_protocol::command::{CompanyCommand, Principal, Role, RoomCommand};
 use frontdesk_protocol::{ErrorCode, PersonId, Seq};
 use frontdesk_storage::EntityId;
 use frontdesk_storage::testing::{Crash, Verdict};
@@ -33,6 +33,7 @@ impl Bot for Parrot {
             let text = match &*turn.question.text {
                 "no" => return Err(BotError::Failed),
                 "hush" => String::new(),
+                "boom" => panic!("a test asked this bot to panic"),
                 said => format!("you said {said}"),
             };
             Ok(BotAnswer { text, rich: None })
@@ -79,10 +80,11 @@ both_modes! {
         }
         world.posted(&room, "ann", "hush").await;
         world.posted(&room, "ann", "no").await;
+        world.posted(&room, "ann", "boom").await;
         world.posted(&room, "ann", "bye").await;
         assert!(is_done(&world.answered(&room, "ann").await));
         let texts: Vec<String> = world.texts(&room).await.into_iter().map(|at| at.1).collect();
-        let said = ["hello", "you said hello", "hush", "no", "bye", "you said bye"];
+        let said = ["hello", "you said hello", "hush", "no", "boom", "bye", "you said bye"];
         assert_eq!(texts, said);
         let refused = world.answered(&room, "eve").await;
         assert_eq!(refusal(&refused), ErrorCode::UnknownRoom);
@@ -123,6 +125,28 @@ both_modes! {
         assert!(is_done(&reborn.answered(&room, "ann").await));
         let texts: Vec<String> = reborn.texts(&room).await.into_iter().map(|at| at.1).collect();
         assert_eq!(texts, ["hello", "you said hello"]);
+    }
+
+    async fn whose_role_says_bot_is_answered_like_anybody(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room_with_bot().await;
+        let mut ann = Principal::clone(&principal("ann"));
+        ann.role = Role::Bot;
+        let ann = Arc::new(ann);
+        let post = |text: &str, reply_to| {
+            let command = Command::Room(RoomCommand::PostMessage {
+                text: text.to_owned(),
+                rich: None,
+                reply_to,
+            });
+            world.node.ask(room.clone(), Arc::clone(&ann), command, fresh_cid())
+        };
+        post("first", None).await;
+        post("second", Some(Seq(1))).await;
+        assert!(is_done(&world.answered(&room, "ann").await));
+        let texts: Vec<String> = world.texts(&room).await.into_iter().map(|at| at.1).collect();
+        let answers = texts.iter().filter(|text| text.starts_with("you said"));
+        assert_eq!(answers.count(), 2, "{texts:?}");
     }
 
     async fn nobody_names_a_bot_among_the_people_of_a_room(serialize: bool) {

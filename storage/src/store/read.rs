@@ -278,8 +278,9 @@ impl Shared {
                 return Ok(first_of(met, count_max));
             }
             // Hidden rows may push others out of the page, so it must have been read longer.
-            if scan_count_max < count_max + veiled {
-                scan_count_max = count_max + veiled;
+            let needed = count_max.saturating_add(veiled);
+            if scan_count_max < needed {
+                scan_count_max = needed;
                 continue;
             }
             let mut rows: std::collections::BTreeMap<_, _> = met.into_iter().collect();

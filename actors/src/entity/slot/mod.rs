@@ -350,7 +350,10 @@ impl Inbox {
                 .refused
                 .get(&door)
                 .is_some_and(|cid| *cid != envelope.cid);
-        let fits = self.waiting_bytes + envelope.weight_bytes() <= waiting_bytes_max;
+        // What is held waits for others, a slow bot among them, and counts as well.
+        let held_bytes: usize = self.held.iter().map(|held| held.weight_bytes()).sum();
+        let kept_bytes = self.waiting_bytes + held_bytes;
+        let fits = kept_bytes + envelope.weight_bytes() <= waiting_bytes_max;
         if fits && !must_come_first {
             if is_ordered {
                 self.refused.remove(&door);
