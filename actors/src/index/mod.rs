@@ -51,6 +51,10 @@ pub const LISTED_PERSON_COUNT_MAX: usize = 256;
 /// company's busy hour is not for a reader to wait for.
 const HURRY_ROOM_COUNT_MAX: usize = 16;
 
+/// The same where more happened than this in the last [`HURRY_WAIT_MS`] or twice that: each reader
+/// would wait for the store's writer, in every request.
+const HURRY_CHANGE_COUNT_MAX: u64 = 64;
+
 /// How long a reader waits for what others did, milliseconds.
 const HURRY_WAIT_MS: u64 = 100;
 
@@ -75,6 +79,31 @@ struct Note {
     done: Option<OnListed>,
 }
 
+/// How many changes there were lately: in this stretch of [`HURRY_WAIT_MS`] and the one before.
+#[derive(Default)]
+struct Lately {
+    stretch: u64,
+    count: u64,
+    count_before: u64,
+}
+
+impl Lately {
+    fn count(&mut self, now_ms: u64) -> u64 {
+        let stretch = now_ms / HURRY_WAIT_MS;
+        if stretch != self.stretch {
+            let is_next = stretch == self.stretch + 1;
+            self.count_before = if is_next { self.count } else { 0 };
+            (self.stretch, self.count) = (stretch, 0);
+        }
+        self.count + self.count_before
+    }
+
+    fn add(&mut self, now_ms: u64) {
+        self.count(now_ms);
+        self.count += 1;
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Nobody looked yet whether there are rows.
@@ -92,6 +121,7 @@ struct State {
     owed: HashMap<PersonId, Vec<(RoomId, Pos)>>,
     /// Rooms that changed since they were listed.
     unlisted: HashMap<RoomId, Unlisted>,
+    lately: Lately,
     /// Rooms that were behind when the node started.
     behind: BTreeSet<RoomId>,
     is_writing: bool,
@@ -117,6 +147,7 @@ impl Company {
             notes: BTreeMap::new(),
             owed: HashMap::new(),
             unlisted: HashMap::new(),
+            lately: Lately::default(),
             behind: BTreeSet::new(),
             is_writing: false,
         };
@@ -127,10 +158,12 @@ impl Company {
         }
     }
 
-    /// Has the rooms that changed tell at once, if they are few: what is to be waited for.
-    fn hurry(&self) -> Vec<(RoomId, Pos)> {
-        let state = lock(&self.state);
-        if state.unlisted.len() > HURRY_ROOM_COUNT_MAX {
+    /// Has the rooms that changed tell at once, if little happens: what is to be waited for.
+    fn hurry(&self, now_ms: u64) -> Vec<(RoomId, Pos)> {
+        let mut state = lock(&self.state);
+        let is_busy = state.unlisted.len() > HURRY_ROOM_COUNT_MAX
+            || state.lately.count(now_ms) > HURRY_CHANGE_COUNT_MAX;
+        if is_busy {
             return Vec::new();
         }
         let wanted = state.unlisted.iter().map(|(room, unlisted)| {
@@ -171,6 +204,7 @@ impl Index {
         &self,
         entity: &EntityId,
         pos: Pos,
+        now_ms: u64,
         people: &[PersonId],
         hurry: impl FnOnce() -> Hurry,
     ) {
@@ -179,6 +213,7 @@ impl Index {
         };
         let company = self.of(&entity.company);
         let mut state = lock(&company.state);
+        state.lately.add(now_ms);
         let unlisted = state.unlisted.entry(room).or_insert_with(|| Unlisted {
             first: pos,
             last: pos,
@@ -230,7 +265,7 @@ impl Node {
         person: &PersonId,
     ) -> Result<(), Rejection> {
         let company = self.index.of(company);
-        let hurried = company.hurry();
+        let hurried = company.hurry(self.clock.monotonic_ms());
         if !hurried.is_empty() {
             let limit = Duration::from_millis(HURRY_WAIT_MS);
             let all_told = self.until(&company, |state| are_listed(state, &hurried));

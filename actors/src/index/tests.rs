@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use frontdesk_protocol::command::RoomCommand;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::PageFrom;
-use frontdesk_protocol::{PersonId, Seq};
+use frontdesk_protocol::{PersonId, Seq, Timestamp};
 use frontdesk_storage::testing::Crash;
 use frontdesk_storage::{EntityId, Row, RowsWait};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-use super::rows;
+use super::{HURRY_WAIT_MS, Lately, rows};
 use crate::entity::Command;
 use crate::tests::{
     World, both_modes, company_of, eventually, fresh_cid, person, principal, room_id,
@@ -195,7 +195,41 @@ both_modes! {
             world.mark(&room, "bob", number).await;
             let unread = world.node.totals(&company, &person("bob")).await.expect("listed");
             assert_eq!(unread.unread_messages, 0, "read {number}");
+            // Few rooms, and not all at once.
+            world.clock.advance_ms(HURRY_WAIT_MS);
         }
+    }
+
+    async fn a_page_is_in_the_order_of_what_it_shows(serialize: bool) {
+        let world = World::new(serialize).await;
+        let company = company_of("TES001");
+        let ann = person("ann");
+        for _ in 0..2 {
+            world.room(&["ann", "bob"]).await;
+            world.clock.advance_ms(1_000);
+        }
+        let numbers = async || {
+            let page = world.node.conversations(&company, &ann, first(), 10).await;
+            let found = page.expect("listed").conversations.into_iter();
+            found.map(|found| found.summary).collect::<Vec<_>>()
+        };
+        let before = numbers().await;
+        // The newest has moved up since its place was read: behind the other, as if it were older.
+        let place = (before[0].changed_at, before[0].conversation);
+        let value = world
+            .node
+            .directory
+            .row(&company, &rows::list_key(&ann, place))
+            .expect("read")
+            .expect("listed");
+        let moved = [(place, None), ((Timestamp(1), place.1), Some(value))];
+        let moved = moved.map(|(place, value)| Row {
+            key: rows::list_key(&ann, place),
+            value,
+        });
+        let written = world.node.directory.put_rows(&company, moved.into(), RowsWait::Applied);
+        written.expect("written");
+        assert_eq!(numbers().await, before);
     }
 
     async fn a_list_is_read_in_pages_without_gap_or_double(serialize: bool) {
@@ -305,4 +339,18 @@ both_modes! {
         assert_eq!(listed.len(), 1);
         world.all_asleep().await;
     }
+}
+
+#[test]
+fn what_is_long_ago_is_not_lately() {
+    let mut lately = Lately::default();
+    for _ in 0..3 {
+        lately.add(HURRY_WAIT_MS);
+    }
+    lately.add(2 * HURRY_WAIT_MS);
+    assert_eq!(lately.count(3 * HURRY_WAIT_MS - 1), 4);
+    assert_eq!(lately.count(3 * HURRY_WAIT_MS), 1);
+    assert_eq!(lately.count(4 * HURRY_WAIT_MS), 0);
+    lately.add(5 * HURRY_WAIT_MS);
+    assert_eq!(lately.count(7 * HURRY_WAIT_MS), 0);
 }
