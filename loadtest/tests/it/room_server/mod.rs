@@ -1,5 +1,6 @@
 //! A server just good enough to be loaded: rooms in memory, `POST /v1/rooms`, native v1, the
-//! dialects `direct` and `crm` with the routes that post, and a bot where a conversation has one. On demand it breaks one promise, once, so that the check of it can be proven.
+//! dialects `direct` and `crm` with the routes that post, and a bot where a conversation has one.
+//! On demand it breaks one promise, once, so that the check of it can be proven.
 //!
 //! What one read brings is answered with one write a member, as a good server would.
 //!
