@@ -377,4 +377,15 @@ mod tests {
             assert!(text.contains(figure.name), "{}", figure.name);
         }
     }
+
+    #[test]
+    fn a_figure_beyond_its_bar_is_too_slow() {
+        let mut report = report(100, 10);
+        report.hold(&[("posts_count", 100.0), ("no_such_figure", 0.0)]);
+        assert!(report.findings().is_clean());
+        report.hold(&[("posts_count", 99.0)]);
+        let found: Vec<_> = report.findings().found().collect();
+        assert_eq!(found, [(Violation::TooSlow, 1)]);
+        assert!(report.findings().examples()[0].contains("posts_count is 100"));
+    }
 }

@@ -40,6 +40,18 @@ impl Tokens {
     }
 }
 
+impl Tokens {
+    /// Somebody of whom the server knows nothing yet, where tokens can be minted; else a member.
+    pub(crate) fn newcomer(&self, run: u32, member: usize) -> Result<Bearer, String> {
+        let Tokens::Secret(secret) = self else {
+            return self.of(member);
+        };
+        let person = format!("load-reader-{run}");
+        let token = mint(secret, &person)?;
+        Ok(Bearer { token, person })
+    }
+}
+
 /// A person of the load.
 #[derive(Debug, Clone)]
 pub(crate) struct Bearer {

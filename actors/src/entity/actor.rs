@@ -346,8 +346,8 @@ impl<R: Rules> EntityActor<R> {
                 // A dead actor's successor tells by itself.
                 Box::new(move || drop(actor.cast(EntityMsg::List))) as Hurry
             };
-            let index = &self.node.index;
-            index.owe(&self.slot.entity, pos, &batch.people, hurry);
+            let (index, now_ms) = (&self.node.index, self.node.clock.monotonic_ms());
+            index.owe(&self.slot.entity, pos, now_ms, &batch.people, hurry);
         }
         self.finish(state, batch);
         self.send_effects(myself, state);

@@ -2,6 +2,7 @@
 //!
 //! Never: writes, or shows a person a room they are not in.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -171,6 +172,15 @@ impl Node {
                 summary: row.summary,
             }));
         }
+        // A room may have moved since its place was read: a page is in the order of what it shows.
+        conversations.sort_by_key(|found| {
+            let Summary {
+                changed_at,
+                conversation,
+                ..
+            } = found.summary;
+            Reverse((changed_at, conversation))
+        });
         let totals = self.directory.row(company, &rows::totals_key(person))?;
         Ok(ConversationPage {
             conversations,

@@ -170,12 +170,14 @@ impl Index {
         &self,
         entity: &EntityId,
         pos: Pos,
+        now_ms: u64,
         people: &[PersonId],
         hurry: impl FnOnce() -> Hurry,
     ) {
         if let EntityKind::Room(room) = entity.kind {
             let company = self.of(&entity.company);
-            lock(&company.state).waiting.owe(room, pos, people, hurry);
+            let mut state = lock(&company.state);
+            state.waiting.owe(room, pos, now_ms, people, hurry);
         }
     }
 
@@ -229,7 +231,8 @@ impl Node {
         person: &PersonId,
     ) -> Result<(), Rejection> {
         let company = self.index.of(company);
-        let hurried = lock(&company.state).waiting.hurry();
+        let now_ms = self.clock.monotonic_ms();
+        let hurried = lock(&company.state).waiting.hurry(now_ms);
         if !hurried.is_empty() {
             let limit = Duration::from_millis(HURRY_WAIT_MS);
             let all_told = self.until(&company, |state| state.waiting.are_listed(&hurried));

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use frontdesk_protocol::command::RoomCommand;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::PageFrom;
-use frontdesk_protocol::{PersonId, Seq};
+use frontdesk_protocol::{PersonId, Seq, Timestamp};
 use frontdesk_storage::testing::{Crash, Verdict};
 use frontdesk_storage::{EntityId, Row, RowsWait};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-use super::rows;
+use super::{HURRY_WAIT_MS, rows};
 use crate::entity::Command;
 use crate::limits::RESTART_COUNT_MAX;
 use crate::tests::{
@@ -190,7 +190,8 @@ both_modes! {
             let page = world.node.conversations(&company, &person("ann"), first(), 10).await;
             let last = page.expect("listed").conversations[0].summary.last.clone();
             assert_eq!(&*last.expect("a message").preview, text);
-            // And where few rooms changed, what others did is there too.
+            // And where little happens, what others did is there too.
+            world.clock.advance_ms(HURRY_WAIT_MS);
             let unread = world.node.totals(&company, &person("bob")).await.expect("listed");
             assert_eq!(unread.unread_messages, 1, "said {number}");
             world.mark(&room, "bob", number).await;
@@ -352,5 +353,37 @@ both_modes! {
         })
         .await;
         assert_eq!(totals(&world, &person("bob")).await.unread_messages, 1);
+    }
+
+    async fn a_page_is_in_the_order_of_what_it_shows(serialize: bool) {
+        let world = World::new(serialize).await;
+        let company = company_of("TES001");
+        let ann = person("ann");
+        for _ in 0..2 {
+            world.room(&["ann", "bob"]).await;
+            world.clock.advance_ms(1_000);
+        }
+        let numbers = async || {
+            let page = world.node.conversations(&company, &ann, first(), 10).await;
+            let found = page.expect("listed").conversations.into_iter();
+            found.map(|found| found.summary).collect::<Vec<_>>()
+        };
+        let before = numbers().await;
+        // The newest has moved up since its place was read: behind the other, as if it were older.
+        let place = (before[0].changed_at, before[0].conversation);
+        let value = world
+            .node
+            .directory
+            .row(&company, &rows::list_key(&ann, place))
+            .expect("read")
+            .expect("listed");
+        let moved = [(place, None), ((Timestamp(1), place.1), Some(value))];
+        let moved = moved.map(|(place, value)| Row {
+            key: rows::list_key(&ann, place),
+            value,
+        });
+        let written = world.node.directory.put_rows(&company, moved.into(), RowsWait::Applied);
+        written.expect("written");
+        assert_eq!(numbers().await, before);
     }
 }

@@ -8,11 +8,39 @@ use std::collections::{BTreeSet, HashMap};
 
 use frontdesk_protocol::{PersonId, Pos, RoomId};
 
-use super::Hurry;
+use super::{HURRY_WAIT_MS, Hurry};
 
 /// A reader waits also for what others did, where no more rooms than this have not told of it: a
 /// company's busy hour is not for a reader to wait for.
 const HURRY_ROOM_COUNT_MAX: usize = 16;
+/// The same where more happened than this in the last [`HURRY_WAIT_MS`] or twice that: each reader
+/// would wait for the store's writer, in every request.
+const HURRY_CHANGE_COUNT_MAX: u64 = 64;
+
+/// How many changes there were lately: in this stretch of [`HURRY_WAIT_MS`] and the one before.
+#[derive(Default)]
+struct Lately {
+    stretch: u64,
+    count: u64,
+    count_before: u64,
+}
+
+impl Lately {
+    fn count(&mut self, now_ms: u64) -> u64 {
+        let stretch = now_ms / HURRY_WAIT_MS;
+        if stretch != self.stretch {
+            let is_next = stretch == self.stretch + 1;
+            self.count_before = if is_next { self.count } else { 0 };
+            (self.stretch, self.count) = (stretch, 0);
+        }
+        self.count + self.count_before
+    }
+
+    fn add(&mut self, now_ms: u64) {
+        self.count(now_ms);
+        self.count += 1;
+    }
+}
 
 /// A room that changed since it was listed.
 struct Unlisted {
@@ -30,6 +58,7 @@ struct Unlisted {
 #[derive(Default)]
 pub(super) struct Waiting {
     unlisted: HashMap<RoomId, Unlisted>,
+    lately: Lately,
     /// In how many unlisted rooms each person did something.
     owed: HashMap<PersonId, usize>,
     /// Rooms that were behind when their actors started.
@@ -51,9 +80,11 @@ impl Waiting {
         &mut self,
         room: RoomId,
         pos: Pos,
+        now_ms: u64,
         people: &[PersonId],
         hurry: impl FnOnce() -> Hurry,
     ) {
+        self.lately.add(now_ms);
         let unlisted = self.unlisted.entry(room).or_insert_with(|| Unlisted {
             first: pos,
             last: pos,
@@ -109,9 +140,11 @@ impl Waiting {
         self.behind.is_empty() && !self.owed.contains_key(person)
     }
 
-    /// Has the rooms that changed tell at once, if they are few: what is to be waited for.
-    pub(super) fn hurry(&self) -> Vec<(RoomId, Pos)> {
-        if self.unlisted.len() > HURRY_ROOM_COUNT_MAX {
+    /// Has the rooms that changed tell at once, if little happens: what is to be waited for.
+    pub(super) fn hurry(&mut self, now_ms: u64) -> Vec<(RoomId, Pos)> {
+        let is_busy = self.unlisted.len() > HURRY_ROOM_COUNT_MAX
+            || self.lately.count(now_ms) > HURRY_CHANGE_COUNT_MAX;
+        if is_busy {
             return Vec::new();
         }
         let in_time = self
@@ -151,5 +184,48 @@ fn take_one(owed: &mut HashMap<PersonId, usize>, person: &PersonId) {
         if *count == 0 {
             owed.remove(person);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice::from_ref;
+
+    use super::*;
+
+    #[test]
+    fn what_is_long_ago_is_not_lately() {
+        let mut lately = Lately::default();
+        for _ in 0..3 {
+            lately.add(HURRY_WAIT_MS);
+        }
+        lately.add(2 * HURRY_WAIT_MS);
+        assert_eq!(lately.count(3 * HURRY_WAIT_MS - 1), 4);
+        assert_eq!(lately.count(3 * HURRY_WAIT_MS), 1);
+        assert_eq!(lately.count(4 * HURRY_WAIT_MS), 0);
+        lately.add(5 * HURRY_WAIT_MS);
+        assert_eq!(lately.count(7 * HURRY_WAIT_MS), 0);
+    }
+
+    #[test]
+    fn nobody_waits_for_rooms_that_were_given_up_or_listed() {
+        let person = |name: &str| PersonId::new(name).expect("valid");
+        let (ann, bob) = (person("ann"), person("bob"));
+        let hurry = || Box::new(|| {}) as Hurry;
+        let rooms = [1, 2].map(|byte| RoomId::from_bits([byte; 16]));
+        let mut waiting = Waiting::default();
+        waiting.owe(rooms[0], Pos(3), 0, from_ref(&ann), hurry);
+        waiting.owe(rooms[0], Pos(4), 0, from_ref(&bob), hurry);
+        waiting.owe(rooms[1], Pos(9), 0, from_ref(&ann), hurry);
+        waiting.is_listed(&rooms[0], Pos(3));
+        assert!(!waiting.covers(&ann) && !waiting.covers(&bob));
+        waiting.forget(&rooms[1]);
+        assert!(waiting.covers(&ann) && !waiting.covers(&bob));
+        waiting.is_listed(&rooms[0], Pos(4));
+        assert!(waiting.covers(&bob) && waiting.is_empty());
+        waiting.is_behind(rooms[1]);
+        assert!(!waiting.covers(&ann));
+        waiting.forget(&rooms[1]);
+        assert!(waiting.covers(&ann));
     }
 }

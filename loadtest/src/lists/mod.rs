@@ -23,7 +23,7 @@ use crate::check::Violation;
 use crate::http::Wanted;
 use crate::options::ListsOptions;
 use crate::report::{LatencyNames, Report, latency_names};
-use crate::steady::{Steps, Target, bearers, flow, opening, run_steps};
+use crate::steady::{Steps, Target, bearers, flow, opening, run_number, run_steps};
 
 const IDLE_NAMES: [LatencyNames; 3] = [
     latency_names!("idle_first_page"),
@@ -54,8 +54,8 @@ pub fn run(options: &ListsOptions, target: &Target) -> Result<Report, String> {
 async fn steps(options: &ListsOptions, target: &Target) -> Result<Report, String> {
     let mut report = Report::default();
     report.rss_start_bytes = target.rss_bytes();
-    let mut bearers = bearers(target, options.active + 1)?;
-    let reader = bearers.pop().expect("one more than writers");
+    let bearers = bearers(target, options.active)?;
+    let reader = target.tokens.newcomer(run_number(), options.active)?;
     let conversations = (0..options.conversations).map(|index| Wanted {
         token: bearers[index % options.active].token.clone(),
         others: vec![reader.person.clone()],

@@ -128,7 +128,7 @@ impl Steps {
 }
 
 /// Tells this run's messages from those of others in the same process and before.
-fn run_number() -> u32 {
+pub(crate) fn run_number() -> u32 {
     use std::sync::atomic::{AtomicU32, Ordering};
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let started = (crate::clock::unix_ms() / 1_000) as u32;

@@ -4,7 +4,8 @@ mod room_server;
 
 use clap::Parser;
 use frontdesk_loadtest::check::Violation;
-use frontdesk_loadtest::options::SteadyOptions;
+use frontdesk_loadtest::crm;
+use frontdesk_loadtest::options::{CrmOptions, SteadyOptions};
 use frontdesk_loadtest::report::Report;
 use frontdesk_loadtest::steady::{self, Target};
 use frontdesk_loadtest::token::Tokens;
@@ -16,24 +17,47 @@ struct Line {
     options: SteadyOptions,
 }
 
+#[derive(Parser)]
+struct CrmLine {
+    #[command(flatten)]
+    options: CrmOptions,
+}
+
 /// Four messages under way a room, so that a fault in one finds others beside it.
 const SMALL: &str = "--rooms 2 --members 3 --window 4 --secs 0.3 --drain-secs 0.5";
-const ALL_DIALECTS: [&str; 3] = ["direct", "native-json", "native-msgpack"];
+const ALL_DIALECTS: [&str; 4] = ["direct", "crm", "native-json", "native-msgpack"];
+
+fn target(server: &RoomServer) -> Target {
+    Target {
+        address: server.address,
+        pid: None,
+        tokens: Tokens::Secret("secret".to_owned()),
+    }
+}
 
 fn run(fault: Fault, arguments: &str) -> Report {
     let server = RoomServer::start(fault);
     let line = std::iter::once("steady").chain(arguments.split(' '));
     let options = Line::parse_from(line).options;
-    let target = Target {
-        address: server.address,
-        pid: None,
-        tokens: Tokens::Secret("secret".to_owned()),
-    };
-    steady::run(&options, &target).expect("the server can be loaded")
+    steady::run(&options, &target(&server)).expect("the server can be loaded")
 }
 
 fn run_small(fault: Fault, dialect: &str) -> Report {
     run(fault, &format!("{SMALL} --dialect {dialect}"))
+}
+
+/// Conversations with a bot, over HTTP and sockets.
+fn run_crm(fault: Fault) -> Report {
+    let server = RoomServer::start(fault);
+    let line = "crm --sockets 6 --members 3 --rate 400 --secs 0.3 --drain-secs 0.5";
+    let options = CrmLine::parse_from(line.split(' ')).options;
+    crm::run(&options, &target(&server)).expect("the server can be loaded")
+}
+
+fn assert_found_in_crm(fault: Fault, expected: &[(Violation, u64)]) {
+    let report = run_crm(fault);
+    let found: Vec<_> = report.findings().found().collect();
+    assert_eq!(found, expected, "{:?}", report.findings().examples());
 }
 
 fn figure(report: &Report, name: &str) -> f64 {
@@ -92,22 +116,22 @@ fn a_delivery_to_another_room_is_in_the_wrong_room() {
 
 #[test]
 fn a_delivery_under_another_seq_is_seen() {
-    assert_found(Fault::WrongSeq, Violation::WrongSeq, &ALL_DIALECTS[1..]);
+    assert_found(Fault::WrongSeq, Violation::WrongSeq, &ALL_DIALECTS[2..]);
 }
 
 #[test]
 fn an_ack_that_names_another_seq_is_seen() {
-    assert_found(Fault::LyingAck, Violation::AckDisagrees, &ALL_DIALECTS[1..]);
+    assert_found(Fault::LyingAck, Violation::AckDisagrees, &ALL_DIALECTS[2..]);
 }
 
 #[test]
 fn a_post_that_is_not_acknowledged_is_seen() {
-    assert_found(Fault::NoAck, Violation::Unacknowledged, &ALL_DIALECTS[1..]);
+    assert_found(Fault::NoAck, Violation::Unacknowledged, &ALL_DIALECTS[2..]);
 }
 
 #[test]
 fn a_refused_post_is_reported_and_due_nowhere() {
-    assert_found(Fault::Refuse, Violation::Refused, &ALL_DIALECTS[1..]);
+    assert_found(Fault::Refuse, Violation::Refused, &ALL_DIALECTS[2..]);
 }
 
 #[test]
@@ -184,4 +208,30 @@ fn a_server_that_is_not_there_is_an_error_and_not_a_report() {
     let options = Line::parse_from(["steady"]).options;
     let error = steady::run(&options, &target).expect_err("nobody listens");
     assert!(error.contains("cannot reach"), "{error}");
+}
+
+#[test]
+fn conversations_with_a_bot_pass_and_each_message_is_answered_at_everyone() {
+    let report = run_crm(Fault::None);
+    let examples = report.findings().examples();
+    assert!(report.findings().is_clean(), "{examples:?}");
+    let posts = figure(&report, "posts_count");
+    assert!(posts >= 60.0, "only {posts} posts");
+    assert_eq!(figure(&report, "deliveries_count"), posts * 3.0);
+    for name in ["latency", "post_latency", "answer_latency"] {
+        assert!(figure(&report, &format!("{name}_p99_us")) > 0.0, "{name}");
+    }
+}
+
+#[test]
+fn an_event_that_is_lost_doubled_or_late_is_found_in_conversations_with_a_bot() {
+    assert_found_in_crm(Fault::Drop, &[(Violation::Missing, 1)]);
+    assert_found_in_crm(Fault::Double, &[(Violation::Double, 1)]);
+    assert_found_in_crm(Fault::Swap, &[(Violation::OutOfOrder, 1)]);
+}
+
+#[test]
+fn a_bot_that_does_not_answer_once_is_found() {
+    assert_found_in_crm(Fault::NoAnswer, &[(Violation::Missing, 3)]);
+    assert_found_in_crm(Fault::TwoAnswers, &[(Violation::Double, 3)]);
 }

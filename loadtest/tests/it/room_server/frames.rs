@@ -64,3 +64,12 @@ pub(super) fn direct_message(room: usize, seq: u64, text: &str) -> Bytes {
     });
     server_frame(Opcode::Text, message.to_string().as_bytes())
 }
+
+pub(super) fn crm_message(room: usize, seq: u64, kind: &str, text: &str) -> Bytes {
+    let message = json!({"type": "message:new", "message": {
+        "id": seq.to_string(), "conversation_id": (room + 1).to_string(), "type": kind,
+        "text": text, "sender": "1", "sender_name": "A",
+        "created_at": "2026-01-01T00:00:00Z", "attachment": null,
+    }});
+    server_frame(Opcode::Text, message.to_string().as_bytes())
+}

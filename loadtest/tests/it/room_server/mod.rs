@@ -1,11 +1,13 @@
-//! A server just good enough to be loaded: rooms in memory, `POST /v1/rooms`, the `direct` dialect
-//! and native v1. On demand it breaks one promise, once, so that the check of it can be proven.
+//! A server just good enough to be loaded: rooms in memory, `POST /v1/rooms`, native v1, the
+//! dialects `direct` and `crm` with the routes that post, and a bot where a conversation has one.
+//! On demand it breaks one promise, once, so that the check of it can be proven.
 //!
 //! What one read brings is answered with one write a member, as a good server would.
 //!
 //! Never: stores, authenticates, or pushes back: a full socket gets the rest with the next post.
 
 mod frames;
+mod world;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,7 +16,6 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use bytes::Bytes;
 use frontdesk_protocol::codec::{self, Codec};
 use frontdesk_protocol::command::Role;
 use frontdesk_protocol::native::{
@@ -22,17 +23,18 @@ use frontdesk_protocol::native::{
     ServerFrame,
 };
 use frontdesk_protocol::websocket::{
-    Flow, FrameReader, Incoming, Opcode, close_frame, server_frame, server_message,
+    Flow, FrameReader, Incoming, Opcode, server_frame, server_message,
 };
-use frontdesk_protocol::{Cid, CloseCode, ConversationNo, HistoryId, PersonId, Seq, Timestamp};
+use frontdesk_protocol::{Cid, ConversationNo, HistoryId, PersonId, Seq, Timestamp};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
 use frames::{direct_message, native_event, refusal, room_id};
+use world::{FAULT_SEQ, Member, Room, Spoken, World, Writer};
 
 /// The one promise that is broken, at message [`FAULT_SEQ`] of room 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -59,12 +61,11 @@ pub(crate) enum Fault {
     Close,
     /// One member gets bytes that are no frame right after it.
     Garbage,
+    /// The bot does not answer it.
+    NoAnswer,
+    /// The bot answers it twice.
+    TwoAnswers,
 }
-
-/// Where the fault is.
-const FAULT_SEQ: u64 = 20;
-/// Whom it hits, in the order of joining.
-const VICTIM: usize = 1;
 
 /// A running server; ends when dropped.
 pub(crate) struct RoomServer {
@@ -110,33 +111,6 @@ impl Drop for RoomServer {
             drop(thread.join());
         }
     }
-}
-
-impl Default for World {
-    fn default() -> Self {
-        Self {
-            fault: Fault::None,
-            rooms: Vec::new(),
-        }
-    }
-}
-
-struct World {
-    fault: Fault,
-    rooms: Vec<Room>,
-}
-
-#[derive(Default)]
-struct Room {
-    head: u64,
-    members: Vec<Member>,
-}
-
-struct Member {
-    writer: Rc<Writer>,
-    dialect: Option<Codec>,
-    /// The frame that the swap holds back.
-    held: Option<Bytes>,
 }
 
 /// With room for every connection that the load opens at once.
@@ -189,32 +163,32 @@ async fn serve(stream: TcpStream, world: Rc<RefCell<World>>) -> Option<()> {
         while bytes.len() < length {
             read_more(&mut reader, &mut bytes).await?;
         }
-        bytes.drain(..length);
-        let answer = open_room(&mut world.borrow_mut());
+        let body: Vec<u8> = bytes.drain(..length).collect();
+        let path = head.split(' ').nth(1)?;
+        let answer = match path {
+            "/api/user-response/" => said(&world, &body)?,
+            _ => open_room(&mut world.borrow_mut(), path.starts_with("/api/")),
+        };
         writer.push(answer.as_bytes());
         writer.flush();
     }
 }
 
-/// A socket and what it is to get at the end of the current read.
-struct Writer {
-    half: OwnedWriteHalf,
-    unsent: RefCell<Vec<u8>>,
+/// A message over HTTP.
+fn said(world: &Rc<RefCell<World>>, body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let number: usize = body["conversation_id"].as_str()?.parse().ok()?;
+    let room = number.checked_sub(1)?;
+    let mut world = world.borrow_mut();
+    world.say(room, body["message"].as_str()?);
+    world.flush(room);
+    Some(created(&json!({"conversation_id": number.to_string()})))
 }
 
-impl Writer {
-    fn push(&self, bytes: &[u8]) {
-        self.unsent.borrow_mut().extend_from_slice(bytes);
-    }
-
-    fn flush(&self) {
-        let mut unsent = self.unsent.borrow_mut();
-        if !unsent.is_empty() {
-            // A closed socket takes nothing, and its reader ends.
-            let taken = self.half.try_write(&unsent).unwrap_or(0);
-            unsent.drain(..taken);
-        }
-    }
+fn created(body: &Value) -> String {
+    let body = body.to_string();
+    let length = body.len();
+    format!("HTTP/1.1 201 Created\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
 async fn read_more(reader: &mut OwnedReadHalf, bytes: &mut Vec<u8>) -> Option<()> {
@@ -228,19 +202,23 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     named.next().map(|(_, value)| value.trim())
 }
 
-fn open_room(world: &mut World) -> String {
-    world.rooms.push(Room::default());
+fn open_room(world: &mut World, has_bot: bool) -> String {
+    world.rooms.push(Room {
+        has_bot,
+        ..Room::default()
+    });
     let number = world.rooms.len();
-    let body = json!({"id": room_id(number - 1), "conversation_id": number}).to_string();
-    let length = body.len();
-    format!("HTTP/1.1 201 Created\r\nContent-Length: {length}\r\n\r\n{body}")
+    match has_bot {
+        true => created(&json!({"id": number.to_string()})),
+        false => created(&json!({"id": room_id(number - 1), "conversation_id": number})),
+    }
 }
 
 /// One upgraded connection.
 struct Peer {
     world: Rc<RefCell<World>>,
     writer: Rc<Writer>,
-    codec: Option<Codec>,
+    spoken: Spoken,
     room: usize,
 }
 
@@ -251,10 +229,15 @@ impl Peer {
         codec: Option<Codec>,
         path: &str,
     ) -> Option<Self> {
+        let spoken = match codec {
+            Some(codec) => Spoken::Native(codec),
+            None if path.ends_with("dialect=crm") => Spoken::Crm,
+            None => Spoken::Direct,
+        };
         let mut peer = Self {
             world,
             writer,
-            codec,
+            spoken,
             room: 0,
         };
         if codec.is_none() {
@@ -273,7 +256,7 @@ impl Peer {
         self.room = room;
         let member = Member {
             writer: Rc::clone(&self.writer),
-            dialect: self.codec,
+            dialect: self.spoken,
             held: None,
         };
         self.world.borrow_mut().rooms[room].members.push(member);
@@ -319,15 +302,23 @@ impl Peer {
     }
 
     fn on_message(&mut self, payload: &[u8]) {
-        match self.codec {
-            Some(codec) => {
+        match self.spoken {
+            Spoken::Native(codec) => {
                 let frame = codec::decode_client(codec, payload).expect("the load writes frames");
                 self.on_native(codec, frame);
             }
-            None => {
+            Spoken::Direct => {
                 let frame: Value = serde_json::from_slice(payload).expect("the load writes JSON");
                 let text = frame["message"].as_str().expect("the load only posts");
                 self.post(None, text);
+            }
+            Spoken::Crm => {
+                let frame: Value = serde_json::from_slice(payload).expect("the load writes JSON");
+                let text = frame["text"].as_str().expect("the load only posts");
+                let seq = self.world.borrow_mut().say(self.room, text);
+                let ack = json!({"type": "message:ack", "message_id": seq.to_string()});
+                let ack = server_frame(Opcode::Text, ack.to_string().as_bytes());
+                self.writer.push(&ack);
             }
         }
     }
@@ -402,69 +393,6 @@ impl Peer {
 
     fn flush(&self) {
         self.writer.flush();
-        let world = self.world.borrow();
-        let members = world.rooms.get(self.room).map(|room| &room.members);
-        members
-            .into_iter()
-            .flatten()
-            .for_each(|member| member.writer.flush());
-    }
-}
-
-impl World {
-    fn publish(&mut self, room: usize, seq: u64, encode: impl Fn(u64) -> Bytes) {
-        let frame = encode(seq);
-        self.rooms[room].head = seq;
-        let is_faulty = room == 0 && self.fault != Fault::None;
-        for member in 0..self.rooms[room].members.len() {
-            if is_faulty && member == VICTIM && (FAULT_SEQ..=FAULT_SEQ + 1).contains(&seq) {
-                self.publish_faulty(seq, &frame, &encode);
-            } else {
-                self.rooms[room].members[member].writer.push(&frame);
-            }
-        }
-    }
-
-    fn publish_faulty(&mut self, seq: u64, frame: &Bytes, encode: &impl Fn(u64) -> Bytes) {
-        let fault = self.fault;
-        let neighbour = self.rooms.get(1).and_then(|room| room.members.first());
-        let neighbour = neighbour.map(|member| Rc::clone(&member.writer));
-        let victim = &mut self.rooms[0].members[VICTIM];
-        if seq > FAULT_SEQ {
-            victim.writer.push(frame);
-            if let Some(held) = victim.held.take() {
-                victim.writer.push(&held);
-            }
-            return;
-        }
-        match fault {
-            Fault::Drop => return,
-            Fault::Swap => {
-                victim.held = Some(frame.clone());
-                return;
-            }
-            Fault::WrongSeq => {
-                victim.writer.push(&encode(seq + 1));
-                return;
-            }
-            _ => victim.writer.push(frame),
-        }
-        match fault {
-            Fault::Double => victim.writer.push(frame),
-            Fault::WrongRoom => {
-                let neighbour = neighbour.expect("the test has two rooms");
-                neighbour.push(frame);
-                neighbour.flush();
-            }
-            Fault::Close => victim.writer.push(&close_frame(CloseCode::Internal, "")),
-            Fault::Garbage => {
-                let opcode = match victim.dialect {
-                    Some(Codec::Msgpack) => Opcode::Binary,
-                    _ => Opcode::Text,
-                };
-                victim.writer.push(&server_frame(opcode, b"{\"type\":"));
-            }
-            _ => {}
-        }
+        self.world.borrow().flush(self.room);
     }
 }
