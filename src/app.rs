@@ -108,17 +108,16 @@ impl App {
         }
         let stored = self
             .node
-            .card(&claimed.company, &claimed.person)
+            .person(&claimed.company, &claimed.person)
             .await
             .map_err(fault)?;
-        let card = claimed
-            .card
-            .or(stored.as_ref().unwrap_or(&Default::default()));
+        let known = stored.clone().unwrap_or_default();
+        let card = known.by_host.or(&claimed.card.or(&known.card));
         let principal = Arc::new(Principal {
             card,
             ..Principal::clone(claimed)
         });
-        if stored.as_ref() != Some(&principal.card) {
+        if stored.map(|known| known.card).as_ref() != Some(&principal.card) {
             self.remember(&principal);
         }
         Ok(Known {
@@ -131,7 +130,11 @@ impl App {
     fn remember(&self, principal: &Arc<Principal>) {
         let company = EntityId::company(principal.company.clone());
         let (person, card) = (principal.person.clone(), principal.card.clone());
-        let command = Command::Company(CompanyCommand::KnowPerson { person, card });
+        let command = Command::Company(CompanyCommand::KnowPerson {
+            person,
+            card,
+            by_host: false,
+        });
         let cid = frontdesk_actors::clock::fresh_cid();
         self.node.submit(
             company,

@@ -37,6 +37,7 @@ pub mod task;
 mod tests;
 
 pub use bot::{Answering, Bot, BotAnswer, BotError, Turn};
+pub use company::tables::PersonRow;
 pub use door::{Door, DoorId};
 pub use edge::{Dialect, DialectId, Edge, Joined, Joining, LeftAt, Listener, RoomContext, Start};
 pub use entity::{Answer, Caller, Command, Envelope, Outcome, ReplyTo};

@@ -13,7 +13,7 @@ use frontdesk_protocol::{
 };
 use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Record, Result};
 
-use crate::company::tables::{self, RoomRow};
+use crate::company::tables::{self, PersonRow, RoomRow};
 use crate::edge::View;
 use crate::entity::recover::{decode_record, recover};
 use crate::limits::HISTORY_PAGE_BYTES;
@@ -92,6 +92,16 @@ impl Node {
         company: &CompanyId,
         person: &PersonId,
     ) -> Result<Option<Card>> {
+        let row = self.person(company, person).await?;
+        Ok(row.map(|row| row.card))
+    }
+
+    /// The same, and what of it the host said itself.
+    pub async fn person(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        person: &PersonId,
+    ) -> Result<Option<PersonRow>> {
         let (node, company, key) = (
             Arc::clone(self),
             company.clone(),
@@ -99,18 +109,24 @@ impl Node {
         );
         blocking(move || {
             let value = node.directory.row(&company, &key)?;
-            Ok(value.as_ref().and_then(tables::read_card))
+            Ok(value.as_ref().and_then(tables::read))
         })
         .await
     }
 
     /// The prompts that are offered, in their order.
     pub async fn prompts(self: &Arc<Self>, company: &CompanyId) -> Result<Vec<Prompt>> {
+        let mut prompts = self.all_prompts(company).await?;
+        prompts.retain(|prompt| prompt.active);
+        Ok(prompts)
+    }
+
+    /// The prompts, those that are not offered among them, in their order.
+    pub async fn all_prompts(self: &Arc<Self>, company: &CompanyId) -> Result<Vec<Prompt>> {
         let (node, company) = (Arc::clone(self), company.clone());
         let row = blocking(move || node.directory.row(&company, &tables::prompts_key())).await?;
         let read = row.as_ref().and_then(tables::read::<Vec<Prompt>>);
         let mut prompts = read.unwrap_or_default();
-        prompts.retain(|prompt| prompt.active);
         prompts.sort_by_key(|prompt| (prompt.order, prompt.id));
         Ok(prompts)
     }

@@ -68,6 +68,11 @@ pub struct Card {
 }
 
 impl Card {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// This card with gaps filled from an older one.
     #[must_use]
     pub fn or(&self, older: &Card) -> Card {
@@ -213,6 +218,10 @@ pub enum CompanyCommand {
         person: PersonId,
         /// What is known now.
         card: Card,
+        /// Whether the host says so, through an admin, and not a token: that counts for more than
+        /// what tokens say, until it is said anew.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_host: bool,
     },
     /// Replaces the prompts that clients offer before a conversation with a bot begins.
     SetPrompts {

@@ -168,6 +168,9 @@ pub enum CompanyEvent {
         person: PersonId,
         /// What is known now.
         card: Card,
+        /// What of it the host said itself.
+        #[serde(default, skip_serializing_if = "Card::is_empty")]
+        by_host: Card,
     },
     /// The prompts were replaced.
     PromptsSet {

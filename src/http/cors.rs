@@ -16,12 +16,15 @@ use super::rooms::IDEMPOTENCY_KEY;
 const PREFLIGHT_KEPT_S: u64 = 600;
 
 /// Headers a page may send.
-const SENT: [HeaderName; 5] = [
+const SENT: [HeaderName; 7] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     HeaderName::from_static(IDEMPOTENCY_KEY),
     header::IF_NONE_MATCH,
     HeaderName::from_static(REQUEST_ID_HEADER),
+    // Pages that were written for other servers send these with every request.
+    HeaderName::from_static("x-csrftoken"),
+    HeaderName::from_static("x-requested-with"),
 ];
 /// Headers a page may read beside those that browsers always show.
 const SHOWN: [HeaderName; 4] = [

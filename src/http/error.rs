@@ -173,6 +173,10 @@ impl IntoResponse for ApiError {
             headers.insert(REQUEST_ID_HEADER, id);
         }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status(self.code) == StatusCode::PAYLOAD_TOO_LARGE {
+            // What still comes of the body is dropped, and the connection with it.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         // A draining node is left for another one: the client may try at once, but not in a loop.
         if matches!(self.code.retry(), Retry::Later | Retry::Resume) {
             let seconds = self.retry_after_s.unwrap_or(RETRY_AFTER_S);

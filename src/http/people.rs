@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use frontdesk_actors::clock::fresh_cid;
 use frontdesk_actors::{Command, Outcome};
-use frontdesk_protocol::command::{Card, CompanyCommand, Principal};
+use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Role};
 use frontdesk_protocol::limits::CARD_FIELD_BYTES_MAX;
 use frontdesk_protocol::{ErrorCode, PersonId};
 use frontdesk_storage::EntityId;
@@ -106,7 +106,8 @@ async fn person(
     Ok(Json(shown(id, &card)))
 }
 
-/// Has the company know a person: oneself, or anybody for an admin.
+/// Has the company know a person: oneself, or anybody for an admin, whose word counts for more than
+/// what the person's tokens say.
 #[utoipa::path(
     put,
     path = "/v1/users/{id}",
@@ -136,16 +137,19 @@ async fn know(
         user_type: checked("user_type", facts.user_type)?,
         picture_url: checked("profile_picture_url", facts.profile_picture_url)?,
     };
-    let person = id.clone();
-    ask(
-        &app,
-        &principal,
-        CompanyCommand::KnowPerson { person, card },
-    )
-    .await?;
+    let command = CompanyCommand::KnowPerson {
+        person: id.clone(),
+        card,
+        by_host: is_admin(&principal),
+    };
+    ask(&app, &principal, command).await?;
     let card = app.node.card(&principal.company, &id).await;
     let card = card.map_err(|error| ApiError::fault(&error))?;
     Ok(Json(shown(id, &card.unwrap_or_default())))
+}
+
+fn is_admin(principal: &Principal) -> bool {
+    matches!(principal.role, Role::Admin | Role::Superadmin)
 }
 
 fn checked(name: &str, text: Option<String>) -> Result<Option<Arc<str>>, ApiError> {
@@ -179,7 +183,7 @@ struct Prompts {
     prompts: Vec<PromptEntry>,
 }
 
-/// The prompts that are offered.
+/// The prompts that are offered; for admins the others too.
 #[utoipa::path(
     get,
     path = "/v1/prompts",
@@ -192,7 +196,10 @@ async fn prompts(
     State(app): State<Arc<App>>,
     Authenticated(Known { principal, .. }): Authenticated,
 ) -> Result<Json<Prompts>, ApiError> {
-    let found = app.node.prompts(&principal.company).await;
+    let found = match is_admin(&principal) {
+        true => app.node.all_prompts(&principal.company).await,
+        false => app.node.prompts(&principal.company).await,
+    };
     let found = found.map_err(|error| ApiError::fault(&error))?;
     let prompts = found.into_iter().map(PromptEntry::from).collect();
     Ok(Json(Prompts { prompts }))
@@ -207,7 +214,7 @@ async fn prompts(
     security(("bearer" = [])),
     request_body = Prompts,
     responses(
-        (status = 200, description = "those that are offered now", body = Prompts),
+        (status = 200, description = "all of them", body = Prompts),
         (status = 400, description = "the body does not fit", body = ErrorBody),
         (status = 403, description = "not an admin", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),

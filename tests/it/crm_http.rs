@@ -232,6 +232,11 @@ async fn prompts_are_offered_in_their_order(bus: Bus) {
     assert_eq!(status, 403);
     let (status, set) = site.http("PUT", "/v1/prompts", Some(&boss), &prompts).await;
     assert_eq!(status, 200, "{set}");
+    assert_eq!(
+        set["prompts"].as_array().map(Vec::len),
+        Some(3),
+        "admins see all"
+    );
     let (_, offered) = site
         .http("GET", "/api/bot-prompts/", Some(&ann), &Value::Null)
         .await;

@@ -136,6 +136,9 @@ async fn the_documented_routes_pass_in_the_order_of_the_page(bus: Bus) {
     let (status, reply) = site.http("POST", reply_path, Some(&olga), &reply).await;
     assert_eq!((status, &reply["reply_to"]), (201, &sent["id"]));
     let path = "/api/chat/conversations/1/send-file/";
+    // However large it is, what is told is that files are not there yet.
+    let large = json!({"file": "x".repeat(2 << 20)});
+    assert_eq!(site.refused(&carl, "POST", path, large).await.0, 400);
     let (status, refused) = site.refused(&carl, "POST", path, Value::Null).await;
     assert_eq!((status, &refused["code"]), (400, &json!("not_supported")));
 }
@@ -459,4 +462,10 @@ async fn people_are_known_by_token_by_name_and_by_what_a_host_tells(bus: Bus) {
     }
     let known_by_token = site.get(&carl, "/v1/users/5").await;
     assert_eq!(known_by_token["name"], "Carl Candidate");
+    let facts = json!({"name": "Carlo"});
+    site.http("PUT", "/v1/users/5", Some(&boss), &facts).await;
+    for _ in 0..3 {
+        let known = site.get(&carl, "/v1/users/5").await;
+        assert_eq!(known["name"], "Carlo", "what the host says counts for more");
+    }
 }

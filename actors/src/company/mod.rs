@@ -30,5 +30,5 @@ pub(crate) struct CompanyState {
     #[serde(skip)]
     pub(crate) pairs: BTreeMap<(PersonId, PersonId), (RoomId, ConversationNo)>,
     #[serde(skip)]
-    pub(crate) cards: BTreeMap<PersonId, frontdesk_protocol::command::Card>,
+    pub(crate) people: BTreeMap<PersonId, tables::PersonRow>,
 }

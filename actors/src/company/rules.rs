@@ -2,16 +2,17 @@
 //!
 //! Never: looks at a clock, a disk or an actor; rows it needs are read for it before it decides.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use frontdesk_protocol::command::{Card, CompanyCommand, Prompt, Role, RoomCommand};
+use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Prompt, Role, RoomCommand};
 use frontdesk_protocol::event::CompanyEvent;
 use frontdesk_protocol::limits::{OPEN_PARTICIPANT_COUNT_MAX, PROMPT_CHARS_MAX, PROMPT_COUNT_MAX};
 use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq, Timestamp};
 use frontdesk_storage::{EntityId, Row};
 
 use super::CompanyState;
-use super::tables::{self, RoomRow};
+use super::tables::{self, PersonRow, RoomRow};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, person_of};
 use crate::room::check_title;
 
@@ -27,7 +28,7 @@ impl Rules for CompanyState {
         Self {
             last_conversation: ConversationNo(0),
             pairs: std::collections::BTreeMap::new(),
-            cards: std::collections::BTreeMap::new(),
+            people: std::collections::BTreeMap::new(),
         }
     }
 
@@ -37,7 +38,7 @@ impl Rules for CompanyState {
 
     fn begin_batch(&mut self) {
         self.pairs.clear();
-        self.cards.clear();
+        self.people.clear();
     }
 
     fn lookups(&self, asked: &Asked<'_>) -> Vec<Vec<u8>> {
@@ -81,9 +82,7 @@ impl Rules for CompanyState {
     ) -> Result<Decided<CompanyEvent>, Rejection> {
         match asked.command {
             Command::Company(CompanyCommand::OpenRoom { .. }) => self.open_room(asked, known, now),
-            Command::Company(CompanyCommand::KnowPerson { person, card }) => {
-                self.know_person(asked, known, person, card)
-            }
+            Command::Company(CompanyCommand::KnowPerson { .. }) => self.know_person(asked, known),
             Command::Company(CompanyCommand::SetPrompts { prompts }) => {
                 set_prompts(asked, prompts, now)
             }
@@ -128,8 +127,14 @@ impl Rules for CompanyState {
                         .insert(tables::pair(one, two), (*room, *conversation));
                 }
             }
-            CompanyEvent::PersonKnown { person, card } => {
-                self.cards.insert(person.clone(), card.clone());
+            CompanyEvent::PersonKnown {
+                person,
+                card,
+                by_host,
+            } => {
+                let (card, by_host) = (card.clone(), by_host.clone());
+                self.people
+                    .insert(person.clone(), PersonRow { card, by_host });
             }
             CompanyEvent::PromptsSet { .. } => {}
         }
@@ -157,8 +162,14 @@ impl Rules for CompanyState {
                 }
                 rows
             }
-            CompanyEvent::PersonKnown { person, card } => {
-                vec![tables::set(tables::person_key(person), card)]
+            CompanyEvent::PersonKnown {
+                person,
+                card,
+                by_host,
+            } => {
+                let (card, by_host) = (card.clone(), by_host.clone());
+                let row = PersonRow { card, by_host };
+                vec![tables::set(tables::person_key(person), &row)]
             }
             CompanyEvent::PromptsSet { prompts, .. } => {
                 vec![tables::set(tables::prompts_key(), prompts)]
@@ -282,23 +293,24 @@ impl CompanyState {
         tables::read::<RoomRow>(value).map(|row| (row.room, row.conversation))
     }
 
-    fn card<'a>(&'a self, person: &PersonId, known: &Known) -> Option<std::borrow::Cow<'a, Card>> {
-        if let Some(card) = self.cards.get(person) {
-            return Some(std::borrow::Cow::Borrowed(card));
+    fn known_of<'a>(&'a self, person: &PersonId, known: &Known) -> Option<Cow<'a, PersonRow>> {
+        if let Some(row) = self.people.get(person) {
+            return Some(Cow::Borrowed(row));
         }
         let value = known.rows.get(&tables::person_key(person))?.as_ref()?;
-        tables::read_card(value).map(std::borrow::Cow::Owned)
+        tables::read(value).map(Cow::Owned)
     }
 
     /// Named people nobody knew become known, with an empty card.
     fn newly_known(&self, named: &[PersonId], known: &Known) -> Vec<CompanyEvent> {
         let strangers = named
             .iter()
-            .filter(|person| self.card(person, known).is_none());
+            .filter(|person| self.known_of(person, known).is_none());
         strangers
             .map(|person| CompanyEvent::PersonKnown {
                 person: person.clone(),
                 card: Card::default(),
+                by_host: Card::default(),
             })
             .collect()
     }
@@ -307,25 +319,38 @@ impl CompanyState {
         &self,
         asked: &Asked<'_>,
         known: &Known,
-        person: &PersonId,
-        card: &Card,
     ) -> Result<Decided<CompanyEvent>, Rejection> {
+        let Command::Company(CompanyCommand::KnowPerson {
+            person,
+            card,
+            by_host,
+        }) = asked.command
+        else {
+            return Err(Rejection::new(ErrorCode::Internal));
+        };
         if let Caller::Person(caller) = asked.caller
-            && caller.person != *person
-            && !matches!(caller.role, Role::Admin | Role::Superadmin)
+            && !is_admin(caller)
+            && (caller.person != *person || *by_host)
         {
             return Err(Rejection::new(ErrorCode::Forbidden));
         }
-        let older = self.card(person, known);
-        let newer = older
-            .as_deref()
-            .map_or_else(|| card.clone(), |older| card.or(older));
+        let older = self.known_of(person, known);
+        let row = older.as_deref().cloned().unwrap_or_default();
+        let said = match by_host {
+            true => card.or(&row.by_host),
+            false => row.by_host.clone(),
+        };
+        let newer = PersonRow {
+            card: said.or(&card.or(&row.card)),
+            by_host: said,
+        };
         if older.as_deref() == Some(&newer) {
             return Ok(Decided::nothing(Answer::Done));
         }
         let event = CompanyEvent::PersonKnown {
             person: person.clone(),
-            card: newer,
+            card: newer.card,
+            by_host: newer.by_host,
         };
         Ok(Decided {
             events: vec![event],
@@ -335,16 +360,17 @@ impl CompanyState {
     }
 }
 
+fn is_admin(caller: &Principal) -> bool {
+    matches!(caller.role, Role::Admin | Role::Superadmin)
+}
+
 fn set_prompts(
     asked: &Asked<'_>,
     prompts: &[Prompt],
     now: Timestamp,
 ) -> Result<Decided<CompanyEvent>, Rejection> {
-    let is_admin = match asked.caller {
-        Caller::Person(caller) => matches!(caller.role, Role::Admin | Role::Superadmin),
-        Caller::Entity(_) => false,
-    };
-    if !is_admin {
+    let may = matches!(asked.caller, Caller::Person(caller) if is_admin(caller));
+    if !may {
         return Err(Rejection::new(ErrorCode::Forbidden));
     }
     let refuse = |why: String| Err(Rejection::because(ErrorCode::BadField, why));

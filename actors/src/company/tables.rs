@@ -35,6 +35,17 @@ pub(crate) struct RoomRow {
     pub(crate) conversation: ConversationNo,
 }
 
+/// What is known of a person.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonRow {
+    /// Everything.
+    #[serde(flatten)]
+    pub card: Card,
+    /// What of it the host said itself: it counts for more than what tokens say.
+    #[serde(default, skip_serializing_if = "Card::is_empty")]
+    pub by_host: Card,
+}
+
 /// Key of a conversation number.
 pub(crate) fn number_key(conversation: ConversationNo) -> Vec<u8> {
     let mut key = vec![NUMBERS];
@@ -121,7 +132,7 @@ pub(crate) fn read<T: DeserializeOwned>(value: &Bytes) -> Option<T> {
     rmp_serde::from_slice(value).ok()
 }
 
-/// Reads a person's row.
+/// Reads what is known of a person from their row.
 pub(crate) fn read_card(value: &Bytes) -> Option<Card> {
-    read(value)
+    read::<PersonRow>(value).map(|row| row.card)
 }

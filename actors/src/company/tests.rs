@@ -60,6 +60,7 @@ fn know(name: &str, card: Card) -> Command {
     Command::Company(CompanyCommand::KnowPerson {
         person: person(name),
         card,
+        by_host: false,
     })
 }
 
@@ -358,4 +359,46 @@ fn a_room_id_that_was_given_before_is_found_and_not_given_again() {
         "{again:?}"
     );
     assert_eq!(desk.opened().len(), 1);
+}
+
+#[test]
+fn what_the_host_says_counts_for_more_than_what_tokens_say() {
+    let mut desk = Desk::new();
+    let mut admin = Principal {
+        company: company().company,
+        person: person("boss"),
+        role: Role::Admin,
+        card: Card::default(),
+    };
+    let by_host = |name: &str| {
+        Command::Company(CompanyCommand::KnowPerson {
+            person: person("ann"),
+            card: named(name),
+            by_host: true,
+        })
+    };
+    let told = |admin: &Principal| Caller::Person(Arc::new(admin.clone()));
+    desk.one(&caller("ann"), &know("ann", named("Claimed")))
+        .expect("known");
+    desk.one(&told(&admin), &by_host("Said")).expect("known");
+    let mut claimed = named("Claimed");
+    claimed.email = Some("ann@example.com".into());
+    desk.one(&caller("ann"), &know("ann", claimed))
+        .expect("known");
+    let card = desk.card("ann").expect("known");
+    assert_eq!(card.name.as_deref(), Some("Said"));
+    assert_eq!(card.email.as_deref(), Some("ann@example.com"));
+    desk.one(&told(&admin), &by_host("Said anew"))
+        .expect("known");
+    assert_eq!(
+        desk.card("ann").expect("known").name.as_deref(),
+        Some("Said anew")
+    );
+    for role in [Role::Visitor, Role::Agent] {
+        admin.role = role;
+        let refused = desk.one(&told(&admin), &by_host("Mallory"));
+        assert_eq!(refused.expect_err("refused").code, ErrorCode::Forbidden);
+    }
+    let refused = desk.one(&caller("ann"), &by_host("Me"));
+    assert_eq!(refused.expect_err("refused").code, ErrorCode::Forbidden);
 }
