@@ -163,6 +163,14 @@ pub(crate) struct ConversationBody {
     updated_at: String,
 }
 
+impl ConversationBody {
+    /// Of more people than are shown.
+    pub(crate) fn of_many(mut self, count: usize) -> Self {
+        self.participant_count = count as u64;
+        self
+    }
+}
+
 /// What is known of people, by id.
 pub(crate) type Cards = BTreeMap<PersonId, Card>;
 
@@ -336,9 +344,10 @@ fn is_read<'a>(
 #[cfg(test)]
 mod tests {
     use frontdesk_actors::Dialect;
+    use frontdesk_protocol::Timestamp;
     use frontdesk_protocol::command::Role;
     use frontdesk_protocol::event::RoomEvent;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::profiles::crm::CrmDialect;
@@ -389,5 +398,33 @@ mod tests {
                 agrees(&of_inbox[0]["message"], &of_routes(Style::Inbox));
             }
         }
+    }
+
+    #[test]
+    fn a_conversation_of_more_people_than_lists_hold_is_shown_without_them() {
+        let author = PersonId::new("5").expect("valid");
+        let found = Conversation {
+            room: room().room,
+            summary: Summary {
+                conversation: room().conversation,
+                direct: false,
+                title: Some("All hands".into()),
+                archived: false,
+                created_at: Timestamp(1),
+                changed_at: Timestamp(2),
+                head: Seq(1),
+                silent_count: 0,
+                last: Some(LastMessage::from(&hello())),
+                people: Vec::new(),
+            },
+        };
+        let cards = Cards::from([(author.clone(), talker())]);
+        let body = conversation(Style::Crm, &found, &author, &cards).of_many(300);
+        let body = serde_json::to_value(body).expect("json");
+        assert_eq!(body["title"], "All hands");
+        assert_eq!(body["participant_count"], 300);
+        assert_eq!(body["participants"], json!([]));
+        assert_eq!(body["other_participant"], Value::Null);
+        assert_eq!(body["last_message"]["sender_name"], "John Talker");
     }
 }
