@@ -80,7 +80,7 @@ pub struct TokenArguments {
     /// Person id.
     #[arg(long, value_name = "ID")]
     user: PersonId,
-    /// visitor, agent, admin, superadmin or bot.
+    /// visitor, agent, admin or superadmin.
     #[arg(long, default_value = "visitor", value_parser = parse_role)]
     role: Role,
     /// E-mail address.
@@ -330,7 +330,12 @@ fn wall_clock() -> Timestamp {
 }
 
 fn parse_role(text: &str) -> Result<Role, String> {
-    Role::parse(text).ok_or_else(|| "expected visitor, agent, admin, superadmin or bot".to_owned())
+    const EXPECTED: &str = "expected visitor, agent, admin or superadmin";
+    match Role::parse(text) {
+        Some(Role::Bot) => Err(format!("no token makes a bot: {EXPECTED}")),
+        Some(role) => Ok(role),
+        None => Err(EXPECTED.to_owned()),
+    }
 }
 
 /// `90s`, `15m`, `1h`, `7d`; a number alone is seconds.
@@ -424,6 +429,7 @@ mod tests {
             "frontdesk token --company TES001",
             "frontdesk token --company a-b --user 5",
             "frontdesk token --company TES001 --user 5 --role boss",
+            "frontdesk token --company TES001 --user 5 --role bot",
             "frontdesk import --data d",
         ] {
             let error = Arguments::try_parse_from(words.split(' ')).unwrap_err();

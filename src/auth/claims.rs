@@ -67,9 +67,11 @@ impl Claims {
         }
     }
 
+    /// What it may do at most. Nobody's token makes them a bot: such a role is not understood.
     pub(super) fn role(&self) -> Role {
         let named = self.role.as_ref().and_then(Value::as_str);
-        named.and_then(Role::parse).unwrap_or_default()
+        let known = named.and_then(Role::parse);
+        known.filter(|role| *role != Role::Bot).unwrap_or_default()
     }
 
     pub(super) fn card(&self) -> Card {

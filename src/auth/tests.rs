@@ -114,7 +114,13 @@ fn a_role_is_read_in_any_case_and_is_the_least_one_otherwise() {
         principal(json!({"role": "superAdmin"})).role,
         Role::Superadmin
     );
-    for role in [json!(null), json!("boss"), json!(7), json!(["admin"])] {
+    for role in [
+        json!(null),
+        json!("boss"),
+        json!(7),
+        json!(["admin"]),
+        json!("bot"),
+    ] {
         assert_eq!(principal(json!({"role": role})).role, Role::Visitor);
     }
 }

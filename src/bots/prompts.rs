@@ -98,15 +98,33 @@ pub(crate) fn read(file: &Path) -> Result<Vec<PromptEntry>, Error> {
     serde_json::from_slice(&text).map_err(|error| Error::Settings(format!("{shown}: {error}")))
 }
 
-/// Puts prompts into a store. Without companies named, those of every company that has none.
+/// Puts prompts into a store and closes it, whatever comes of it. Without companies named, those of
+/// every company that has none. Nothing is done when one that is named does not exist.
 pub(crate) async fn seed(
     store: Arc<Store>,
     companies: Vec<CompanyId>,
     entries: Vec<PromptEntry>,
 ) -> Result<Vec<CompanyId>, Error> {
+    let seeded = seed_open(&store, companies, entries).await;
+    let closed = store.close();
+    let seeded = seeded?;
+    closed?;
+    Ok(seeded)
+}
+
+async fn seed_open(
+    store: &Arc<Store>,
+    companies: Vec<CompanyId>,
+    entries: Vec<PromptEntry>,
+) -> Result<Vec<CompanyId>, Error> {
+    for company in &companies {
+        if !store.has_company(company)? {
+            return Err(Error::Settings(format!("unknown company {company}")));
+        }
+    }
     let node = Node::start(NodeOptions {
-        journal: Arc::clone(&store) as Arc<dyn Journal>,
-        directory: Arc::clone(&store) as Arc<dyn Directory>,
+        journal: Arc::clone(store) as Arc<dyn Journal>,
+        directory: Arc::clone(store) as Arc<dyn Directory>,
         clock: Arc::new(SystemClock::default()),
         dialects: crate::ws::speaker::dialects(&Profiles::default()),
         limits: frontdesk_actors::Limits::default(),
@@ -114,21 +132,30 @@ pub(crate) async fn seed(
         bus_serialize: false,
     })
     .await?;
+    let seeded = seed_awake(&node, store, companies, entries).await;
+    let all_asleep = node.drain(Duration::from_millis(REST_MS)).await;
+    match all_asleep {
+        true => seeded,
+        false => seeded.and(Err(Error::DrainTimeout(REST_MS))),
+    }
+}
+
+async fn seed_awake(
+    node: &Arc<Node>,
+    store: &Store,
+    companies: Vec<CompanyId>,
+    entries: Vec<PromptEntry>,
+) -> Result<Vec<CompanyId>, Error> {
     let mut seeded = Vec::new();
     let all = companies.is_empty();
     let wanted = if all { store.companies()? } else { companies };
     for company in wanted {
-        if !store.has_company(&company)? {
-            return Err(Error::Settings(format!("unknown company {company}")));
-        }
         if all && !node.prompts(&company).await?.is_empty() {
             continue;
         }
-        set(&node, &company, numbered(entries.clone())).await?;
+        set(node, &company, numbered(entries.clone())).await?;
         seeded.push(company);
     }
-    node.drain(Duration::from_millis(REST_MS)).await;
-    store.close()?;
     Ok(seeded)
 }
 
@@ -150,5 +177,35 @@ async fn set(node: &Arc<Node>, company: &CompanyId, prompts: Vec<Prompt>) -> Res
         Outcome::Unknown => Err(Error::Settings(
             "nobody knows whether it was done".to_owned(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use frontdesk_storage::testing::{Crash, MemoryOptions, MemoryStore};
+
+    use super::*;
+
+    fn company(name: &str) -> CompanyId {
+        CompanyId::new(name).expect("valid")
+    }
+
+    #[tokio::test]
+    async fn a_company_that_is_not_there_leaves_the_others_as_they_are_and_the_store_closed() {
+        let memory = MemoryStore::new(MemoryOptions::default()).expect("a store");
+        let known = company("TES001");
+        memory.store().create_company(&known).expect("made");
+        let named = vec![known.clone(), company("NOBODY")];
+        let refused = seed(memory.store(), named, usual()).await;
+        let refused = refused.expect_err("one is not there");
+        assert!(refused.is_refusal());
+        assert_eq!(refused.to_string(), "unknown company NOBODY");
+        assert!(memory.store().create_company(&company("LATER")).is_err());
+        let again = memory.crash(Crash::PowerLoss).expect("a store");
+        let seeded = seed(again.store(), Vec::new(), usual()).await;
+        assert_eq!(seeded.expect("done"), [known], "it had none");
+        let last = again.crash(Crash::PowerLoss).expect("a store");
+        let seeded = seed(last.store(), Vec::new(), usual()).await;
+        assert_eq!(seeded.expect("done"), []);
     }
 }

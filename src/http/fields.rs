@@ -44,6 +44,12 @@ impl<'de> Visitor<'de> for PeopleVisitor {
     }
 }
 
+/// `5.0` as the number 5; nothing of what is no whole number, or of what stands for several.
+pub(crate) fn whole_of(number: f64) -> Option<u64> {
+    let is_whole = number.fract() == 0.0 && (0.0..=EXACT_MAX).contains(&number);
+    is_whole.then_some(number as u64)
+}
+
 /// A person id as hosts write it: `5` and `"5"` are one person.
 pub(crate) struct HostId(pub(crate) PersonId);
 
@@ -68,10 +74,10 @@ impl Visitor<'_> for HostIdVisitor {
 
     /// `5.0` is the number 5 to writers that know one kind of number only.
     fn visit_f64<E: Error>(self, number: f64) -> Result<HostId, E> {
-        if number.fract() != 0.0 || !(0.0..=EXACT_MAX).contains(&number) {
-            return Err(E::invalid_value(Unexpected::Float(number), &self));
+        match whole_of(number) {
+            Some(number) => self.visit_u64(number),
+            None => Err(E::invalid_value(Unexpected::Float(number), &self)),
         }
-        self.visit_u64(number as u64)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<HostId, E> {

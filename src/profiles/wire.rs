@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::frame::{self, HostId};
+use crate::http::fields::whole_of;
 
 /// An id that is a number to some clients and a text to others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -67,6 +68,12 @@ macro_rules! number_or_text {
                         self.visit_str(&number.to_string())
                     }
 
+                    /// As writers mean it that know one kind of number only.
+                    fn visit_f64<E: Error>(self, number: f64) -> Result<$name, E> {
+                        let wrong = || E::custom(concat!("expected ", $expected));
+                        self.visit_u64(whole_of(number).ok_or_else(wrong)?)
+                    }
+
                     fn visit_str<E: Error>(self, text: &str) -> Result<$name, E> {
                         let read: fn(&str) -> Option<$name> = $read;
                         let wrong = || E::custom(concat!("expected ", $expected));
@@ -105,13 +112,25 @@ mod tests {
             conversation: ConversationNo(3),
             seq: Seq(7),
         };
-        for json in [number.to_string(), format!("\"{number}\"")] {
+        for json in [
+            number.to_string(),
+            format!("\"{number}\""),
+            format!("{number}.0"),
+        ] {
             assert_eq!(serde_json::from_str::<MessageRef>(&json).unwrap(), wanted);
         }
-        for json in ["7", "\"ann\"", "-1", "1.5", "null", "{}"] {
+        for json in ["7", "\"ann\"", "-1", "1.5", "-1.0", "1e300", "null", "{}"] {
             assert!(serde_json::from_str::<MessageRef>(json).is_err(), "{json}");
         }
-        let room: ConversationRef = serde_json::from_str("\"12\"").unwrap();
-        assert_eq!(room.0, RoomName::Conversation(ConversationNo(12)));
+        for json in ["\"12\"", "12", "12.0"] {
+            let room: ConversationRef = serde_json::from_str(json).unwrap();
+            assert_eq!(room.0, RoomName::Conversation(ConversationNo(12)), "{json}");
+        }
+        for json in ["12.5", "-12.0", "1e300"] {
+            assert!(
+                serde_json::from_str::<ConversationRef>(json).is_err(),
+                "{json}"
+            );
+        }
     }
 }

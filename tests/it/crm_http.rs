@@ -1,13 +1,15 @@
 //! The profile `crm` over HTTP, beside its socket: talking to the bot, prompts, titles, archive.
 
+use frontdesk_actors::limits::ENVELOPE_OVERHEAD_BYTES;
 use serde_json::{Value, json};
 
 use crate::support::token::{token_of, token_with};
-use crate::support::{Bus, Room, Site, greeted, in_both_buses};
+use crate::support::{Bus, Room, Site, greeted, in_both_buses, until};
 
 in_both_buses!(
     a_question_gets_one_answer_whichever_route_asks,
     a_socket_sees_what_is_said_over_http_and_the_answer,
+    an_answer_is_that_to_the_last_question_when_it_was_asked_for,
     a_message_that_does_not_fit_is_refused_by_its_field,
     a_conversation_has_a_title_an_archive_and_participants,
     prompts_are_offered_in_their_order,
@@ -127,6 +129,37 @@ async fn a_socket_sees_what_is_said_over_http_and_the_answer(bus: Bus) {
     let (_, fetched) = site.answer(&ann, &conversation).await;
     assert_eq!(texts[0], "over the socket");
     assert_eq!(fetched["message"], texts[1]);
+}
+
+async fn an_answer_is_that_to_the_last_question_when_it_was_asked_for(bus: Bus) {
+    let site = Site::start(bus).await;
+    let ann = ann();
+    let (conversation, _) = site.ask_bot(&ann, json!({"message": "first"})).await;
+    site.answer(&ann, &conversation).await;
+    let mut socket = site.connect("a1").await;
+    socket.join(&conversation).await;
+    site.faults().hold_commits();
+    let text = "second ".repeat(100);
+    let mut post = json!({"type": "post_message", "room": conversation, "text": text});
+    let later = socket.start(&mut post).await;
+    socket.settled(&conversation).await;
+    let later_bytes = text.len() + ENVELOPE_OVERHEAD_BYTES;
+    let ((status, answer), ()) = tokio::join!(site.answer(&ann, &conversation), async {
+        // The later question is being written, or waits to be; then what else waits is the request.
+        until("waiting for the answer", || {
+            let waiting_bytes = site.counts().waiting_bytes;
+            ![0, later_bytes].contains(&waiting_bytes)
+        })
+        .await;
+        site.faults().release();
+    });
+    socket.reply(later).await.expect("posted");
+    assert_eq!(status, 200, "{answer}");
+    let answer = answer["message"].as_str().expect("a text");
+    assert!(answer.contains("first"), "{answer}");
+    let (_, answer) = site.answer(&ann, &conversation).await;
+    let answer = answer["message"].as_str().expect("a text");
+    assert!(answer.contains("second"), "{answer}");
 }
 
 async fn a_message_that_does_not_fit_is_refused_by_its_field(bus: Bus) {

@@ -20,6 +20,7 @@ mod metrics;
 mod mixed;
 mod native;
 mod native_pushes;
+mod opening_http;
 mod rates;
 mod resume;
 mod rooms_http;

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 
 pub(crate) use dialect::CrmDialect;
 
-use self::shape::Reached;
 use super::chat::{self, Fields};
 use crate::ws::desk::Desk;
 
@@ -61,8 +60,7 @@ pub(crate) fn answered(desk: &Desk, outcome: &Outcome) {
     if let (Outcome::Done(Answer::Posted { seq, .. }), Some(conversation)) = (outcome, conversation)
         && let Some(id) = MessageNo::new(conversation, *seq)
     {
-        let status = Reached::Sent.as_str();
-        let ack = json!({"type": "message:ack", "message_id": id.0.to_string(), "status": status});
+        let ack = json!({"type": "message:ack", "message_id": id.0.to_string(), "status": "sent"});
         return chat::say(desk, &ack);
     }
     chat::answered(desk, outcome);

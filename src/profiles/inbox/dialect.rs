@@ -82,7 +82,7 @@ fn message_frame(kind: &'static str, room: &RoomContext, event: &RoomEvent) -> O
     if message.deleted_at.is_some() {
         return None;
     }
-    let message = shape::message(room.conversation, message, None, false)?;
+    let message = shape::message(room.conversation, message)?;
     Some(frame(&MessageFrame { kind, message }))
 }
 

@@ -1,7 +1,8 @@
-//! A message as clients of the `inbox` profile know it, on the socket and over HTTP: the one place
-//! that knows these fields.
+//! A message as clients of the `inbox` profile know it on the socket. The bodies over HTTP, which
+//! serve three profiles at once, are in `rest::shape`: where both show a field, they show the same,
+//! and a test there compares them.
 //!
-//! Never: reads a store; what is not in the message comes in as a parameter.
+//! Never: reads a store.
 
 use frontdesk_protocol::command::Card;
 use frontdesk_protocol::event::Message;
@@ -20,17 +21,6 @@ pub(crate) struct PersonShape<'a> {
     profile_picture_url: Option<&'a str>,
 }
 
-/// A message that another one answers.
-#[derive(Debug, Serialize)]
-pub(crate) struct RepliedShape<'a> {
-    id: u64,
-    sender: PersonShape<'a>,
-    content: &'a str,
-    message_type: &'static str,
-    is_deleted: bool,
-    created_at: String,
-}
-
 /// A message.
 #[derive(Debug, Serialize)]
 pub(crate) struct MessageShape<'a> {
@@ -46,7 +36,8 @@ pub(crate) struct MessageShape<'a> {
     attachment_size: Option<()>,
     is_image: bool,
     reply_to: Option<u64>,
-    reply_to_message: Option<RepliedShape<'a>>,
+    /// These clients read what is answered from their list.
+    reply_to_message: Option<()>,
     is_deleted: bool,
     deleted_at: Option<String>,
     is_read: bool,
@@ -55,7 +46,7 @@ pub(crate) struct MessageShape<'a> {
 }
 
 /// A person with what is known of them.
-pub(crate) fn person<'a>(person: &'a PersonId, card: &'a Card) -> PersonShape<'a> {
+fn person<'a>(person: &'a PersonId, card: &'a Card) -> PersonShape<'a> {
     PersonShape {
         id: host_id(person),
         email: card.email.as_deref(),
@@ -65,25 +56,10 @@ pub(crate) fn person<'a>(person: &'a PersonId, card: &'a Card) -> PersonShape<'a
     }
 }
 
-/// A message. `replied` is the one it answers, where that is at hand; `is_read` says whether
-/// everyone else's mark has passed it. `None` for numbers that no client can hold.
-pub(crate) fn message<'a>(
-    conversation: ConversationNo,
-    message: &'a Message,
-    replied: Option<&'a Message>,
-    is_read: bool,
-) -> Option<MessageShape<'a>> {
+/// A message that was said just now, so that nobody else has read it. `None` for numbers that no
+/// client can hold.
+pub(crate) fn message(conversation: ConversationNo, message: &Message) -> Option<MessageShape<'_>> {
     let number = |seq| MessageNo::new(conversation, seq).map(|number| number.0);
-    let replied = replied.and_then(|replied| {
-        Some(RepliedShape {
-            id: number(replied.seq)?,
-            sender: person(&replied.author.id, &replied.author.card),
-            content: &replied.text,
-            message_type: "text",
-            is_deleted: replied.deleted_at.is_some(),
-            created_at: utc(replied.at),
-        })
-    });
     Some(MessageShape {
         id: number(message.seq)?,
         conversation: conversation.0,
@@ -96,10 +72,10 @@ pub(crate) fn message<'a>(
         attachment_size: None,
         is_image: false,
         reply_to: message.reply_to.and_then(number),
-        reply_to_message: replied,
+        reply_to_message: None,
         is_deleted: message.deleted_at.is_some(),
         deleted_at: message.deleted_at.map(utc),
-        is_read,
+        is_read: false,
         created_at: utc(message.at),
         updated_at: utc(message.deleted_at.unwrap_or(message.at)),
     })
@@ -113,8 +89,8 @@ mod tests {
     use super::*;
     use crate::profiles::frame::tests::hello;
 
-    fn shown(one: &Message, replied: Option<&Message>, is_read: bool) -> Value {
-        let shape = message(ConversationNo(1), one, replied, is_read).expect("shown");
+    fn shown(one: &Message) -> Value {
+        let shape = message(ConversationNo(1), one).expect("shown");
         serde_json::to_value(&shape).expect("json")
     }
 
@@ -141,20 +117,16 @@ mod tests {
             "created_at": "2026-01-14T10:00:00.000Z",
             "updated_at": "2026-01-14T10:00:00.000Z"
         });
-        assert_eq!(shown(&hello(), None, false), expected);
+        assert_eq!(shown(&hello()), expected);
     }
 
     #[test]
-    fn a_reply_shows_what_it_answers_and_what_was_taken_back_says_nothing() {
-        let first = hello();
+    fn a_reply_names_what_it_answers_and_what_was_taken_back_says_nothing() {
         let mut reply = hello();
         (reply.seq, reply.reply_to) = (Seq(2), Some(Seq(1)));
-        let with = shown(&reply, Some(&first), true);
-        assert_eq!(with["reply_to"], 1_048_577);
-        assert_eq!(with["reply_to_message"]["content"], "Hello, how are you?");
-        assert_eq!(with["is_read"], true);
+        assert_eq!(shown(&reply)["reply_to"], 1_048_577);
         reply.blank(Timestamp(1_768_384_801_000));
-        let gone = shown(&reply, None, true);
+        let gone = shown(&reply);
         assert_eq!(
             (&gone["content"], &gone["is_deleted"]),
             (&json!(""), &json!(true))

@@ -14,16 +14,16 @@ use axum::response::{IntoResponse, Response};
 use frontdesk_actors::clock::fresh_cid;
 use frontdesk_actors::{Answer, MessagesFrom};
 use frontdesk_protocol::command::{Role, RoomCommand};
-use frontdesk_protocol::event::Message;
-use frontdesk_protocol::native::RoomName;
-use frontdesk_protocol::{ErrorCode, MessageNo};
+use frontdesk_protocol::event::{Message, RoomEvent};
+use frontdesk_protocol::native::{PageFrom, RoomName};
+use frontdesk_protocol::{ErrorCode, MessageNo, Seq};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::opening::{Opening, open_room};
-use super::place::{enter, fault};
+use super::place::{Place, enter, fault};
 use crate::app::{App, Known};
 use crate::http::openapi::BehindToken;
 use crate::http::rooms::Naming;
@@ -35,8 +35,11 @@ use crate::profiles::wire::ConversationRef;
 const MESSAGE_CHARS_MAX: usize = 1_000;
 /// Title of a conversation made of its first message, characters.
 const TITLE_CHARS: usize = 50;
-/// Messages that are looked through for the last question and its answer.
+/// Messages that are looked through for the last question: a bot says one thing to each, so that
+/// one of the last two is it but where somebody took part who is a bot no more.
 const LOOK_BACK_COUNT: usize = 100;
+/// Events that are read at once to find an answer: what others said in the time of one.
+const PAGE_COUNT: usize = 100;
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -174,28 +177,60 @@ async fn bot_response(
     JsonBody(wanted): JsonBody<WantedAnswer>,
 ) -> Result<Json<BotResponded>, ApiError> {
     let place = enter(&app, &principal, wanted.conversation_id.0).await?;
+    // Before the wait: whatever is said meanwhile has an answer of its own.
+    let question = last_question(&app, &place).await?.ok_or_else(|| {
+        let why = "There is no message to answer in this conversation.";
+        ApiError::because(ErrorCode::BadField, why)
+    })?;
     let command = RoomCommand::AwaitAnswer;
     place.ask(&app, &principal, command, fresh_cid()).await?;
+    let answer = answer_to(&app, &place, question).await?.ok_or_else(|| {
+        let why = "The bot has no answer to this.";
+        ApiError::because(ErrorCode::NotFound, why)
+    })?;
+    Ok(Json(BotResponded {
+        message: answer.text.to_string(),
+    }))
+}
+
+/// The last message of a person, if there is one.
+async fn last_question(app: &Arc<App>, place: &Place) -> Result<Option<Seq>, ApiError> {
     let newest = MessagesFrom::Newest { skip: 0 };
     let page = app
         .node
         .messages(&place.entity, newest, LOOK_BACK_COUNT)
         .await;
     let messages = page.map_err(fault)?.messages;
-    let is_bots = |found: &&Message| found.author.role == Role::Bot;
-    let question = messages.iter().rev().find(|found| !is_bots(found));
-    let nothing_asked = || {
-        let why = "There is no message to answer in this conversation.";
-        ApiError::because(ErrorCode::BadField, why)
-    };
-    let question = question.ok_or_else(nothing_asked)?;
-    let mut answers = messages.iter().filter(is_bots);
-    let answer = answers.find(|found| found.reply_to == Some(question.seq));
-    let no_answer = || ApiError::because(ErrorCode::NotFound, "The bot has no answer to this.");
-    let answer = answer.ok_or_else(no_answer)?;
-    Ok(Json(BotResponded {
-        message: answer.text.to_string(),
-    }))
+    let mut newest_first = messages.iter().rev();
+    let question = newest_first.find(|found| found.author.role != Role::Bot);
+    Ok(question.map(|found| found.seq))
+}
+
+/// What the bot said to a message; `None` when it passed.
+async fn answer_to(
+    app: &Arc<App>,
+    place: &Place,
+    question: Seq,
+) -> Result<Option<Message>, ApiError> {
+    let mut after = question;
+    loop {
+        let from = PageFrom::After(after);
+        let page = app.node.history(&place.entity, from, PAGE_COUNT).await;
+        let page = page.map_err(fault)?;
+        let last = page.events.iter().filter_map(RoomEvent::seq).max();
+        let answer = page.events.into_iter().find_map(|event| match event {
+            RoomEvent::MessagePosted(message) => {
+                let is_answer =
+                    message.author.role == Role::Bot && message.reply_to == Some(question);
+                is_answer.then_some(message)
+            }
+            _ => None,
+        });
+        match last.filter(|_| answer.is_none() && page.more) {
+            Some(last) => after = last,
+            None => return Ok(answer),
+        }
+    }
 }
 
 /// A way to begin.

@@ -20,8 +20,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::opening::{Opening, open_pair, open_room, pair_with, show_opened};
-use super::place::{cards_of, enter, enter_path};
+use super::opening::{Opening, open_pair, open_room, pair_with, say_first, show_opened};
+use super::place::{cards_of, check_text, enter, enter_path};
 use super::shape::{ConversationBody, Style, conversation};
 use crate::app::{App, Known};
 use crate::config::RestStyle;
@@ -32,7 +32,8 @@ use crate::http::rooms::Naming;
 use crate::http::schemas::{ConversationIdSchema, CountSchema, HostIdSchema};
 use crate::http::{ApiError, Authenticated, ErrorBody, JsonBody, PathOf, QueryOf};
 
-/// Conversations in an array: clients that do not page show one list.
+/// Conversations in an array: some 500 KB of JSON, and more than a client that does not page shows
+/// without standing still.
 const ARRAY_COUNT_MAX: usize = 500;
 /// Conversations on a page when the client names no number.
 const PAGE_COUNT_DEFAULT: u64 = 20;
@@ -196,13 +197,14 @@ struct OpenConversation {
     /// What it is called; a conversation with the bot.
     #[schema(max_length = 255)]
     title: Option<String>,
-    /// Who is in it beside the caller and the bot.
-    #[schema(value_type = Option<Vec<HostIdSchema>>, max_items = 256)]
+    /// Who is in it beside the caller and the bot; with the two as many as lists show.
+    #[schema(value_type = Option<Vec<HostIdSchema>>, max_items = 254)]
     participants: Option<People>,
     /// The other of a pair, who has one conversation with the caller; no title and no bot then.
     #[schema(value_type = Option<HostIdSchema>)]
     listener_id: Option<HostId>,
-    /// What is said first in a new conversation of a pair, at most 10,000 characters.
+    /// What is said first in a conversation of a pair where nothing was said yet, at most 10,000
+    /// characters.
     initial_message: Option<String>,
 }
 
@@ -244,16 +246,13 @@ async fn open(
         let opened = open_room(&app, &principal, &naming, opening).await?;
         return show_opened(&app, &principal, Style::Crm, opened).await;
     };
-    let opened = open_pair(&app, &principal, &naming, listener).await?;
     let first = wanted.initial_message.filter(|text| !text.is_empty());
-    if let (true, Some(text)) = (opened.created, first) {
-        let place = enter(&app, &principal, RoomName::Id(opened.room)).await?;
-        let post = RoomCommand::PostMessage {
-            text,
-            rich: None,
-            reply_to: None,
-        };
-        place.ask(&app, &principal, post, naming.cid).await?;
+    if let Some(text) = &first {
+        check_text(text)?; // nothing is opened for what would not be said
+    }
+    let opened = open_pair(&app, &principal, &naming, listener).await?;
+    if let Some(text) = first {
+        say_first(&app, &principal, opened.room, text).await?;
     }
     show_opened(&app, &principal, Style::Inbox, opened).await
 }

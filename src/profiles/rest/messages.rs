@@ -21,7 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::{Place, enter, enter_path, fault};
+use super::place::{Place, enter, enter_path, fault, no_text};
 use super::shape::{MessageBody, Style, message};
 use crate::app::{App, Known};
 use crate::http::etag::unless_known;
@@ -231,9 +231,7 @@ async fn post(
     };
     let answer = place.ask(&app, &principal, command, naming.cid).await;
     let answer = answer.map_err(|why| match why.code() {
-        ErrorCode::TextEmpty => {
-            ApiError::because(ErrorCode::TextEmpty, "Message content cannot be empty.")
-        }
+        ErrorCode::TextEmpty => no_text(),
         _ => why,
     })?;
     let Answer::Posted { seq, .. } = answer else {

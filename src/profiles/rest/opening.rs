@@ -2,16 +2,19 @@
 //!
 //! Never: knows a shape.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use frontdesk_actors::index::LISTED_PERSON_COUNT_MAX;
 use frontdesk_actors::{Answer, Command};
-use frontdesk_protocol::command::{CompanyCommand, Principal};
+use frontdesk_protocol::command::{CompanyCommand, Principal, RoomCommand};
 use frontdesk_protocol::native::RoomName;
-use frontdesk_protocol::{ErrorCode, PersonId, RoomId};
+use frontdesk_protocol::{Cid, ErrorCode, PersonId, RoomId, Seq};
 use frontdesk_storage::EntityId;
+use uuid::Uuid;
 
 use super::place::{done, enter};
 use super::shape::Style;
@@ -19,6 +22,10 @@ use crate::app::App;
 use crate::bots;
 use crate::http::ApiError;
 use crate::http::rooms::Naming;
+
+/// Others that a conversation with the bot may have: with the caller and the bot as many as lists
+/// show, since these clients know a conversation from their lists.
+pub(super) const OTHERS_COUNT_MAX: usize = LISTED_PERSON_COUNT_MAX - 2;
 
 /// A room to be opened.
 pub(super) struct Opening {
@@ -40,6 +47,12 @@ pub(super) async fn open_room(
     naming: &Naming,
     opening: Opening,
 ) -> Result<Opened, ApiError> {
+    let others: BTreeSet<&PersonId> = opening.participants.iter().collect();
+    let count = others.iter().filter(|it| ***it != principal.person).count();
+    if count > OTHERS_COUNT_MAX {
+        let why = format!("participants: {count} beside you, limit {OTHERS_COUNT_MAX}");
+        return Err(ApiError::because(ErrorCode::BadField, why));
+    }
     let command = Command::Company(CompanyCommand::OpenRoom {
         room: naming.room,
         history_base: naming.history_base,
@@ -75,6 +88,29 @@ pub(super) async fn open_pair(
         with_bot: false,
     };
     open_room(app, principal, naming, opening).await
+}
+
+/// Says something where nothing was said yet. A request that is repeated, because the first one was
+/// interrupted or came twice at once, says it once: the command is named after what it says.
+pub(super) async fn say_first(
+    app: &Arc<App>,
+    principal: &Arc<Principal>,
+    room: RoomId,
+    text: String,
+) -> Result<(), ApiError> {
+    let place = enter(app, principal, RoomName::Id(room)).await?;
+    if place.head > Seq(0) {
+        return Ok(());
+    }
+    let name = format!("first\0{room}\0{}\0{text}", principal.person);
+    let name = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+    let post = RoomCommand::PostMessage {
+        text,
+        rich: None,
+        reply_to: None,
+    };
+    let cid = Cid::from_digest(name.into_bytes());
+    place.ask(app, principal, post, cid).await.map(drop)
 }
 
 pub(super) async fn show_opened(

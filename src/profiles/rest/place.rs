@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use frontdesk_actors::{Answer, Command, Conversation, Outcome};
 use frontdesk_protocol::command::{Principal, RoomCommand};
+use frontdesk_protocol::limits::TEXT_CHARS_MAX;
 use frontdesk_protocol::native::RoomName;
+use frontdesk_protocol::visible::has_visible;
 use frontdesk_protocol::{Cid, ConversationNo, ErrorCode, PersonId, RoomId, Seq};
 use frontdesk_storage::EntityId;
 
@@ -88,7 +90,8 @@ impl Place {
         done(asked.await)
     }
 
-    /// The conversation as the caller sees it now.
+    /// The conversation as the caller sees it now. Of more people than lists hold the summary names
+    /// none; that the caller is among them was checked when they entered.
     pub(super) async fn show(
         &self,
         app: &Arc<App>,
@@ -103,7 +106,11 @@ impl Place {
             summary,
         };
         let cards = cards_of(app, principal, std::slice::from_ref(&found)).await?;
-        Ok(conversation(style, &found, person, &cards))
+        let shown = conversation(style, &found, person, &cards);
+        Ok(match found.summary.people.is_empty() {
+            true => shown.of_many(self.marks.len()),
+            false => shown,
+        })
     }
 
     /// One of its messages as the caller sees it.
@@ -131,12 +138,31 @@ pub(super) async fn cards_of(
     principal: &Principal,
     conversations: &[Conversation],
 ) -> Result<Cards, ApiError> {
-    let people = conversations
-        .iter()
-        .flat_map(|found| &found.summary.people)
-        .map(|seat| seat.person.clone());
-    let cards = app.node.cards(&principal.company, people).await;
+    let summaries = || conversations.iter().map(|found| &found.summary);
+    let people = summaries().flat_map(|summary| &summary.people);
+    let people = people.map(|seat| &seat.person);
+    let authors = summaries().filter_map(|summary| summary.last.as_ref());
+    let shown = people.chain(authors.map(|last| &last.author)).cloned();
+    let cards = app.node.cards(&principal.company, shown).await;
     cards.map_err(fault)
+}
+
+/// Refuses a text that no room takes, in the words in which a room's refusal is shown.
+pub(super) fn check_text(text: &str) -> Result<(), ApiError> {
+    if !has_visible(text) {
+        return Err(no_text());
+    }
+    let count = text.chars().count();
+    if count > TEXT_CHARS_MAX {
+        let why = format!("text too long: {count} characters, limit {TEXT_CHARS_MAX}");
+        return Err(ApiError::because(ErrorCode::TextTooLong, why));
+    }
+    Ok(())
+}
+
+/// A message says nothing.
+pub(super) fn no_text() -> ApiError {
+    ApiError::because(ErrorCode::TextEmpty, "Message content cannot be empty.")
 }
 
 /// What was done, or why not.

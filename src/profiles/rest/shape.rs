@@ -4,18 +4,20 @@
 //! A body holds the fields of all three, since none means two things: only `sender` and the type of
 //! ids differ, by [`Style`].
 //!
+//! Invariants: a field that a profile's socket shows as well says the same there.
 //! Never: reads anything; whatever is shown comes in.
 
 use std::collections::BTreeMap;
 
 use frontdesk_actors::{Conversation, LastMessage, SeatSummary, Summary};
-use frontdesk_protocol::command::{Card, Role};
+use frontdesk_protocol::command::Card;
 use frontdesk_protocol::event::Message;
 use frontdesk_protocol::{ConversationNo, MessageNo, PersonId, Seq};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::config::RestStyle;
+use crate::profiles::crm::shape::kind_of;
 use crate::profiles::frame::{shown_name, utc};
 use crate::profiles::wire::{WireId, host_id};
 
@@ -81,6 +83,7 @@ pub(crate) struct MessageBody {
     conversation: WireId,
     sender: Sender,
     sender_username: Option<String>,
+    /// The name, else the e-mail address, else the id; as on sockets.
     sender_name: Option<String>,
     /// What is said; empty when it was taken back.
     content: String,
@@ -88,7 +91,7 @@ pub(crate) struct MessageBody {
     text: String,
     /// `text`; files will have other words.
     message_type: String,
-    /// `user`, `bot` or `system`.
+    /// `user` or `bot`.
     #[serde(rename = "type")]
     kind: String,
     rich: Option<serde_json::Value>,
@@ -160,6 +163,14 @@ pub(crate) struct ConversationBody {
     updated_at: String,
 }
 
+impl ConversationBody {
+    /// Of more people than are shown.
+    pub(crate) fn of_many(mut self, count: usize) -> Self {
+        self.participant_count = count as u64;
+        self
+    }
+}
+
 /// What is known of people, by id.
 pub(crate) type Cards = BTreeMap<PersonId, Card>;
 
@@ -195,18 +206,19 @@ pub(crate) fn message(
         Style::Inbox => Sender::Person(person(style, &author.id, &card)),
         Style::Crm => Sender::Id(style.person(&author.id)),
     };
+    let name = shown_name(&author.id, &card);
     let rich = message.rich.as_deref();
     let changed_at = message.deleted_at.unwrap_or(message.at);
     MessageBody {
         id: style.id(number(message.seq)),
         conversation: style.id(conversation.0),
         sender,
-        sender_username: Some(shown_name(&author.id, &card).to_owned()),
-        sender_name: card.name.as_deref().map(str::to_owned),
+        sender_username: Some(name.to_owned()),
+        sender_name: Some(name.to_owned()),
         content: message.text.to_string(),
         text: message.text.to_string(),
         message_type: "text".to_owned(),
-        kind: kind(author.role).to_owned(),
+        kind: kind_of(author.role).to_owned(),
         rich: rich.and_then(|rich| serde_json::from_str(rich).ok()),
         attachment: None,
         attachment_url: None,
@@ -306,11 +318,11 @@ fn last_message(
         content: last.preview.to_string(),
         text: last.preview.to_string(),
         message_type: "text".to_owned(),
-        kind: kind(last.role).to_owned(),
+        kind: kind_of(last.role).to_owned(),
         attachment_name: None,
         sender_id: style.person(&last.author),
         sender: style.person(&last.author),
-        sender_name: card.name.as_deref().map(str::to_owned),
+        sender_name: Some(shown_name(&last.author, card).to_owned()),
         is_read: is_read(last.seq, &last.author, marks),
         created_at: utc(last.at),
     }
@@ -329,10 +341,90 @@ fn is_read<'a>(
     others.peek().is_some() && others.all(|(_, mark)| *mark >= seq)
 }
 
-/// What a crm calls the kind of a message.
-pub(crate) fn kind(role: Role) -> &'static str {
-    match role {
-        Role::Bot => "bot",
-        _ => "user",
+#[cfg(test)]
+mod tests {
+    use frontdesk_actors::Dialect;
+    use frontdesk_protocol::Timestamp;
+    use frontdesk_protocol::command::Role;
+    use frontdesk_protocol::event::RoomEvent;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::profiles::crm::CrmDialect;
+    use crate::profiles::frame::tests::{hello, payloads, room, talker};
+    use crate::profiles::inbox::InboxDialect;
+
+    /// Each field of the one is in the other and says the same, objects in it field by field.
+    fn agrees(socket: &Value, http: &Value) {
+        for (name, shown) in socket.as_object().expect("an object") {
+            match shown.is_object() {
+                true => agrees(shown, &http[name]),
+                false => assert_eq!(http.get(name), Some(shown), "{name}"),
+            }
+        }
+    }
+
+    #[test]
+    fn sockets_and_routes_show_the_same_of_a_message() {
+        let unnamed = Card {
+            name: None,
+            ..talker()
+        };
+        for card in [talker(), unnamed, Card::default()] {
+            for role in [Role::Visitor, Role::Bot] {
+                let mut said = hello();
+                (said.author.card, said.author.role) = (card.clone(), role);
+                said.reply_to = Some(Seq(1));
+                let event = RoomEvent::MessagePosted(said.clone());
+                let of_routes = |style| {
+                    let none = (BTreeMap::new(), Cards::new());
+                    let body = message(style, room().conversation, &said, &none.0, &none.1);
+                    serde_json::to_value(body).expect("json")
+                };
+                let crm = CrmDialect {
+                    echo_to_sender: true,
+                };
+                let of_crm = payloads(&crm.event(&room(), &event).expect("shown"));
+                let mut of_crm = of_crm[0]["message"].clone();
+                // The socket's own word for the conversation.
+                let number = of_crm["conversation_id"].take();
+                of_crm["conversation"] = number;
+                of_crm
+                    .as_object_mut()
+                    .expect("fields")
+                    .remove("conversation_id");
+                agrees(&of_crm, &of_routes(Style::Crm));
+                let of_inbox = payloads(&InboxDialect.event(&room(), &event).expect("shown"));
+                agrees(&of_inbox[0]["message"], &of_routes(Style::Inbox));
+            }
+        }
+    }
+
+    #[test]
+    fn a_conversation_of_more_people_than_lists_hold_is_shown_without_them() {
+        let author = PersonId::new("5").expect("valid");
+        let found = Conversation {
+            room: room().room,
+            summary: Summary {
+                conversation: room().conversation,
+                direct: false,
+                title: Some("All hands".into()),
+                archived: false,
+                created_at: Timestamp(1),
+                changed_at: Timestamp(2),
+                head: Seq(1),
+                silent_count: 0,
+                last: Some(LastMessage::from(&hello())),
+                people: Vec::new(),
+            },
+        };
+        let cards = Cards::from([(author.clone(), talker())]);
+        let body = conversation(Style::Crm, &found, &author, &cards).of_many(300);
+        let body = serde_json::to_value(body).expect("json");
+        assert_eq!(body["title"], "All hands");
+        assert_eq!(body["participant_count"], 300);
+        assert_eq!(body["participants"], json!([]));
+        assert_eq!(body["other_participant"], Value::Null);
+        assert_eq!(body["last_message"]["sender_name"], "John Talker");
     }
 }
