@@ -240,6 +240,8 @@ fn page_from(query: &PageQuery) -> Result<PageFrom, ApiError> {
 /// What a request that opens a room is called. A repeat with the same key has the same names, so it
 /// is the same command.
 pub(crate) struct Naming {
+    /// Whether the client named it.
+    pub(crate) is_keyed: bool,
     pub(crate) cid: Cid,
     pub(crate) room: RoomId,
     pub(crate) history_base: u64,
@@ -266,6 +268,7 @@ impl Naming {
         let cid = as_cid.unwrap_or_else(|| Cid::from_digest(name(b"cid")));
         let [base @ .., _, _, _, _, _, _, _, _] = name(b"history");
         Ok(Self {
+            is_keyed: true,
             cid,
             room: RoomId::from_bits(name(b"room")),
             history_base: u64::from_be_bytes(base),
@@ -274,6 +277,7 @@ impl Naming {
 
     fn fresh() -> Self {
         Self {
+            is_keyed: false,
             cid: frontdesk_actors::clock::fresh_cid(),
             room: frontdesk_actors::clock::fresh_room_id(),
             history_base: frontdesk_actors::clock::fresh_history_base(),

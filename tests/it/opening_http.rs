@@ -9,6 +9,7 @@ in_both_buses!(
     a_conversation_with_the_bot_has_as_many_people_as_lists_show,
     nothing_is_opened_for_a_first_message_that_does_not_fit,
     a_first_message_is_said_where_nothing_was_said_yet_and_once,
+    a_key_that_comes_again_says_the_same_or_is_refused,
 );
 
 const PATH: &str = "/api/chat/conversations/";
@@ -92,4 +93,17 @@ async fn a_first_message_is_said_where_nothing_was_said_yet_and_once(bus: Bus) {
     let (status, fresh) = open(&site, &fresh).await;
     assert_eq!(status, 201);
     assert_eq!(fresh["last_message"]["content"], "Hi");
+}
+
+async fn a_key_that_comes_again_says_the_same_or_is_refused(bus: Bus) {
+    let site = Site::start(bus).await;
+    for (text, status) in [("Hello", 201), ("Hello", 201), ("Bye", 409)] {
+        let body = json!({"listener_id": "bob", "initial_message": text});
+        let request = site.request("POST", PATH).bearer_auth(token_of("ann"));
+        let request = request.header("Idempotency-Key", "once").json(&body);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{text}");
+    }
+    let (_, opened) = open(&site, &json!({"listener_id": "bob"})).await;
+    assert_eq!(said(&site, &opened["id"]).await, ["Hello"]);
 }

@@ -252,7 +252,7 @@ async fn open(
     }
     let opened = open_pair(&app, &principal, &naming, listener).await?;
     if let Some(text) = first {
-        say_first(&app, &principal, opened.room, text).await?;
+        say_first(&app, &principal, &naming, &opened, text).await?;
     }
     show_opened(&app, &principal, Style::Inbox, opened).await
 }

@@ -91,25 +91,34 @@ pub(super) async fn open_pair(
 }
 
 /// Says something where nothing was said yet. A request that is repeated, because the first one was
-/// interrupted or came twice at once, says it once: the command is named after what it says.
+/// interrupted or came twice at once, says it once: the command is named by the client's key, or
+/// after what it says.
 pub(super) async fn say_first(
     app: &Arc<App>,
     principal: &Arc<Principal>,
-    room: RoomId,
+    naming: &Naming,
+    opened: &Opened,
     text: String,
 ) -> Result<(), ApiError> {
+    let room = opened.room;
     let place = enter(app, principal, RoomName::Id(room)).await?;
-    if place.head > Seq(0) {
+    // With a key the room itself tells a repeat from another use of the key.
+    let is_repeatable = naming.is_keyed && opened.created;
+    if place.head > Seq(0) && !is_repeatable {
         return Ok(());
     }
-    let name = format!("first\0{room}\0{}\0{text}", principal.person);
-    let name = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+    let cid = if naming.is_keyed {
+        naming.cid
+    } else {
+        let name = format!("first\0{room}\0{}\0{text}", principal.person);
+        let name = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        Cid::from_digest(name.into_bytes())
+    };
     let post = RoomCommand::PostMessage {
         text,
         rich: None,
         reply_to: None,
     };
-    let cid = Cid::from_digest(name.into_bytes());
     place.ask(app, principal, post, cid).await.map(drop)
 }
 
