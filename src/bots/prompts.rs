@@ -25,6 +25,7 @@ const REST_MS: u64 = 5_000;
 /// A prompt as a file or a request holds it.
 #[derive(Debug, Clone, Deserialize, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Prompt)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PromptEntry {
     /// What a button says.
     #[schema(max_length = 255)]
@@ -90,11 +91,9 @@ pub(crate) fn usual() -> Vec<PromptEntry> {
 
 /// Reads a file: a JSON list of `{title, text, order?, is_active?}`.
 pub(crate) fn read(file: &Path) -> Result<Vec<PromptEntry>, Error> {
-    let text = std::fs::read(file).map_err(|source| Error::Io {
-        what: "cannot read the prompts",
-        source,
-    })?;
     let shown = file.display();
+    let text = std::fs::read(file);
+    let text = text.map_err(|error| Error::Settings(format!("{shown}: {error}")))?;
     serde_json::from_slice(&text).map_err(|error| Error::Settings(format!("{shown}: {error}")))
 }
 
@@ -150,7 +149,7 @@ async fn seed_awake(
     let all = companies.is_empty();
     let wanted = if all { store.companies()? } else { companies };
     for company in wanted {
-        if all && !node.prompts(&company).await?.is_empty() {
+        if all && !node.all_prompts(&company).await?.is_empty() {
             continue;
         }
         set(node, &company, numbered(entries.clone())).await?;

@@ -135,6 +135,7 @@ async fn the_documented_routes_pass_in_the_order_of_the_page(bus: Bus) {
     let reply = json!({"content": "Hi", "reply_to": sent["id"]});
     let (status, reply) = site.http("POST", reply_path, Some(&olga), &reply).await;
     assert_eq!((status, &reply["reply_to"]), (201, &sent["id"]));
+    assert_eq!(reply["reply_to_message"]["content"], "Hello");
     let path = "/api/chat/conversations/1/send-file/";
     // However large it is, what is told is that files are not there yet.
     let large = json!({"file": "x".repeat(2 << 20)});

@@ -35,10 +35,7 @@ use crate::profiles::wire::ConversationRef;
 const MESSAGE_CHARS_MAX: usize = 1_000;
 /// Title of a conversation made of its first message, characters.
 const TITLE_CHARS: usize = 50;
-/// Messages that are looked through for the last question: a bot says one thing to each, so that
-/// one of the last two is it but where somebody took part who is a bot no more.
-const LOOK_BACK_COUNT: usize = 100;
-/// Events that are read at once to find an answer: what others said in the time of one.
+/// Messages and events that are read at once to find a question and its answer.
 const PAGE_COUNT: usize = 100;
 
 /// The routes of this file.
@@ -193,17 +190,20 @@ async fn bot_response(
     }))
 }
 
-/// The last message of a person, if there is one.
+/// The last message of a person, if there is one. Answers may come behind many questions.
 async fn last_question(app: &Arc<App>, place: &Place) -> Result<Option<Seq>, ApiError> {
-    let newest = MessagesFrom::Newest { skip: 0 };
-    let page = app
-        .node
-        .messages(&place.entity, newest, LOOK_BACK_COUNT)
-        .await;
-    let messages = page.map_err(fault)?.messages;
-    let mut newest_first = messages.iter().rev();
-    let question = newest_first.find(|found| found.author.role != Role::Bot);
-    Ok(question.map(|found| found.seq))
+    let mut skip = 0;
+    loop {
+        let newest = MessagesFrom::Newest { skip };
+        let page = app.node.messages(&place.entity, newest, PAGE_COUNT).await;
+        let page = page.map_err(fault)?;
+        let mut newest_first = page.messages.iter().rev();
+        let question = newest_first.find(|found| found.author.role != Role::Bot);
+        skip += PAGE_COUNT as u64;
+        if question.is_some() || skip >= page.total {
+            return Ok(question.map(|found| found.seq));
+        }
+    }
 }
 
 /// What the bot said to a message; `None` when it passed.

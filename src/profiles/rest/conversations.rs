@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use frontdesk_actors::{ConversationPage, ListCursor, ListFrom};
 use frontdesk_protocol::command::{Principal, RoomCommand};
@@ -113,7 +113,18 @@ async fn list(
     if !is_paged && app.profiles.rest == RestStyle::Inbox {
         let page = read(&app, &principal, ListFrom::default(), ARRAY_COUNT_MAX).await?;
         let bodies = bodies(&app, &principal, Style::Inbox, &page).await?;
-        return Ok(unless_known(&headers, &ConversationList::Array(bodies)));
+        let mut response = unless_known(&headers, &ConversationList::Array(bodies));
+        if let Some(next) = page.next {
+            // More than an array holds: who wants the rest finds it here.
+            let cursor = write_cursor(next, false);
+            let path = format!("/api/chat/conversations/?cursor={cursor}&limit={PAGE_COUNT_MAX}");
+            let link = format!("<{}>; rel=\"next\"", app.absolute(&headers, &path));
+            let link = HeaderValue::try_from(link);
+            response
+                .headers_mut()
+                .extend(link.ok().map(|link| (header::LINK, link)));
+        }
+        return Ok(response);
     }
     let count = limit.map_or(PAGE_COUNT_DEFAULT, |Count(limit)| limit);
     let count = count.clamp(1, PAGE_COUNT_MAX);
@@ -282,7 +293,7 @@ async fn open_with(
     let other = PersonId::new(&other);
     let other = other.map_err(|why| ApiError::because(ErrorCode::BadField, why.to_string()))?;
     let opened = open_pair(&app, &principal, &naming, other).await?;
-    show_opened(&app, &principal, Style::Inbox, opened).await
+    show_opened(&app, &principal, app.profiles.rest.into(), opened).await
 }
 
 /// One conversation, by its number or, for a pair, by the other person.

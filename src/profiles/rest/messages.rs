@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use frontdesk_actors::clock::fresh_cid;
-use frontdesk_actors::{Answer, MessagePage, MessagesFrom};
+use frontdesk_actors::{Answer, MessagesFrom};
 use frontdesk_protocol::command::{Principal, RoomCommand};
 use frontdesk_protocol::native::RoomName;
 use frontdesk_protocol::{ErrorCode, Seq};
@@ -22,7 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::place::{Place, enter, enter_path, fault, no_text};
-use super::shape::{MessageBody, Style, message};
+use super::shape::{MessageBody, Style};
 use crate::app::{App, Known};
 use crate::http::etag::unless_known;
 use crate::http::fields::{Count, Whole};
@@ -123,13 +123,17 @@ async fn list(
         let asked = asked.map_or(PAGE_COUNT_DEFAULT, |Count(count)| count);
         asked.clamp(1, PAGE_COUNT_MAX)
     };
-    if query.limit.is_some() || query.offset.is_some() {
+    let style = Style::from(app.profiles.rest);
+    let is_paged = query.page.is_some() || query.page_size.is_some();
+    let is_crm = style == Style::Crm && !is_paged;
+    if is_crm || query.limit.is_some() || query.offset.is_some() {
         let skip = query.offset.map_or(0, |Whole(offset)| offset);
         let from = MessagesFrom::Oldest { skip };
         let count = count(query.limit) as usize;
         let page = app.node.messages(&place.entity, from, count).await;
         let page = page.map_err(fault)?;
-        let array = bodies(&app, &principal, Style::Crm, &place, &page).await?;
+        let shown = place.show_messages(&app, &principal, Style::Crm, page.messages);
+        let array = shown.await?;
         return Ok(unless_known(&headers, &MessageList::Array(array)));
     }
     let (page_no, count) = (
@@ -143,7 +147,9 @@ async fn list(
     if page_no > 1 && skip >= page.total {
         return Err(ApiError::because(ErrorCode::NotFound, "Invalid page."));
     }
-    let mut results = bodies(&app, &principal, Style::Inbox, &place, &page).await?;
+    let total = page.total;
+    let shown = place.show_messages(&app, &principal, style, page.messages);
+    let mut results = shown.await?;
     results.reverse();
     let link = |is_there: bool, page_no: u64| {
         let number = place.conversation;
@@ -152,29 +158,15 @@ async fn list(
         is_there.then(|| app.absolute(&headers, &path))
     };
     let envelope = MessageEnvelope {
-        count: page.total,
+        count: total,
         next: link(
-            skip.saturating_add(count) < page.total,
+            skip.saturating_add(count) < total,
             page_no.saturating_add(1),
         ),
         previous: link(page_no > 1, page_no - 1),
         results,
     };
     Ok(unless_known(&headers, &MessageList::Envelope(envelope)))
-}
-
-async fn bodies(
-    app: &Arc<App>,
-    principal: &Principal,
-    style: Style,
-    place: &Place,
-    page: &MessagePage,
-) -> Result<Vec<MessageBody>, ApiError> {
-    let authors = page.messages.iter().map(|found| found.author.id.clone());
-    let cards = app.node.cards(&principal.company, authors).await;
-    let cards = cards.map_err(fault)?;
-    let body = |found| message(style, place.conversation, found, &place.marks, &cards);
-    Ok(page.messages.iter().map(body).collect())
 }
 
 /// A message to be sent.
@@ -238,7 +230,7 @@ async fn post(
         return Err(ApiError::new(ErrorCode::Unavailable));
     };
     let shown = place
-        .show_message(&app, &principal, Style::Inbox, seq)
+        .show_message(&app, &principal, app.profiles.rest.into(), seq)
         .await?;
     Ok((StatusCode::CREATED, Json(shown)).into_response())
 }

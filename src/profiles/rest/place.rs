@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use frontdesk_actors::{Answer, Command, Conversation, Outcome};
 use frontdesk_protocol::command::{Principal, RoomCommand};
+use frontdesk_protocol::event::Message;
 use frontdesk_protocol::limits::TEXT_CHARS_MAX;
 use frontdesk_protocol::native::RoomName;
 use frontdesk_protocol::visible::has_visible;
@@ -124,11 +125,43 @@ impl Place {
         let found = app.node.message(&self.entity, seq).await.map_err(fault)?;
         let no_message = || ApiError::because(ErrorCode::NotFound, "No such message.");
         let found = found.ok_or_else(no_message)?;
-        let author = found.author.id.clone();
-        let cards = app.node.cards(&principal.company, [author]).await;
+        let shown = self
+            .show_messages(app, principal, style, vec![found])
+            .await?;
+        shown.into_iter().next().ok_or_else(no_message)
+    }
+
+    /// Some of its messages as the caller sees them, each with the one it answers.
+    pub(super) async fn show_messages(
+        &self,
+        app: &Arc<App>,
+        principal: &Principal,
+        style: Style,
+        messages: Vec<Message>,
+    ) -> Result<Vec<MessageBody>, ApiError> {
+        let by_seq = |found: &Message| (found.seq, found.clone());
+        let mut known: BTreeMap<Seq, Message> = messages.iter().map(by_seq).collect();
+        for answered in messages.iter().filter_map(|found| found.reply_to) {
+            if !known.contains_key(&answered) {
+                let found = app.node.message(&self.entity, answered).await;
+                known.extend(found.map_err(fault)?.map(|found| (answered, found)));
+            }
+        }
+        let authors = known.values().map(|found| found.author.id.clone());
+        let cards = app.node.cards(&principal.company, authors).await;
         let cards = cards.map_err(fault)?;
-        let conversation = self.conversation;
-        Ok(message(style, conversation, &found, &self.marks, &cards))
+        let shown = messages.iter().map(|found| {
+            let replied = found.reply_to.and_then(|seq| known.get(&seq));
+            message(
+                style,
+                self.conversation,
+                found,
+                replied,
+                &self.marks,
+                &cards,
+            )
+        });
+        Ok(shown.collect())
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use frontdesk_actors::{Conversation, LastMessage, SeatSummary, Summary};
 use frontdesk_protocol::command::Card;
-use frontdesk_protocol::event::Message;
+use frontdesk_protocol::event::{Author, Message};
 use frontdesk_protocol::{ConversationNo, MessageNo, PersonId, Seq};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -76,6 +76,18 @@ pub(crate) enum Sender {
     Id(WireId),
 }
 
+/// The message that another one answers.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct RepliedBody {
+    id: WireId,
+    sender: Sender,
+    /// What is said; empty when it was taken back.
+    content: String,
+    message_type: String,
+    is_deleted: bool,
+    created_at: String,
+}
+
 /// A message.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct MessageBody {
@@ -102,7 +114,7 @@ pub(crate) struct MessageBody {
     file_attachment: Option<serde_json::Value>,
     is_image: bool,
     reply_to: Option<WireId>,
-    reply_to_message: Option<serde_json::Value>,
+    reply_to_message: Option<RepliedBody>,
     is_deleted: bool,
     deleted_at: Option<String>,
     /// Whether everybody else has read it.
@@ -187,32 +199,34 @@ pub(crate) fn person(style: Style, id: &PersonId, card: &Card) -> PersonBody {
     }
 }
 
-/// A message; `marks` are the read marks of everyone in the room.
+/// A message; `replied` is the one it answers, `marks` are the read marks of everyone in the room.
 pub(crate) fn message(
     style: Style,
     conversation: ConversationNo,
     message: &Message,
+    replied: Option<&Message>,
     marks: &BTreeMap<PersonId, Seq>,
     cards: &Cards,
 ) -> MessageBody {
     let author = &message.author;
-    let card = match cards.get(&author.id) {
-        Some(known) => author.card.or(known),
-        None => author.card.clone(),
-    };
+    let card = card_of(author, cards);
     let number = |seq| MessageNo::new(conversation, seq).map_or(0, |number| number.0);
     let is_read = is_read(message.seq, &author.id, marks.iter());
-    let sender = match style {
-        Style::Inbox => Sender::Person(person(style, &author.id, &card)),
-        Style::Crm => Sender::Id(style.person(&author.id)),
-    };
+    let replied = replied.map(|replied| RepliedBody {
+        id: style.id(number(replied.seq)),
+        sender: sender(style, &replied.author.id, &card_of(&replied.author, cards)),
+        content: replied.text.to_string(),
+        message_type: "text".to_owned(),
+        is_deleted: replied.deleted_at.is_some(),
+        created_at: utc(replied.at),
+    });
     let name = shown_name(&author.id, &card);
     let rich = message.rich.as_deref();
     let changed_at = message.deleted_at.unwrap_or(message.at);
     MessageBody {
         id: style.id(number(message.seq)),
         conversation: style.id(conversation.0),
-        sender,
+        sender: sender(style, &author.id, &card),
         sender_username: Some(name.to_owned()),
         sender_name: Some(name.to_owned()),
         content: message.text.to_string(),
@@ -227,13 +241,28 @@ pub(crate) fn message(
         file_attachment: None,
         is_image: false,
         reply_to: message.reply_to.map(|seq| style.id(number(seq))),
-        reply_to_message: None,
+        reply_to_message: replied,
         is_deleted: message.deleted_at.is_some(),
         deleted_at: message.deleted_at.map(utc),
         is_read,
         status: if is_read { "read" } else { "sent" }.to_owned(),
         created_at: utc(message.at),
         updated_at: utc(changed_at),
+    }
+}
+
+/// What is known of an author: as when it was written, and gaps filled from what is known now.
+fn card_of(author: &Author, cards: &Cards) -> Card {
+    match cards.get(&author.id) {
+        Some(known) => author.card.or(known),
+        None => author.card.clone(),
+    }
+}
+
+fn sender(style: Style, id: &PersonId, card: &Card) -> Sender {
+    match style {
+        Style::Inbox => Sender::Person(person(style, id, card)),
+        Style::Crm => Sender::Id(style.person(id)),
     }
 }
 
@@ -378,7 +407,7 @@ mod tests {
                 let event = RoomEvent::MessagePosted(said.clone());
                 let of_routes = |style| {
                     let none = (BTreeMap::new(), Cards::new());
-                    let body = message(style, room().conversation, &said, &none.0, &none.1);
+                    let body = message(style, room().conversation, &said, None, &none.0, &none.1);
                     serde_json::to_value(body).expect("json")
                 };
                 let crm = CrmDialect {
