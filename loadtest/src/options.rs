@@ -163,7 +163,8 @@ pub struct ListsOptions {
     /// Seconds to wait for what is due after the last message.
     #[arg(long, default_value_t = 20.0)]
     pub drain_secs: f64,
-    /// Fail where a figure is beyond its bar: 10 ms for the 99th percentile of pages, 2 ms of counts.
+    /// Fail where a figure is beyond its bar: 10 ms for the 99th percentile of pages, 2 ms of
+    /// counts.
     #[arg(long)]
     pub bars: bool,
     /// Runs, report and server.

@@ -151,7 +151,8 @@ impl Accounts {
             let is_shown = found.is_some_and(|found| !found.text.is_empty());
             if !is_it || (is_deleted && is_shown) {
                 return Err(format!(
-                    "{author} said {text} at {place:?}, taken back: {is_deleted}; there is {found:?}"
+                    "{author} said {text} at {place:?}, taken back: {is_deleted}; \
+                     there is {found:?}"
                 ));
             }
         }

@@ -1,5 +1,6 @@
 //! People who do something until their server is gone: over HTTP as `inbox` and `crm` clients do,
-//! or on a native socket. A number chooses what, so that a seed repeats a run as far as time allows.
+//! or on a native socket. A number chooses what, so that a seed repeats a run as far as time
+//! allows.
 //!
 //! Invariant: what was answered is told to the accounts; what was not is nobody's.
 //! Never: asks the same thing twice.
