@@ -148,8 +148,8 @@ impl Node {
             .map_err(|error| StartError(error.to_string()))?;
         let journal = Arc::clone(&node.journal);
         let pending = blocking(move || journal.pending()).await;
-        for (entity, _) in pending.map_err(|error| StartError(error.to_string()))? {
-            node.index.is_behind(&entity);
+        for (entity, pos) in pending.map_err(|error| StartError(error.to_string()))? {
+            node.index.is_behind(&entity, pos);
             node.wake(entity);
         }
         spawn(tick(Arc::downgrade(&node)));

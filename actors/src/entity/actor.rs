@@ -183,7 +183,7 @@ impl<R: Rules> Actor for EntityActor<R> {
         );
         // Before anyone is answered: what the predecessor wrote may not be listed yet.
         if R::IS_LISTED && state.owed_from().is_some() {
-            self.node.index.is_behind(&self.slot.entity);
+            self.node.index.is_behind(&self.slot.entity, state.tail.pos);
         }
         if !self.slot.started(myself.clone(), self.incarnation) {
             return Err("another actor was started in its place".into());

@@ -146,12 +146,11 @@ impl Index {
         Arc::clone(entry.value())
     }
 
-    /// A room is behind from before its actor started, and will tell when it is up.
-    pub(crate) fn is_behind(&self, entity: &EntityId) {
+    /// A room is behind, up to this record, from before its actor started. It tells when it is up.
+    pub(crate) fn is_behind(&self, entity: &EntityId, pos: Pos) {
         if let EntityKind::Room(room) = entity.kind {
-            lock(&self.of(&entity.company).state)
-                .waiting
-                .is_behind(room);
+            let company = self.of(&entity.company);
+            lock(&company.state).waiting.is_behind(room, pos);
         }
     }
 

@@ -4,7 +4,7 @@
 //! record that changed it until lists show that record, or until it is given up.
 //! Never: waits; it only knows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use frontdesk_protocol::{PersonId, Pos, RoomId};
 
@@ -61,8 +61,8 @@ pub(super) struct Waiting {
     lately: Lately,
     /// In how many unlisted rooms each person did something.
     owed: HashMap<PersonId, usize>,
-    /// Rooms that were behind when their actors started.
-    behind: BTreeSet<RoomId>,
+    /// Rooms that were behind when their actors started, and their last record then.
+    behind: BTreeMap<RoomId, Pos>,
 }
 
 impl Waiting {
@@ -70,9 +70,9 @@ impl Waiting {
         self.unlisted.is_empty() && self.behind.is_empty()
     }
 
-    /// A room is behind from before.
-    pub(super) fn is_behind(&mut self, room: RoomId) {
-        self.behind.insert(room);
+    /// A room is behind from before, up to this record.
+    pub(super) fn is_behind(&mut self, room: RoomId, pos: Pos) {
+        self.behind.insert(room, pos);
     }
 
     /// A room changed.
@@ -106,7 +106,10 @@ impl Waiting {
 
     /// Lists show a room up to a record.
     pub(super) fn is_listed(&mut self, room: &RoomId, pos: Pos) {
-        self.behind.remove(room);
+        // What the room's crashed actor told may be listed after its successor came up.
+        if self.behind.get(room).is_some_and(|last| *last <= pos) {
+            self.behind.remove(room);
+        }
         let Some(unlisted) = self.unlisted.get_mut(room) else {
             return;
         };
@@ -223,9 +226,21 @@ mod tests {
         assert!(waiting.covers(&ann) && !waiting.covers(&bob));
         waiting.is_listed(&rooms[0], Pos(4));
         assert!(waiting.covers(&bob) && waiting.is_empty());
-        waiting.is_behind(rooms[1]);
+        waiting.is_behind(rooms[1], Pos(9));
         assert!(!waiting.covers(&ann));
         waiting.forget(&rooms[1]);
+        assert!(waiting.covers(&ann));
+    }
+
+    #[test]
+    fn a_crashed_actors_older_summary_does_not_bring_a_room_up_to_date() {
+        let ann = PersonId::new("ann").expect("valid");
+        let room = RoomId::from_bits([1; 16]);
+        let mut waiting = Waiting::default();
+        waiting.is_behind(room, Pos(2));
+        waiting.is_listed(&room, Pos(1));
+        assert!(!waiting.covers(&ann));
+        waiting.is_listed(&room, Pos(2));
         assert!(waiting.covers(&ann));
     }
 }
