@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 
 use axum::http::{HeaderMap, header};
 use dashmap::DashMap;
-use frontdesk_actors::{Command, DoorId, Node};
+use frontdesk_actors::{Acquaintance, Command, DoorId, Node};
 use frontdesk_protocol::command::{CompanyCommand, Principal};
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Timestamp};
 use frontdesk_storage::EntityId;
@@ -93,24 +93,20 @@ impl App {
             Rejection::from(error)
         })?;
         let claimed = verified.principal();
-        let fault = |error: frontdesk_storage::Error| {
+        let node = &self.node;
+        let found = node.acquaintance(&claimed.company, &claimed.person).await;
+        let found = found.map_err(|error| {
             tracing::error!(%error, "people cannot be read");
             Rejection::new(ErrorCode::Unavailable)
+        })?;
+        let stored = match found {
+            Acquaintance::NoCompany => {
+                self.metrics.refused_token();
+                return Err(Rejection::new(ErrorCode::UnknownCompany));
+            }
+            Acquaintance::Stranger => None,
+            Acquaintance::Known(row) => Some(row),
         };
-        if !self
-            .node
-            .has_company(&claimed.company)
-            .await
-            .map_err(fault)?
-        {
-            self.metrics.refused_token();
-            return Err(Rejection::new(ErrorCode::UnknownCompany));
-        }
-        let stored = self
-            .node
-            .person(&claimed.company, &claimed.person)
-            .await
-            .map_err(fault)?;
         let known = stored.clone().unwrap_or_default();
         let card = known.by_host.or(&claimed.card.or(&known.card));
         let principal = Arc::new(Principal {

@@ -47,5 +47,5 @@ pub use limits::Limits;
 pub use node::{Node, NodeOptions};
 pub use online::Arrival;
 pub use pages::{MessagePage, MessagesFrom};
-pub use reads::{HistoryPage, RoomFacts};
+pub use reads::{Acquaintance, HistoryPage, RoomFacts};
 pub use room::{LastMessage, SeatSummary, Summary};

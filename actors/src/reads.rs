@@ -52,6 +52,17 @@ pub struct RoomFacts {
     pub marks: std::collections::BTreeMap<PersonId, Seq>,
 }
 
+/// What a company knows of somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acquaintance {
+    /// There is no such company here.
+    NoCompany,
+    /// It never heard of them.
+    Stranger,
+    /// This.
+    Known(PersonRow),
+}
+
 impl Node {
     /// A room by the name a client used, if the company has one.
     pub async fn find_room(
@@ -92,24 +103,30 @@ impl Node {
         company: &CompanyId,
         person: &PersonId,
     ) -> Result<Option<Card>> {
-        let row = self.person(company, person).await?;
-        Ok(row.map(|row| row.card))
+        Ok(match self.acquaintance(company, person).await? {
+            Acquaintance::Known(row) => Some(row.card),
+            Acquaintance::NoCompany | Acquaintance::Stranger => None,
+        })
     }
 
-    /// The same, and what of it the host said itself.
-    pub async fn person(
+    /// What a company knows of a person, if there is such a company.
+    pub async fn acquaintance(
         self: &Arc<Self>,
         company: &CompanyId,
         person: &PersonId,
-    ) -> Result<Option<PersonRow>> {
+    ) -> Result<Acquaintance> {
         let (node, company, key) = (
             Arc::clone(self),
             company.clone(),
             tables::person_key(person),
         );
         blocking(move || {
+            if !node.directory.has_company(&company)? {
+                return Ok(Acquaintance::NoCompany);
+            }
             let value = node.directory.row(&company, &key)?;
-            Ok(value.as_ref().and_then(tables::read))
+            let row = value.as_ref().and_then(tables::read);
+            Ok(row.map_or(Acquaintance::Stranger, Acquaintance::Known))
         })
         .await
     }
@@ -129,12 +146,6 @@ impl Node {
         let mut prompts = read.unwrap_or_default();
         prompts.sort_by_key(|prompt| (prompt.order, prompt.id));
         Ok(prompts)
-    }
-
-    /// Whether a company is served here.
-    pub async fn has_company(self: &Arc<Self>, company: &CompanyId) -> Result<bool> {
-        let (node, company) = (Arc::clone(self), company.clone());
-        blocking(move || node.directory.has_company(&company)).await
     }
 
     /// A room for one of its people; `None` for everyone else.

@@ -389,6 +389,9 @@ impl<R: Rules> EntityActor<R> {
     }
 
     fn on_sleep(&self, myself: &ActorRef<EntityMsg>, state: &mut EntityState<R>) {
+        if state.owed_from().is_some() {
+            self.on_list_due(myself, state); // nothing more will come for the lists to wait for
+        }
         let is_quiet = matches!(state.stage, Stage::Idle) && state.owed_from().is_none();
         if !is_quiet || !self.node.registry.retire(&self.slot) {
             return self.on_work(myself, state); // read marks that wait are flushed before sleep

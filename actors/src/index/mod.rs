@@ -6,8 +6,9 @@
 //! behind wake and tell again. A row holds the position it was made at; an older summary changes
 //! nothing. What is lost altogether is made again from the rooms.
 //!
-//! Owns: the writer of each company; in its files `waiting` who waits for which room, `rows` what
-//! a summary changes, `rebuild` making lists anew, `lists` reading them.
+//! Owns: what is known of each company's lists; in its files `waiting` who waits for which room,
+//! `writer` the one that writes, `rows` what a summary changes, `rebuild` making lists anew, `lists`
+//! reading them.
 //!
 //! Invariants:
 //! 1. A person's totals are the sums of what their rooms' rows say: both are written together.
@@ -25,6 +26,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -40,22 +42,16 @@ pub use lists::{Conversation, ConversationPage, ListCursor, ListFrom, Totals};
 
 use crate::node::Node;
 use crate::room::Summary;
-use crate::task::{blocking, lock, pause, spawn};
+use crate::task::lock;
 use waiting::Waiting;
 
 /// A room tells its summary at most this often, milliseconds: a busy room is one row, not one for
 /// each message.
-pub const LIST_DELAY_MS: u64 = 50;
+pub const LIST_DELAY_MS: u64 = 250;
 /// How long a reader waits for what it did to be listed, milliseconds.
 const LIST_WAIT_MS: u64 = 1_000;
 /// How long a reader waits for what others did, milliseconds.
 const HURRY_WAIT_MS: u64 = 100;
-/// Pause after a write that failed, milliseconds: what failed may be a disk that is full.
-const WRITE_RETRY_MS: u64 = 1_000;
-/// Rooms written at once: one batch stays small beside a commit's.
-const WRITE_ROOM_COUNT_MAX: usize = 256;
-/// People of the rooms written at once, for the same reason: each may have two rows that change.
-const WRITE_SEAT_COUNT_MAX: usize = 2_048;
 /// Rooms with more people than this are in nobody's list: each message would write a row for each.
 pub const LISTED_PERSON_COUNT_MAX: usize = 256;
 
@@ -86,9 +82,17 @@ struct State {
     notes: BTreeMap<RoomId, Note>,
     waiting: Waiting,
     is_writing: bool,
+    /// Readers who wait for the writer now.
+    reader_count: usize,
+    /// When the writer began last, milliseconds of the clock that never goes back.
+    began_ms: Option<u64>,
 }
 
 impl State {
+    fn has_work(&self) -> bool {
+        !self.notes.is_empty() || self.stage != Stage::Kept
+    }
+
     fn is_idle(&self) -> bool {
         self.notes.is_empty() && self.waiting.is_empty() && !self.is_writing
     }
@@ -99,6 +103,8 @@ struct Company {
     id: CompanyId,
     state: Mutex<State>,
     changed: Notify,
+    /// A reader has come to wait.
+    asked: Notify,
 }
 
 /// See the module's text.
@@ -127,11 +133,14 @@ impl Company {
             notes: BTreeMap::new(),
             waiting: Waiting::default(),
             is_writing: false,
+            reader_count: 0,
+            began_ms: None,
         };
         Self {
             id,
             state: Mutex::new(state),
             changed: Notify::new(),
+            asked: Notify::new(),
         }
     }
 }
@@ -219,7 +228,7 @@ impl Node {
             summary: Arc::new(summary),
             done,
         };
-        put(&mut lock(&company.state).notes, room, note);
+        writer::put(&mut lock(&company.state).notes, room, note);
         self.write_lists(&company);
     }
 
@@ -231,7 +240,7 @@ impl Node {
     ) -> Result<(), Rejection> {
         let company = self.index.of(company);
         let now_ms = self.clock.monotonic_ms();
-        let hurried = lock(&company.state).waiting.hurry(now_ms);
+        let hurried = lock(&company.state).waiting.hurry(person, now_ms);
         if !hurried.is_empty() {
             let limit = Duration::from_millis(HURRY_WAIT_MS);
             let all_told = self.until(&company, |state| state.waiting.are_listed(&hurried));
@@ -249,8 +258,12 @@ impl Node {
         })
     }
 
-    /// Ends when something holds of a company's lists; their writer works meanwhile.
+    /// Ends when something holds of a company's lists; their writer works meanwhile, without rest.
     async fn until(self: &Arc<Self>, company: &Arc<Company>, holds: impl Fn(&State) -> bool) {
+        if holds(&lock(&company.state)) {
+            return;
+        }
+        let _reader = Reader::come(company);
         loop {
             let changed = company.changed.notified();
             tokio::pin!(changed);
@@ -262,126 +275,21 @@ impl Node {
             changed.await;
         }
     }
+}
 
-    /// Has the company's writer work, if it does not.
-    fn write_lists(self: &Arc<Self>, company: &Arc<Company>) {
-        {
-            let mut state = lock(&company.state);
-            let has_work = !state.notes.is_empty() || state.stage != Stage::Kept;
-            if state.is_writing || !has_work {
-                return;
-            }
-            state.is_writing = true;
-        }
-        let (node, company) = (Arc::clone(self), Arc::clone(company));
-        spawn(async move {
-            let mut writing = Writing {
-                company,
-                has_rested: false,
-            };
-            let company = Arc::clone(&writing.company);
-            while let Some(notes) = next_notes(&company) {
-                let Err(error) = node.write_notes(&company, notes).await else {
-                    continue;
-                };
-                tracing::error!(company = %company.id, %error, "lists cannot be written");
-                if node.journal.failure().is_some() || node.is_stopped() {
-                    return;
-                }
-                pause(WRITE_RETRY_MS).await;
-            }
-            writing.has_rested = true;
-        });
-    }
+/// A reader who waits for a company's writer.
+struct Reader<'a>(&'a Company);
 
-    /// Writes summaries; what could not be written is put back.
-    async fn write_notes(
-        self: &Arc<Self>,
-        company: &Arc<Company>,
-        notes: BTreeMap<RoomId, Note>,
-    ) -> frontdesk_storage::Result<()> {
-        let summaries: Vec<_> = notes
-            .iter()
-            .map(|(room, note)| (*room, note.pos, Arc::clone(&note.summary)))
-            .collect();
-        let written = match self.keep_lists(company).await {
-            Ok(()) => self.write_rows(company, summaries).await,
-            Err(error) => Err(error),
-        };
-        let mut state = lock(&company.state);
-        if let Err(error) = written {
-            for (room, note) in notes {
-                put(&mut state.notes, room, note);
-            }
-            return Err(error);
-        }
-        for (room, note) in &notes {
-            state.waiting.is_listed(room, note.pos);
-        }
-        drop(state);
-        company.changed.notify_waiters();
-        for note in notes.into_values() {
-            (note.done)();
-        }
-        Ok(())
-    }
-
-    async fn write_rows(
-        self: &Arc<Self>,
-        company: &Arc<Company>,
-        summaries: Vec<(RoomId, Pos, Arc<Summary>)>,
-    ) -> frontdesk_storage::Result<()> {
-        if summaries.is_empty() {
-            return Ok(());
-        }
-        // The semaphore is never closed.
-        let _permit = self.index.writers.acquire().await;
-        let counted = &self.index.written;
-        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let (directory, id) = (Arc::clone(&self.directory), company.id.clone());
-        blocking(move || rows::write(&*directory, &id, summaries)).await
+impl<'a> Reader<'a> {
+    fn come(company: &'a Company) -> Self {
+        lock(&company.state).reader_count += 1;
+        company.asked.notify_waiters();
+        Self(company)
     }
 }
 
-/// A company's writer at work; however it ends, the next one may begin.
-struct Writing {
-    company: Arc<Company>,
-    /// It found nothing to do, and said so under the lock.
-    has_rested: bool,
-}
-
-impl Drop for Writing {
+impl Drop for Reader<'_> {
     fn drop(&mut self) {
-        if !self.has_rested {
-            lock(&self.company.state).is_writing = false;
-        }
+        lock(&self.0.state).reader_count -= 1;
     }
-}
-
-/// Keeps the newer of two summaries of a room.
-fn put(notes: &mut BTreeMap<RoomId, Note>, room: RoomId, note: Note) {
-    let is_newer = notes.get(&room).is_none_or(|other| other.pos <= note.pos);
-    if is_newer {
-        notes.insert(room, note);
-    }
-}
-
-/// The next summaries to write; `None` when there are none and the writer rests.
-fn next_notes(company: &Company) -> Option<BTreeMap<RoomId, Note>> {
-    let mut state = lock(&company.state);
-    if state.notes.is_empty() && state.stage == Stage::Kept {
-        // Under the lock: who comes next sees it and starts another.
-        state.is_writing = false;
-        return None;
-    }
-    let mut next = BTreeMap::new();
-    let mut seat_count = 0;
-    while next.len() < WRITE_ROOM_COUNT_MAX && seat_count < WRITE_SEAT_COUNT_MAX {
-        let Some((room, note)) = state.notes.pop_first() else {
-            break;
-        };
-        seat_count += note.summary.people.len();
-        next.insert(room, note);
-    }
-    Some(next)
 }

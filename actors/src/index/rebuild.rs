@@ -10,7 +10,8 @@ use std::sync::Arc;
 use frontdesk_protocol::CompanyId;
 use frontdesk_storage::{Directory, EntityId, Result, Row, RowsWait};
 
-use super::{Company, Stage, WRITE_ROOM_COUNT_MAX, rows};
+use super::writer::WRITE_ROOM_COUNT_MAX;
+use super::{Company, Stage, rows};
 use crate::company::tables::{self, RoomRow, read as read_row, set};
 use crate::entity::Rules;
 use crate::entity::recover::recover;

@@ -4,7 +4,7 @@
 //! record that changed it until lists show that record, or until it is given up.
 //! Never: waits; it only knows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use frontdesk_protocol::{PersonId, Pos, RoomId};
 
@@ -14,7 +14,8 @@ use super::{HURRY_WAIT_MS, Hurry};
 /// company's busy hour is not for a reader to wait for.
 const HURRY_ROOM_COUNT_MAX: usize = 16;
 /// The same where more happened than this in the last [`HURRY_WAIT_MS`] or twice that: each reader
-/// would wait for the store's writer, in every request.
+/// would wait for the store's writer, in every request. What a reader did itself is always waited
+/// for.
 const HURRY_CHANGE_COUNT_MAX: u64 = 64;
 
 /// How many changes there were lately: in this stretch of [`HURRY_WAIT_MS`] and the one before.
@@ -59,8 +60,8 @@ struct Unlisted {
 pub(super) struct Waiting {
     unlisted: HashMap<RoomId, Unlisted>,
     lately: Lately,
-    /// In how many unlisted rooms each person did something.
-    owed: HashMap<PersonId, usize>,
+    /// The unlisted rooms in which each person did something.
+    owed: HashMap<PersonId, BTreeSet<RoomId>>,
     /// Rooms that were behind when their actors started, and their last record then.
     behind: BTreeMap<RoomId, Pos>,
 }
@@ -98,7 +99,7 @@ impl Waiting {
                 Some(entry) => entry.1 = pos,
                 None => {
                     unlisted.people.push((person.clone(), pos));
-                    *self.owed.entry(person.clone()).or_default() += 1;
+                    self.owed.entry(person.clone()).or_default().insert(room);
                 }
             }
         }
@@ -119,7 +120,7 @@ impl Waiting {
         unlisted.people.retain(|(person, at)| {
             let is_owed = *at > pos;
             if !is_owed {
-                take_one(owed, person);
+                settle(owed, person, room);
             }
             is_owed
         });
@@ -133,7 +134,7 @@ impl Waiting {
         self.behind.remove(room);
         if let Some(unlisted) = self.unlisted.remove(room) {
             for (person, _) in &unlisted.people {
-                take_one(&mut self.owed, person);
+                settle(&mut self.owed, person, room);
             }
         }
     }
@@ -143,11 +144,17 @@ impl Waiting {
         self.behind.is_empty() && !self.owed.contains_key(person)
     }
 
-    /// Has the rooms that changed tell at once, if little happens: what is to be waited for.
-    pub(super) fn hurry(&mut self, now_ms: u64) -> Vec<(RoomId, Pos)> {
+    /// Has rooms tell at once: those in which this person did something, and if little happens
+    /// those that others changed. What is to be waited for among the latter.
+    pub(super) fn hurry(&mut self, person: &PersonId, now_ms: u64) -> Vec<(RoomId, Pos)> {
         let is_busy = self.unlisted.len() > HURRY_ROOM_COUNT_MAX
             || self.lately.count(now_ms) > HURRY_CHANGE_COUNT_MAX;
         if is_busy {
+            for room in self.owed.get(person).into_iter().flatten() {
+                if let Some(unlisted) = self.unlisted.get(room) {
+                    (unlisted.hurry)();
+                }
+            }
             return Vec::new();
         }
         let in_time = self
@@ -181,10 +188,10 @@ impl Waiting {
     }
 }
 
-fn take_one(owed: &mut HashMap<PersonId, usize>, person: &PersonId) {
-    if let Some(count) = owed.get_mut(person) {
-        *count -= 1;
-        if *count == 0 {
+fn settle(owed: &mut HashMap<PersonId, BTreeSet<RoomId>>, person: &PersonId, room: &RoomId) {
+    if let Some(rooms) = owed.get_mut(person) {
+        rooms.remove(room);
+        if rooms.is_empty() {
             owed.remove(person);
         }
     }
