@@ -9,15 +9,15 @@
 //! Never: knows a socket or a token.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::{Cid, CompanyId, Epoch, ErrorCode, HistoryId, PersonId, Rejection};
 use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Row, RowsWait};
-use tokio::time::timeout;
+use tokio::time::{Interval, MissedTickBehavior, timeout};
 
 use crate::bot::{Bot, Bots};
 use crate::bus::{Bus, BusMessage};
@@ -47,8 +47,8 @@ const PROBE_KEPT_MS: u64 = 1_000;
 const PROBE_COMPANY: &str = "__readyz";
 /// Pause between ticks of edges, milliseconds.
 const TICK_MS: u64 = 100;
-/// Ticks of edges for each tick of the registry.
-const REGISTRY_TICK_COUNT: u64 = 10;
+/// Pause between sweeps of the registry, milliseconds.
+const SWEEP_MS: u64 = 1_000;
 /// Pause between looks whether everyone sleeps, milliseconds.
 const DRAIN_LOOK_MS: u64 = 10;
 /// Looks for each time that everyone is asked to sleep: those who are busy are asked again.
@@ -152,7 +152,8 @@ impl Node {
             node.index.is_behind(&entity, pos);
             node.wake(entity);
         }
-        spawn(tick(Arc::downgrade(&node)));
+        spawn(tick_edges(Ticks::of(&node, TICK_MS)));
+        spawn(sweep(Ticks::of(&node, SWEEP_MS)));
         Ok(node)
     }
 
@@ -424,22 +425,37 @@ impl Node {
 #[error("actors did not start: {0}")]
 pub struct StartError(String);
 
-async fn tick(node: std::sync::Weak<Node>) {
-    let mut interval = tokio::time::interval(Duration::from_millis(TICK_MS));
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut tick_count = 0_u64;
-    loop {
-        interval.tick().await;
-        let Some(node) = node.upgrade() else { return };
-        if node.stopped.load(Ordering::Acquire) {
-            return;
-        }
+/// Ticks for as long as a node runs; one that comes late moves those after it.
+struct Ticks {
+    node: Weak<Node>,
+    interval: Interval,
+}
+
+impl Ticks {
+    fn of(node: &Arc<Node>, tick_ms: u64) -> Self {
+        let mut interval = tokio::time::interval(Duration::from_millis(tick_ms));
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let node = Arc::downgrade(node);
+        Self { node, interval }
+    }
+
+    async fn next(&mut self) -> Option<Arc<Node>> {
+        self.interval.tick().await;
+        let node = self.node.upgrade()?;
+        (!node.is_stopped()).then_some(node)
+    }
+}
+
+async fn tick_edges(mut ticks: Ticks) {
+    while let Some(node) = ticks.next().await {
         node.edges.tick(&node);
         node.tick_online();
-        tick_count += 1;
-        if tick_count.is_multiple_of(REGISTRY_TICK_COUNT) {
-            node.registry.tick(&node);
-            node.index.rest();
-        }
+    }
+}
+
+async fn sweep(mut ticks: Ticks) {
+    while let Some(node) = ticks.next().await {
+        node.registry.sweep(&node).await;
+        node.index.rest();
     }
 }

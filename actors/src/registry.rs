@@ -24,7 +24,15 @@ use crate::entity::actor::EntityMsg;
 use crate::entity::slot::{Admission, Slot};
 use crate::entity::{Caller, Envelope, Outcome};
 use crate::node::Node;
-use crate::task::lock;
+use crate::task::{lock, pause};
+
+/// Entities looked at before others have their turn: some ten microseconds.
+const SWEEP_COUNT: usize = 256;
+/// Entities asked to sleep before others have their turn: each writes a little and ends an actor,
+/// some forty microseconds.
+const SLEEP_COUNT: usize = 16;
+/// How long the others' turn is, milliseconds.
+const SLEEP_PAUSE_MS: u64 = 1;
 
 /// The awake entities of a node.
 pub(crate) struct Registry {
@@ -174,26 +182,52 @@ impl Registry {
     }
 
     /// Once a second: puts the idle to sleep, and companies of which nobody is awake, and refuses
-    /// what waited too long.
-    pub(crate) fn tick(&self, node: &Arc<Node>) {
-        let now_ms = node.clock.monotonic_ms();
-        let slots: Vec<Arc<Slot>> = self
-            .slots
-            .iter()
-            .map(|entry| Arc::clone(entry.value()))
-            .collect();
-        for slot in slots {
-            self.forget_given_up(&slot, now_ms, false);
-            if let Some(actor) = slot.idle_actor(node.limits.entity_idle_ms, now_ms) {
-                // A dead actor has no need to sleep.
-                let _ = actor.cast(EntityMsg::Sleep);
+    /// what waited too long. In pieces with rests between them: whoever became idle in the same
+    /// second would otherwise go to sleep in one stretch, and everybody else would wait for it.
+    pub(crate) async fn sweep(&self, node: &Arc<Node>) {
+        for slots in self.all_slots().chunks(SWEEP_COUNT) {
+            let mut asked_count = 0;
+            for slot in slots {
+                asked_count += usize::from(self.look_at(node, slot));
+                if asked_count == SLEEP_COUNT {
+                    asked_count = 0;
+                    pause(SLEEP_PAUSE_MS).await;
+                }
             }
-            for envelope in slot.take_overdue(node.limits.entity_wait_ms, now_ms) {
-                node.metrics.commands_refused_busy.increment(1);
-                let why = Rejection::new(ErrorCode::Busy);
-                node.answer(envelope.reply_to, Outcome::Refused(why));
-            }
+            tokio::task::yield_now().await;
         }
+        self.end_sweep(node);
+    }
+
+    /// The same in one stretch.
+    #[cfg(test)]
+    pub(crate) fn tick(&self, node: &Arc<Node>) {
+        for slot in self.all_slots() {
+            self.look_at(node, &slot);
+        }
+        self.end_sweep(node);
+    }
+
+    fn all_slots(&self) -> Vec<Arc<Slot>> {
+        let slots = self.slots.iter();
+        slots.map(|entry| Arc::clone(entry.value())).collect()
+    }
+
+    /// Does for one entity what its idleness asks for; whether it was asked to sleep.
+    fn look_at(&self, node: &Arc<Node>, slot: &Arc<Slot>) -> bool {
+        let now_ms = node.clock.monotonic_ms();
+        self.forget_given_up(slot, now_ms, false);
+        for envelope in slot.take_overdue(node.limits.entity_wait_ms, now_ms) {
+            node.metrics.commands_refused_busy.increment(1);
+            let why = Rejection::new(ErrorCode::Busy);
+            node.answer(envelope.reply_to, Outcome::Refused(why));
+        }
+        let idle = slot.idle_actor(node.limits.entity_idle_ms, now_ms);
+        // A dead actor has no need to sleep.
+        idle.is_some_and(|actor| actor.cast(EntityMsg::Sleep).is_ok())
+    }
+
+    fn end_sweep(&self, node: &Arc<Node>) {
         node.supervisors.rest(self);
         node.metrics.entities_awake.set(self.slots.len() as f64);
     }
@@ -207,11 +241,7 @@ impl Registry {
     /// Refuses new commands from now on and asks everyone to sleep; true when all do.
     pub(crate) fn close(&self, asks: bool) -> bool {
         self.closing.store(true, Ordering::Release);
-        let slots: Vec<Arc<Slot>> = self
-            .slots
-            .iter()
-            .map(|entry| Arc::clone(entry.value()))
-            .collect();
+        let slots = self.all_slots();
         for slot in &slots {
             self.forget_given_up(slot, 0, true);
             if let Some(actor) = slot.actor().filter(|_| asks) {
