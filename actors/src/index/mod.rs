@@ -7,8 +7,8 @@
 //! nothing. What is lost altogether is made again from the rooms.
 //!
 //! Owns: what is known of each company's lists; in its files `waiting` who waits for which room,
-//! `writer` the one that writes, `rows` what a summary changes, `rebuild` making lists anew, `lists`
-//! reading them.
+//! `writer` the one that writes, `rows` what a summary changes, `rebuild` making lists anew, and
+//! `lists` reading them.
 //!
 //! Invariants:
 //! 1. A person's totals are the sums of what their rooms' rows say: both are written together.

@@ -70,8 +70,8 @@ impl Node {
         });
     }
 
-    /// The next summaries to write, after a rest in which more rooms may tell; `None` when there are
-    /// none and the writer ends.
+    /// The next summaries to write, after a rest in which more rooms may tell; `None` when there
+    /// are none and the writer ends.
     async fn next_notes(&self, company: &Company) -> Option<BTreeMap<RoomId, Note>> {
         let asked = company.asked.notified();
         tokio::pin!(asked);
