@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use frontdesk_protocol::ephemeral::Ephemeral;
 use frontdesk_protocol::event::RoomEvent;
-use frontdesk_protocol::{CompanyId, ConversationNo, Epoch, PersonId, Seq};
+use frontdesk_protocol::{AccountNo, CompanyId, ConversationNo, Epoch, PersonId, Seq, Timestamp};
 use frontdesk_storage::EntityId;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::entity::{Envelope, Outcome, ReplyTo};
 
@@ -52,6 +53,22 @@ pub struct Status {
     pub partners: Vec<PersonId>,
 }
 
+/// Somebody's tokens are void from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Revoked {
+    /// All of an account that were made before this.
+    Account {
+        /// Which.
+        account: AccountNo,
+        /// Before when.
+        before: Timestamp,
+    },
+    /// Those of these logins.
+    Families(Vec<Uuid>),
+    /// All of a company.
+    Company(CompanyId),
+}
+
 /// Everything that travels.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum BusMessage {
@@ -67,6 +84,8 @@ pub enum BusMessage {
     Stirred(EntityId, Stirred),
     /// Someone came or went, to their partners' feeds.
     Status(CompanyId, Status),
+    /// Tokens are void, to every node's connections.
+    Revoked(Revoked),
 }
 
 /// How messages travel on this node.

@@ -17,6 +17,7 @@
 pub mod bot;
 pub mod bus;
 pub mod clock;
+mod companies;
 pub mod company;
 pub mod door;
 pub mod edge;
@@ -25,18 +26,21 @@ pub mod feed;
 pub mod index;
 pub mod limits;
 mod metrics;
+mod names;
 pub mod node;
 pub mod online;
 mod pages;
 mod reads;
 pub mod registry;
 pub mod room;
+mod staff;
 mod supervisor;
 pub mod task;
 #[cfg(test)]
 mod tests;
 
 pub use bot::{Answering, Bot, BotAnswer, BotError, Turn};
+pub use bus::Revoked;
 pub use company::tables::PersonRow;
 pub use door::{Door, DoorId};
 pub use edge::{Dialect, DialectId, Edge, Joined, Joining, LeftAt, Listener, RoomContext, Start};
@@ -49,3 +53,4 @@ pub use online::Arrival;
 pub use pages::{MessagePage, MessagesFrom};
 pub use reads::{Acquaintance, HistoryPage, RoomFacts};
 pub use room::{LastMessage, SeatSummary, Summary};
+pub use staff::AuditEntry;

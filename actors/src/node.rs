@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Row, RowsWait}
 use tokio::time::{Interval, MissedTickBehavior, timeout};
 
 use crate::bot::{Bot, Bots};
-use crate::bus::{Bus, BusMessage};
+use crate::bus::{Bus, BusMessage, Revoked};
 use crate::clock::Clock;
 use crate::door::{AskDoor, Door, DoorId, Doors};
 use crate::edge::{AttachError, Dialect, Dialects, Edge, EdgeTable, Joined, Joining};
@@ -72,6 +72,9 @@ pub struct NodeOptions {
     pub bus_serialize: bool,
 }
 
+/// Hears of tokens that became void.
+type Heed = Box<dyn Fn(&Revoked) + Send + Sync>;
+
 /// See the module's text.
 pub struct Node {
     pub(crate) journal: Arc<dyn Journal>,
@@ -94,6 +97,7 @@ pub struct Node {
     stopped: AtomicBool,
     last_probe: tokio::sync::Mutex<Option<(u64, Result<(), String>)>>,
     probe_writes: Arc<AtomicBool>,
+    on_revoked: OnceLock<Heed>,
 }
 
 /// What runs on a node now.
@@ -139,6 +143,7 @@ impl Node {
             stopped: AtomicBool::new(false),
             last_probe: tokio::sync::Mutex::default(),
             probe_writes: Arc::default(),
+            on_revoked: OnceLock::new(),
         });
         let ask_door = node.doors.open(Arc::clone(&node.ask) as Arc<dyn Door>);
         assert_eq!(ask_door, ASK_DOOR, "the first door is the asking one");
@@ -155,6 +160,28 @@ impl Node {
         spawn(tick_edges(Ticks::of(&node, TICK_MS)));
         spawn(sweep(Ticks::of(&node, SWEEP_MS)));
         Ok(node)
+    }
+
+    /// Who closes connections of those whose tokens became void; called on every node, once it is
+    /// durable. Only the first counts.
+    pub fn heed_revoked(&self, heed: impl Fn(&Revoked) + Send + Sync + 'static) {
+        let _ = self.on_revoked.set(Box::new(heed));
+    }
+
+    /// Has a company be there before its staff is told so.
+    pub(crate) fn found(self: &Arc<Self>, staff: EntityId, envelope: Envelope) {
+        let node = Arc::clone(self);
+        spawn(async move {
+            let (directory, company) = (Arc::clone(&node.directory), staff.company.clone());
+            let made = blocking(move || directory.create_company(&company)).await;
+            match made {
+                Ok(_) => node.send(BusMessage::Request(staff, Arc::new(envelope))),
+                Err(error) => {
+                    tracing::error!(%error, company = %staff.company, "company cannot be made");
+                    node.answer(envelope.reply_to, Outcome::Unknown);
+                }
+            }
+        });
     }
 
     /// Sends a person's command to an entity; the outcome comes to the door.
@@ -398,6 +425,11 @@ impl Node {
             }
             BusMessage::Stirred(entity, stirred) => self.on_stirred(&entity, &stirred),
             BusMessage::Status(company, status) => self.on_status(&company, &status),
+            BusMessage::Revoked(revoked) => {
+                if let Some(heed) = self.on_revoked.get() {
+                    heed(&revoked);
+                }
+            }
         }
     }
 

@@ -22,13 +22,16 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::OnceCell;
 use tracing::{error, warn};
 
+use crate::companies::CompaniesState;
 use crate::company::CompanyState;
 use crate::entity::Outcome;
 use crate::entity::actor::EntityActor;
 use crate::entity::slot::{AfterCrash, Slot};
+use crate::names::NamesState;
 use crate::node::Node;
 use crate::registry::Registry;
 use crate::room::RoomState;
+use crate::staff::StaffState;
 use crate::task::{pause, spawn};
 
 /// Messages of supervisors: there are none but in tests.
@@ -214,6 +217,18 @@ async fn spawn_entity(
         }
         EntityKind::Company => {
             let actor = EntityActor::<CompanyState>::new(node, slot, incarnation);
+            Actor::spawn_linked(None, actor, (), supervisor).await
+        }
+        EntityKind::Staff => {
+            let actor = EntityActor::<StaffState>::new(node, slot, incarnation);
+            Actor::spawn_linked(None, actor, (), supervisor).await
+        }
+        EntityKind::Companies => {
+            let actor = EntityActor::<CompaniesState>::new(node, slot, incarnation);
+            Actor::spawn_linked(None, actor, (), supervisor).await
+        }
+        EntityKind::Names(_) => {
+            let actor = EntityActor::<NamesState>::new(node, slot, incarnation);
             Actor::spawn_linked(None, actor, (), supervisor).await
         }
     };

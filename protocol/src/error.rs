@@ -66,6 +66,12 @@ error_codes! {
     TokenExpired = "token_expired", No, "token expired";
     /// The token's company is not served here.
     UnknownCompany = "unknown_company", No, "unknown company";
+    /// The password was made by somebody else and must be changed first.
+    FirstLogin = "first_login", No, "choose a password of your own first";
+    /// The login name belongs to somebody else.
+    NameTaken = "name_taken", No, "this e-mail address is taken";
+    /// As many as the plan or the installation allows are there.
+    LimitReached = "limit_reached", No, "limit reached";
     /// The role may not do this.
     Forbidden = "forbidden", No, "not allowed";
     /// No such room, or not one of the caller's: the answer is the same.

@@ -108,11 +108,42 @@ text_id!(
 
 /// What ids of bots begin with; no token speaks for such a person.
 const BOT_PREFIX: &str = "bot:";
+/// What ids of people with an account begin with; only tokens of ours speak for them.
+const ACCOUNT_PREFIX: &str = "agent:";
+
+/// The company of the installation itself: of those who run it, and of what all companies share.
+const INSTALLATION: &str = "__frontdesk";
+
+impl CompanyId {
+    /// The installation itself. No host's token speaks for it.
+    pub fn installation() -> Self {
+        Self(Arc::from(INSTALLATION))
+    }
+
+    /// Whether this is the installation itself.
+    pub fn is_installation(&self) -> bool {
+        self.as_str() == INSTALLATION
+    }
+}
 
 impl PersonId {
     /// The id of a bot by its name, for example `bot:echo`.
     pub fn bot(name: &str) -> Result<Self, BadId> {
         Self::new(&format!("{BOT_PREFIX}{name}"))
+    }
+
+    /// The id of somebody who has an account.
+    pub fn of_account(account: AccountNo) -> Self {
+        Self(Arc::from(format!("{ACCOUNT_PREFIX}{account}")))
+    }
+
+    /// The account of somebody who has one.
+    pub fn account(&self) -> Option<AccountNo> {
+        let digits = self.as_str().strip_prefix(ACCOUNT_PREFIX)?;
+        let is_canonical =
+            !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let no = digits.parse().ok().filter(|_| is_canonical)?;
+        Some(AccountNo(no))
     }
 
     /// Whether this is a bot's id.
@@ -167,6 +198,30 @@ number!(
     /// Milliseconds since 1970-01-01T00:00:00Z.
     Timestamp
 );
+number!(
+    /// Number of an account in its installation: `company_no * 2^20 + n`, 53 bits, so that a
+    /// JavaScript number holds it. The installation's own accounts are those of company 0.
+    AccountNo
+);
+
+impl AccountNo {
+    /// Joins a company's number and the account's within it, counted from 1; `None` when either is
+    /// out of its bits.
+    pub fn of(company_no: u64, number: u64) -> Option<Self> {
+        let fits = company_no <= limits::COMPANY_COUNT_MAX && number <= limits::ACCOUNT_COUNT_MAX;
+        (fits && number > 0).then_some(Self(company_no << 20 | number))
+    }
+
+    /// The company's number in the installation.
+    pub fn company_no(self) -> u64 {
+        self.0 >> 20
+    }
+
+    /// The account's number within its company.
+    pub fn number(self) -> u64 {
+        self.0 & limits::ACCOUNT_COUNT_MAX
+    }
+}
 
 /// Integer name of a message for clients that want one: `conversation_no * 2^20 + seq`, 53 bits, so
 /// that a JavaScript number holds it.

@@ -13,18 +13,21 @@
 pub mod close;
 pub mod codec;
 pub mod command;
+pub mod companies;
 pub mod ephemeral;
 pub mod error;
 pub mod event;
 pub mod ids;
 pub mod limits;
 pub mod native;
+
+pub mod staff;
 pub mod visible;
 pub mod websocket;
 
 pub use close::CloseCode;
 pub use error::{ErrorCode, Rejection, Retry};
 pub use ids::{
-    Cid, CompanyId, ConversationNo, Epoch, HistoryId, MessageNo, PersonId, Pos, RoomId, Seq,
-    Timestamp,
+    AccountNo, Cid, CompanyId, ConversationNo, Epoch, HistoryId, MessageNo, PersonId, Pos, RoomId,
+    Seq, Timestamp,
 };

@@ -44,3 +44,16 @@ pub const CARD_FIELD_BYTES_MAX: usize = 512;
 pub const CID_KEPT_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Token in a first frame, subprotocol or query, bytes: RSA-signed tokens with claims fit.
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Name, telephone number and the like of an account or a company, characters each.
+pub const STAFF_TEXT_CHARS_MAX: usize = 255;
+/// E-mail address, bytes: what RFC 5321 lets through.
+pub const EMAIL_BYTES_MAX: usize = 254;
+/// How long a login name is kept for an account that is about to be made, milliseconds (10 min):
+/// many times what making one takes.
+pub const NAME_RESERVED_MS: u64 = 10 * 60 * 1_000;
+/// Logins of one account at a time: further ones end the oldest.
+pub const FAMILY_COUNT_MAX: usize = 32;
+/// Accounts of one company, those that were taken away among them: 20 bits of their numbers.
+pub const ACCOUNT_COUNT_MAX: u64 = (1 << 20) - 1;
+/// Companies of one installation: the other 33 bits.
+pub const COMPANY_COUNT_MAX: u64 = (1 << 33) - 1;

@@ -36,14 +36,16 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::Unauthenticated | ErrorCode::TokenExpired | ErrorCode::UnknownCompany => {
             StatusCode::UNAUTHORIZED
         }
-        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::Forbidden | ErrorCode::FirstLogin => StatusCode::FORBIDDEN,
         ErrorCode::UnknownRoom | ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::NotJoined
         | ErrorCode::TooManyRooms
         | ErrorCode::RoomFull
         | ErrorCode::CidExpired
-        | ErrorCode::CidReused => StatusCode::CONFLICT,
+        | ErrorCode::CidReused
+        | ErrorCode::NameTaken
+        | ErrorCode::LimitReached => StatusCode::CONFLICT,
         ErrorCode::FrameTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -60,9 +60,12 @@ pub(crate) fn answered(codec: Codec, desk: &mut Desk, waiting: Waiting, outcome:
     let answer = match answer {
         EntityAnswer::Posted { seq, at, dup } => Answer::Posted(Posted { seq, at, dup }),
         EntityAnswer::Marked { read } => Answer::Marked(Marked { read }),
-        EntityAnswer::Done | EntityAnswer::Opened { .. } | EntityAnswer::Answered { .. } => {
-            Answer::Done(Done {})
-        }
+        // Of what sockets do not ask.
+        EntityAnswer::Done
+        | EntityAnswer::Opened { .. }
+        | EntityAnswer::Answered { .. }
+        | EntityAnswer::Numbered { .. }
+        | EntityAnswer::Rotated { .. } => Answer::Done(Done {}),
     };
     reply(codec, desk, waiting.frame, answer);
 }

@@ -33,6 +33,13 @@ pub enum EntityKind {
     Company,
     /// A room.
     Room(RoomId),
+    /// The company's accounts.
+    Staff,
+    /// The companies of the installation and their plans. Only the installation has it.
+    Companies,
+    /// A part of the installation's login names: those whose hash ends so. Only the installation
+    /// has them.
+    Names(u8),
 }
 
 impl EntityKind {
@@ -41,6 +48,9 @@ impl EntityKind {
         match self {
             EntityKind::Company => "company",
             EntityKind::Room(_) => "room",
+            EntityKind::Staff => "staff",
+            EntityKind::Companies => "companies",
+            EntityKind::Names(_) => "names",
         }
     }
 }
@@ -51,6 +61,28 @@ impl EntityId {
         Self {
             company,
             kind: EntityKind::Company,
+        }
+    }
+
+    /// The company's accounts.
+    pub fn staff(company: CompanyId) -> Self {
+        let kind = EntityKind::Staff;
+        Self { company, kind }
+    }
+
+    /// The companies of the installation.
+    pub fn companies() -> Self {
+        Self {
+            company: CompanyId::installation(),
+            kind: EntityKind::Companies,
+        }
+    }
+
+    /// A part of the installation's login names.
+    pub fn names(part: u8) -> Self {
+        Self {
+            company: CompanyId::installation(),
+            kind: EntityKind::Names(part),
         }
     }
 
@@ -68,6 +100,9 @@ impl fmt::Display for EntityId {
         match self.kind {
             EntityKind::Company => write!(f, "{}", self.company),
             EntityKind::Room(room) => write!(f, "{}/{room}", self.company),
+            EntityKind::Staff => write!(f, "{}/staff", self.company),
+            EntityKind::Companies => write!(f, "{}/companies", self.company),
+            EntityKind::Names(part) => write!(f, "{}/names-{part}", self.company),
         }
     }
 }

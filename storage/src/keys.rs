@@ -10,7 +10,8 @@
 //! 0x00 'n' company 0x00                 the list of companies
 //! 0x00 'p' company 0x00 entity          pending marks
 //! ```
-//! An entity is `0x00` (the company) or `0x01` and a room's 16 bytes; numbers are big-endian.
+//! An entity is `0x00` (the company), `0x01` and a room's 16 bytes, `0x02` (the staff), `0x03` (the
+//! companies) or `0x04` and a part (login names); numbers are big-endian.
 //!
 //! Invariants:
 //! 1. A company's name holds no 0x00, so no company's prefix is a prefix of another's.
@@ -36,6 +37,9 @@ const PENDING: u8 = b'p';
 const END: u8 = 0x00;
 const KIND_COMPANY: u8 = 0x00;
 const KIND_ROOM: u8 = 0x01;
+const KIND_STAFF: u8 = 0x02;
+const KIND_COMPANIES: u8 = 0x03;
+const KIND_NAMES: u8 = 0x04;
 
 /// Half-open range of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +84,9 @@ fn push_entity(key: &mut Vec<u8>, kind: &EntityKind) {
             key.push(KIND_ROOM);
             key.extend_from_slice(room.bits());
         }
+        EntityKind::Staff => key.push(KIND_STAFF),
+        EntityKind::Companies => key.push(KIND_COMPANIES),
+        EntityKind::Names(part) => key.extend_from_slice(&[KIND_NAMES, *part]),
     }
 }
 
@@ -215,6 +222,9 @@ pub(crate) fn pending_entity(key: &[u8]) -> Result<EntityId> {
     let (company, entity) = parse_company(key.get(2..).unwrap_or_default())?;
     let kind = match entity.split_first() {
         Some((&KIND_COMPANY, [])) => EntityKind::Company,
+        Some((&KIND_STAFF, [])) => EntityKind::Staff,
+        Some((&KIND_COMPANIES, [])) => EntityKind::Companies,
+        Some((&KIND_NAMES, &[part])) => EntityKind::Names(part),
         Some((&KIND_ROOM, room)) => {
             let bits = <[u8; 16]>::try_from(room);
             EntityKind::Room(RoomId::from_bits(bits.map_err(|_| bad_key("room"))?))

@@ -87,7 +87,7 @@ impl Rules for CompanyState {
                 set_prompts(asked, prompts, now)
             }
             Command::Wake => Ok(Decided::nothing(Answer::Done)),
-            Command::Room(_) => Err(Rejection::new(ErrorCode::NotSupported)),
+            _ => Err(Rejection::new(ErrorCode::NotSupported)),
         }
     }
 

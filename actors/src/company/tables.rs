@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use frontdesk_protocol::command::Card;
-use frontdesk_protocol::{ConversationNo, PersonId, RoomId, Seq};
+use frontdesk_protocol::{AccountNo, CompanyId, ConversationNo, PersonId, RoomId, Seq};
 use frontdesk_storage::Row;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,23 @@ const PROMPTS: u8 = b'q';
 const DELETED: u8 = b'x';
 /// Room and seq of a shown event that is no message.
 const SILENT: u8 = b'y';
+/// Account → who it is, what they may do.
+const ACCOUNTS: u8 = b'A';
+/// Account → its logins.
+const FAMILIES: u8 = b'F';
+/// Number → what was done by whom.
+const AUDIT: u8 = b'J';
+/// Company → what is known of it; the installation's.
+const COMPANIES: u8 = b'C';
+/// Number → company; the installation's.
+const COMPANY_NUMBERS: u8 = b'O';
+/// Three letters → the last number that was given to a company whose id begins so; the
+/// installation's.
+const PREFIXES: u8 = b'B';
+/// Number → plan; the installation's.
+const PLANS: u8 = b'K';
+/// Login name → who has it; the installation's.
+const NAMES: u8 = b'N';
 
 /// What the tables by number and by pair point at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,8 +96,7 @@ fn event_key(table: u8, room: &RoomId, seq: Seq) -> Vec<u8> {
 
 /// The seq that ends a key of these tables.
 pub(crate) fn seq_of(key: &[u8]) -> Option<Seq> {
-    let (_, seq) = key.split_last_chunk::<8>()?;
-    Some(Seq(u64::from_be_bytes(*seq)))
+    number_of(key).map(Seq)
 }
 
 /// Before and behind every room.
@@ -107,6 +123,84 @@ pub(crate) fn person_key(person: &PersonId) -> Vec<u8> {
 /// Key of the prompts.
 pub(crate) fn prompts_key() -> Vec<u8> {
     vec![PROMPTS]
+}
+
+fn numbered(table: u8, number: u64) -> Vec<u8> {
+    let mut key = vec![table];
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn named(table: u8, name: &str) -> Vec<u8> {
+    let mut key = vec![table];
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// The number that ends a key of these tables.
+pub(crate) fn number_of(key: &[u8]) -> Option<u64> {
+    let (_, number) = key.split_last_chunk::<8>()?;
+    Some(u64::from_be_bytes(*number))
+}
+
+/// Key of an account.
+pub(crate) fn account_key(account: AccountNo) -> Vec<u8> {
+    numbered(ACCOUNTS, account.0)
+}
+
+/// Before and behind every account, in the order they were made.
+pub(crate) fn account_bounds() -> (Vec<u8>, Vec<u8>) {
+    (vec![ACCOUNTS], vec![ACCOUNTS + 1])
+}
+
+/// Key of an account's logins.
+pub(crate) fn families_key(account: AccountNo) -> Vec<u8> {
+    numbered(FAMILIES, account.0)
+}
+
+/// Key of an entry of the audit log.
+pub(crate) fn audit_key(number: u64) -> Vec<u8> {
+    numbered(AUDIT, number)
+}
+
+/// Before and behind every entry of the audit log, the oldest first.
+pub(crate) fn audit_bounds() -> (Vec<u8>, Vec<u8>) {
+    (vec![AUDIT], vec![AUDIT + 1])
+}
+
+/// Key of a company.
+pub(crate) fn company_key(company: &CompanyId) -> Vec<u8> {
+    named(COMPANIES, company.as_str())
+}
+
+/// Key of a company by its number.
+pub(crate) fn company_number_key(number: u64) -> Vec<u8> {
+    numbered(COMPANY_NUMBERS, number)
+}
+
+/// Before and behind every company by its number.
+pub(crate) fn company_number_bounds() -> (Vec<u8>, Vec<u8>) {
+    (vec![COMPANY_NUMBERS], vec![COMPANY_NUMBERS + 1])
+}
+
+/// Key of the last number that was given to three letters.
+pub(crate) fn prefix_key(letters: &str) -> Vec<u8> {
+    named(PREFIXES, letters)
+}
+
+/// Key of a plan.
+pub(crate) fn plan_key(number: u64) -> Vec<u8> {
+    numbered(PLANS, number)
+}
+
+/// Before and behind every plan.
+pub(crate) fn plan_bounds() -> (Vec<u8>, Vec<u8>) {
+    (vec![PLANS], vec![PLANS + 1])
+}
+
+/// Key of a login name.
+pub(crate) fn name_key(name: &str) -> Vec<u8> {
+    named(NAMES, name)
 }
 
 /// Two people in the order of the pair table.

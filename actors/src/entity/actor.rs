@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use frontdesk_protocol::command::RoomCommand;
 use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::staff::{NameCommand, StaffCommand};
 use frontdesk_protocol::{Epoch, Pos};
 use frontdesk_storage::{Append, AppendOutcome, Tail};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -33,6 +34,7 @@ use super::recover::{Recovered, encode_snapshot, recover};
 use super::slot::Slot;
 use super::{Command, Envelope, Outcome, ReplyTo, Rules};
 
+use crate::bus::BusMessage;
 use crate::door::OwnDoor;
 use crate::index::Hurry;
 use crate::limits::{
@@ -377,6 +379,9 @@ impl<R: Rules> EntityActor<R> {
                 true,
             );
         }
+        for revoked in batch.events.iter().filter_map(R::announce) {
+            self.node.send(BusMessage::Revoked(revoked));
+        }
         for effect in batch.effects {
             state.effects.owe(state.tail.pos, effect);
         }
@@ -447,6 +452,7 @@ pub(crate) fn is_internal(command: &Command) -> bool {
             RoomCommand::CreateRoom { .. }
                 | RoomCommand::TakeTurn { .. }
                 | RoomCommand::PostAnswer { .. }
-        )
+        ) | Command::Staff(StaffCommand::Found { .. })
+            | Command::Name(NameCommand::Confirm { .. } | NameCommand::Release { .. })
     )
 }

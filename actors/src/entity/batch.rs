@@ -230,9 +230,15 @@ fn asked<'a>(entity: &'a EntityId, envelope: &'a Envelope) -> Asked<'a> {
 /// The person whose cid window a command belongs to; `None` for commands that are harmless twice.
 fn remembers(envelope: &Envelope) -> Option<&PersonId> {
     use frontdesk_protocol::command::{CompanyCommand, RoomCommand};
+    use frontdesk_protocol::companies::CompaniesCommand;
+    use frontdesk_protocol::staff::StaffCommand;
     match &envelope.command {
         Command::Room(RoomCommand::PostMessage { .. })
-        | Command::Company(CompanyCommand::OpenRoom { .. }) => person_of(&envelope.caller),
+        | Command::Company(CompanyCommand::OpenRoom { .. })
+        | Command::Staff(StaffCommand::AddAccount { .. })
+        | Command::Companies(
+            CompaniesCommand::CreateCompany { .. } | CompaniesCommand::CreatePlan { .. },
+        ) => person_of(&envelope.caller),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ mod owing;
 mod publish;
 pub(crate) mod recover;
 pub(crate) mod slot;
+mod written;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -22,16 +23,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use frontdesk_protocol::command::{CompanyCommand, Principal, Prompt, RoomCommand};
+use frontdesk_protocol::companies::CompaniesCommand;
 use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::staff::{NameCommand, StaffCommand};
 use frontdesk_protocol::{Cid, ConversationNo, PersonId, Rejection, RoomId, Seq, Timestamp};
 use frontdesk_storage::{EntityId, Record, Row};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::bus::Revoked;
 use crate::door::DoorId;
 use crate::feed::Audience;
 use crate::limits::ENVELOPE_OVERHEAD_BYTES;
 use crate::room::Summary;
+
+pub(crate) use written::Written;
 
 /// A command with everything its entity must know; travels as bytes between nodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,6 +104,12 @@ pub enum Command {
     Room(RoomCommand),
     /// Of a company.
     Company(CompanyCommand),
+    /// Of a company's staff.
+    Staff(StaffCommand),
+    /// Of the installation's companies.
+    Companies(CompaniesCommand),
+    /// Of the installation's login names.
+    Name(NameCommand),
     /// Nothing: wakes the entity, so that it goes on with what it owes, and answers `Done`.
     Wake,
 }
@@ -137,6 +149,18 @@ pub enum Answer {
     Answered {
         /// The last message that was dealt with.
         question: Seq,
+    },
+    /// What was made has this number.
+    Numbered {
+        /// The number.
+        number: u64,
+        /// Whom the entity owes something before the answer is true.
+        owed_to: Option<EntityId>,
+    },
+    /// A refresh token was taken for another, or it came a second time and its login is closed.
+    Rotated {
+        /// Whether it came a second time.
+        is_reuse: bool,
     },
     /// The room is there.
     Opened {
@@ -244,6 +268,11 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// The answer to a command that was done before and remembered with `number` at `at`.
     fn repeat(&self, asked: &Asked<'_>, number: u64, at: Timestamp) -> Answer;
 
+    /// What else must hear of an event once it is durable: every node's connections.
+    fn announce(_event: &Self::Event) -> Option<Revoked> {
+        None
+    }
+
     /// Whose debts must be paid before a caller is given this answer, the first time or again: the
     /// entity that the answer speaks of as being there.
     fn waits_for(&self, _entity: &EntityId, _answer: &Answer) -> Option<EntityId> {
@@ -306,7 +335,12 @@ pub(crate) fn person_of(caller: &Caller) -> Option<&PersonId> {
 /// Fingerprint of a command, stable across builds: a cid used for another command is noticed.
 pub(crate) fn digest(command: &Command) -> u64 {
     let bytes = rmp_serde::to_vec_named(command).expect("a command always encodes");
-    // FNV-1a, 64 bits: collisions only hide a client's own mistake from itself.
+    // Collisions only hide a client's own mistake from itself.
+    fingerprint(&bytes)
+}
+
+/// FNV-1a of 64 bits, stable across builds.
+pub(crate) fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use frontdesk_protocol::Pos;
 use frontdesk_protocol::command::RoomCommand;
+use frontdesk_protocol::staff::StaffCommand;
 use ractor::ActorRef;
 use tracing::error;
 
@@ -121,6 +122,10 @@ impl<R: Rules> EntityActor<R> {
                 caller: Caller::Entity(self.slot.entity.clone()),
                 command: effect.command,
             };
+            if let Command::Staff(StaffCommand::Found { .. }) = envelope.command {
+                self.node.found(effect.to, envelope);
+                continue;
+            }
             self.node
                 .send(BusMessage::Request(effect.to, Arc::new(envelope)));
         }

@@ -29,7 +29,7 @@ pub(crate) fn check_title(title: &str) -> Result<(), Rejection> {
 fn room_of(entity: &EntityId) -> Option<RoomId> {
     match entity.kind {
         EntityKind::Room(room) => Some(room),
-        EntityKind::Company => None,
+        _ => None,
     }
 }
 

@@ -67,7 +67,7 @@ impl Rules for RoomState {
         let command = match asked.command {
             Command::Room(command) => command,
             Command::Wake => return Ok(Decided::nothing(Answer::Done)),
-            Command::Company(_) => return Err(Rejection::new(ErrorCode::NotSupported)),
+            _ => return Err(Rejection::new(ErrorCode::NotSupported)),
         };
         match command {
             RoomCommand::CreateRoom { .. } => self.create(asked, command, now),

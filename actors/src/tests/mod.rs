@@ -8,6 +8,7 @@ mod bus;
 mod cids;
 mod crashes;
 mod deleting;
+pub(crate) mod desk;
 mod durability;
 mod effects;
 mod engines;
@@ -20,6 +21,7 @@ mod now;
 mod online;
 mod ownership;
 mod sleep;
+mod staff;
 mod turns;
 mod viewers;
 
@@ -395,7 +397,7 @@ pub(crate) fn principal_of(company: &str, name: &str) -> Arc<Principal> {
 pub(crate) fn room_id(entity: &EntityId) -> RoomId {
     match entity.kind {
         EntityKind::Room(room) => room,
-        EntityKind::Company => panic!("not a room: {entity}"),
+        _ => panic!("not a room: {entity}"),
     }
 }
 

@@ -1,0 +1,197 @@
+//! The installation's login names: each e-mail address belongs to one account of one company. Pure
+//! rules; the engine around them is in [`crate::entity`].
+//!
+//! A name is reserved, the account made, the name confirmed by the account's staff, which owes that
+//! as an effect. Whoever reserves and then makes no account loses the name after
+//! [`NAME_RESERVED_MS`]; an account whose confirmation comes later than that keeps the name as long
+//! as nobody else has reserved it.
+//!
+//! Names are ordered rows, split by hash into parts that are entities of their own: ten thousand
+//! companies do not wait for one journal.
+//!
+//! Never: says whose a name is to anybody but a login.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use frontdesk_protocol::limits::{EMAIL_BYTES_MAX, NAME_RESERVED_MS};
+use frontdesk_protocol::staff::{NameCommand, NameEvent, NameHolder};
+use frontdesk_protocol::{ErrorCode, Rejection, Seq, Timestamp};
+use frontdesk_storage::{EntityId, EntityKind, Row};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::company::tables;
+use crate::entity::{Answer, Asked, Caller, Command, Decided, Known, Rules, Written, fingerprint};
+
+/// Parts of the index. Never changed: a name would be looked for in another part.
+const PART_COUNT: u64 = 16;
+
+/// A name as it is compared: e-mail addresses in any case are one.
+pub(crate) fn normal(name: &str) -> Arc<str> {
+    Arc::from(name.trim().to_lowercase())
+}
+
+/// Whose part of the index a name is in.
+pub(crate) fn entity_of(name: &str) -> EntityId {
+    EntityId::names((fingerprint(name.as_bytes()) % PART_COUNT) as u8)
+}
+
+/// A part of the index; everything is in rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NamesState {
+    /// What this batch changed.
+    #[serde(skip)]
+    written: Written,
+}
+
+impl Rules for NamesState {
+    type Event = NameEvent;
+
+    const STATE_VERSION: u32 = 1;
+
+    fn new(_entity: &EntityId) -> Self {
+        Self {
+            written: Written::default(),
+        }
+    }
+
+    fn seq(&self) -> Seq {
+        Seq(0)
+    }
+
+    fn begin_batch(&mut self) {
+        self.written.clear();
+    }
+
+    fn lookups(&self, asked: &Asked<'_>) -> Vec<Vec<u8>> {
+        match asked.command {
+            Command::Name(command) => vec![tables::name_key(name_of(command))],
+            _ => Vec::new(),
+        }
+    }
+
+    fn decide(
+        &self,
+        asked: &Asked<'_>,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<NameEvent>, Rejection> {
+        let command = match asked.command {
+            Command::Name(command) => command,
+            Command::Wake => return Ok(Decided::nothing(Answer::Done)),
+            _ => return Err(Rejection::new(ErrorCode::NotSupported)),
+        };
+        let name = name_of(command);
+        let holder: Option<NameHolder> = self.written.row(known, &tables::name_key(name));
+        let holder = match command {
+            NameCommand::Reserve { reservation, .. } => {
+                Some(reserved(name, holder.as_ref(), *reservation, now)?)
+            }
+            NameCommand::Confirm {
+                reservation,
+                account,
+                ..
+            } => {
+                let taken = NameHolder::Taken {
+                    company: staff_of(asked.caller)?.clone(),
+                    account: *account,
+                };
+                match &holder {
+                    Some(same) if *same == taken => return Ok(Decided::nothing(Answer::Done)),
+                    Some(NameHolder::Taken { .. }) => {
+                        return Err(Rejection::new(ErrorCode::NameTaken));
+                    }
+                    Some(NameHolder::Reserved {
+                        reservation: other,
+                        until,
+                    }) if other != reservation && *until > now => {
+                        return Err(Rejection::new(ErrorCode::NameTaken));
+                    }
+                    _ => Some(taken),
+                }
+            }
+            NameCommand::Release { account, .. } => {
+                let taken = NameHolder::Taken {
+                    company: staff_of(asked.caller)?.clone(),
+                    account: *account,
+                };
+                if holder != Some(taken) {
+                    return Ok(Decided::nothing(Answer::Done));
+                }
+                None
+            }
+        };
+        Ok(Decided {
+            events: vec![NameEvent {
+                name: Arc::clone(name),
+                holder,
+            }],
+            answer: Answer::Done,
+            remember: None,
+        })
+    }
+
+    fn repeat(&self, _asked: &Asked<'_>, _number: u64, _at: Timestamp) -> Answer {
+        Answer::Done
+    }
+
+    fn apply(&mut self, event: &NameEvent) {
+        self.written.take(rows_of(event));
+    }
+
+    fn rows(&self, _entity: &EntityId, event: &NameEvent) -> Vec<Row> {
+        rows_of(event)
+    }
+}
+
+fn reserved(
+    name: &str,
+    holder: Option<&NameHolder>,
+    reservation: Uuid,
+    now: Timestamp,
+) -> Result<NameHolder, Rejection> {
+    if name.is_empty() || name.len() > EMAIL_BYTES_MAX || *name != *normal(name) {
+        let why = "email: is no e-mail address";
+        return Err(Rejection::because(ErrorCode::BadField, why));
+    }
+    let is_free = match holder {
+        None => true,
+        Some(NameHolder::Taken { .. }) => false,
+        Some(NameHolder::Reserved {
+            reservation: other,
+            until,
+        }) => *other == reservation || *until <= now,
+    };
+    let until = Timestamp(now.0 + NAME_RESERVED_MS);
+    match is_free {
+        true => Ok(NameHolder::Reserved { reservation, until }),
+        false => Err(Rejection::new(ErrorCode::NameTaken)),
+    }
+}
+
+fn rows_of(event: &NameEvent) -> Vec<Row> {
+    let key = tables::name_key(&event.name);
+    vec![match &event.holder {
+        Some(holder) => tables::set(key, holder),
+        None => Row { key, value: None },
+    }]
+}
+
+fn name_of(command: &NameCommand) -> &Arc<str> {
+    match command {
+        NameCommand::Reserve { name, .. }
+        | NameCommand::Confirm { name, .. }
+        | NameCommand::Release { name, .. } => name,
+    }
+}
+
+/// The company whose staff asks.
+fn staff_of(caller: &Caller) -> Result<&frontdesk_protocol::CompanyId, Rejection> {
+    match caller {
+        Caller::Entity(from) if from.kind == EntityKind::Staff => Ok(&from.company),
+        _ => Err(Rejection::new(ErrorCode::Forbidden)),
+    }
+}

@@ -1,0 +1,484 @@
+//! The rules of a staff: what each command does and what each event changes.
+//!
+//! Never: looks at a clock, a disk or an actor; rows it needs are read for it before it decides.
+
+use std::sync::Arc;
+
+use frontdesk_protocol::command::{Principal, Role};
+use frontdesk_protocol::limits::{ACCOUNT_COUNT_MAX, EMAIL_BYTES_MAX, STAFF_TEXT_CHARS_MAX};
+use frontdesk_protocol::staff::{
+    Account, Act, Availability, NameCommand, PasswordHash, StaffCard, StaffCardChange,
+    StaffCommand, StaffEvent,
+};
+use frontdesk_protocol::{AccountNo, ErrorCode, Rejection, Seq, Timestamp};
+use frontdesk_storage::{EntityId, EntityKind, Row};
+
+use super::{AuditEntry, StaffState};
+use crate::bus::Revoked;
+use crate::company::tables;
+use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, Written};
+use crate::names;
+
+impl Rules for StaffState {
+    type Event = StaffEvent;
+
+    const STATE_VERSION: u32 = 1;
+
+    fn new(_entity: &EntityId) -> Self {
+        Self {
+            company_no: None,
+            agent_count_max: None,
+            agent_count: 0,
+            account_count: 0,
+            audit_count: 0,
+            written: Written::default(),
+        }
+    }
+
+    fn seq(&self) -> Seq {
+        Seq(0)
+    }
+
+    fn begin_batch(&mut self) {
+        self.written.clear();
+    }
+
+    fn lookups(&self, asked: &Asked<'_>) -> Vec<Vec<u8>> {
+        let Command::Staff(command) = asked.command else {
+            return Vec::new();
+        };
+        let Some(account) = account_of(command) else {
+            return Vec::new();
+        };
+        vec![tables::account_key(account), tables::families_key(account)]
+    }
+
+    fn decide(
+        &self,
+        asked: &Asked<'_>,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<StaffEvent>, Rejection> {
+        let command = match asked.command {
+            Command::Staff(command) => command,
+            Command::Wake => return Ok(Decided::nothing(Answer::Done)),
+            _ => return Err(Rejection::new(ErrorCode::NotSupported)),
+        };
+        if let StaffCommand::Found {
+            company_no,
+            agent_count_max,
+        } = command
+        {
+            return self.found(asked, *company_no, *agent_count_max);
+        }
+        let Caller::Person(caller) = asked.caller else {
+            return Err(Rejection::new(ErrorCode::Forbidden));
+        };
+        if self.company_no.is_none() {
+            // It was made a moment ago, and hears of it.
+            return Err(Rejection::new(ErrorCode::Unavailable));
+        }
+        match account_of(command) {
+            None => self.add(caller, command, now),
+            Some(account) => {
+                let account = self.account(account, known)?;
+                self.change(caller, command, account, known, now)
+            }
+        }
+    }
+
+    fn repeat(&self, _asked: &Asked<'_>, number: u64, _at: Timestamp) -> Answer {
+        // Only making an account is remembered.
+        Answer::Numbered {
+            number,
+            owed_to: None,
+        }
+    }
+
+    fn waits_for(&self, _entity: &EntityId, answer: &Answer) -> Option<EntityId> {
+        match answer {
+            Answer::Numbered { owed_to, .. } => owed_to.clone(),
+            _ => None,
+        }
+    }
+
+    fn apply(&mut self, event: &StaffEvent) {
+        match event {
+            StaffEvent::Founded {
+                company_no,
+                agent_count_max,
+            } => {
+                self.company_no = Some(*company_no);
+                self.agent_count_max = *agent_count_max;
+            }
+            StaffEvent::AccountSet {
+                act,
+                account,
+                audit,
+                ..
+            } => {
+                let is_agent = account.role == Role::Agent;
+                match act {
+                    Act::Added => {
+                        self.account_count = account.no.number();
+                        self.agent_count += u32::from(is_agent);
+                    }
+                    Act::Removed => self.agent_count -= u32::from(is_agent),
+                    // Between an agent and something else.
+                    Act::RoleSet if is_agent => self.agent_count += 1,
+                    Act::RoleSet => self.agent_count -= 1,
+                    _ => {}
+                }
+                self.audit_count = audit.unwrap_or(self.audit_count);
+            }
+            StaffEvent::FamiliesSet { .. } => {}
+        }
+        self.written.take(rows_of(event));
+    }
+
+    fn rows(&self, _entity: &EntityId, event: &StaffEvent) -> Vec<Row> {
+        rows_of(event)
+    }
+
+    fn effect(&self, _entity: &EntityId, event: &StaffEvent) -> Option<Effect> {
+        let StaffEvent::AccountSet {
+            act,
+            account,
+            reservation,
+            ..
+        } = event
+        else {
+            return None;
+        };
+        let name = names::normal(&account.card.email);
+        let to = names::entity_of(&name);
+        let account = account.no;
+        let command = match (act, reservation) {
+            (Act::Added, Some(reservation)) => NameCommand::Confirm {
+                name,
+                reservation: *reservation,
+                account,
+            },
+            (Act::Removed, _) => NameCommand::Release { name, account },
+            _ => return None,
+        };
+        let command = Command::Name(command);
+        Some(Effect { to, command })
+    }
+
+    fn announce(event: &StaffEvent) -> Option<Revoked> {
+        match event {
+            StaffEvent::AccountSet { act, account, .. } if act.revokes() => {
+                Some(Revoked::Account {
+                    account: account.no,
+                    before: account.valid_from,
+                })
+            }
+            StaffEvent::FamiliesSet { ended, .. } if !ended.is_empty() => {
+                Some(Revoked::Families(ended.clone()))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl StaffState {
+    fn found(
+        &self,
+        asked: &Asked<'_>,
+        company_no: u64,
+        agent_count_max: Option<u32>,
+    ) -> Result<Decided<StaffEvent>, Rejection> {
+        let is_allowed = matches!(
+            asked.caller,
+            Caller::Entity(from) if from.kind == EntityKind::Companies
+        );
+        if !is_allowed || self.company_no.is_some_and(|known| known != company_no) {
+            return Err(Rejection::new(ErrorCode::Forbidden));
+        }
+        if self.company_no == Some(company_no) && self.agent_count_max == agent_count_max {
+            return Ok(Decided::nothing(Answer::Done));
+        }
+        Ok(Decided {
+            events: vec![StaffEvent::Founded {
+                company_no,
+                agent_count_max,
+            }],
+            answer: Answer::Done,
+            remember: None,
+        })
+    }
+
+    /// An account that is there.
+    pub(super) fn account(&self, no: AccountNo, known: &Known) -> Result<Account, Rejection> {
+        let row: Option<Account> = self.written.row(known, &tables::account_key(no));
+        let found = row.filter(|account| !account.is_removed);
+        found.ok_or_else(|| Rejection::because(ErrorCode::NotFound, "no such account"))
+    }
+
+    fn add(
+        &self,
+        caller: &Principal,
+        command: &StaffCommand,
+        now: Timestamp,
+    ) -> Result<Decided<StaffEvent>, Rejection> {
+        let StaffCommand::AddAccount {
+            role,
+            card,
+            password,
+            is_first_login,
+            reservation,
+        } = command
+        else {
+            return Err(Rejection::new(ErrorCode::Internal));
+        };
+        may_govern(caller, *role)?;
+        check_card(card)?;
+        if *role == Role::Agent {
+            self.check_agent_count()?;
+        }
+        if self.account_count >= ACCOUNT_COUNT_MAX {
+            let why = format!("no more accounts: limit {ACCOUNT_COUNT_MAX}");
+            return Err(Rejection::because(ErrorCode::LimitReached, why));
+        }
+        let company_no = self.company_no.unwrap_or_default();
+        let no = AccountNo::of(company_no, self.account_count + 1);
+        let account = Account {
+            no: no.ok_or_else(|| Rejection::new(ErrorCode::Internal))?,
+            role: *role,
+            card: card.clone(),
+            password: password.clone(),
+            is_first_login: *is_first_login,
+            availability: Availability::Offline,
+            created_at: now,
+            active_at: now,
+            valid_from: now,
+            is_removed: false,
+        };
+        let answer = Answer::Numbered {
+            number: account.no.0,
+            owed_to: Some(names::entity_of(&names::normal(&card.email))),
+        };
+        let remember = Some(account.no.0);
+        let mut decided = self.set(caller, Act::Added, account, answer, now);
+        if let Some(StaffEvent::AccountSet {
+            reservation: of, ..
+        }) = decided.events.first_mut()
+        {
+            *of = Some(*reservation);
+        }
+        Ok(Decided {
+            remember,
+            ..decided
+        })
+    }
+
+    fn check_agent_count(&self) -> Result<(), Rejection> {
+        match self.agent_count_max {
+            Some(limit) if self.agent_count >= limit => {
+                let why = format!("the plan allows {limit} agents and all are there");
+                Err(Rejection::because(ErrorCode::LimitReached, why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn change(
+        &self,
+        caller: &Principal,
+        command: &StaffCommand,
+        mut account: Account,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<StaffEvent>, Rejection> {
+        let is_own = caller.person.account() == Some(account.no);
+        let act = match command {
+            StaffCommand::ChangeAccount { change, .. } => {
+                may_govern(caller, account.role)?;
+                if !apply_change(&mut account.card, change) {
+                    return Ok(Decided::nothing(Answer::Done));
+                }
+                check_card(&account.card)?;
+                Act::Changed
+            }
+            StaffCommand::SetRole { role, .. } => {
+                may_govern(caller, account.role)?;
+                may_govern(caller, *role)?;
+                let is_among = matches!(role, Role::Agent | Role::Admin);
+                let was_among = matches!(account.role, Role::Agent | Role::Admin);
+                if !is_among || !was_among {
+                    return Err(Rejection::new(ErrorCode::Forbidden));
+                }
+                if account.role == *role {
+                    return Ok(Decided::nothing(Answer::Done));
+                }
+                if *role == Role::Agent {
+                    self.check_agent_count()?;
+                }
+                account.role = *role;
+                Act::RoleSet
+            }
+            StaffCommand::RemoveAccount { .. } => {
+                may_govern(caller, account.role)?;
+                account.is_removed = true;
+                account.availability = Availability::Offline;
+                Act::Removed
+            }
+            StaffCommand::SetPassword {
+                password,
+                is_first_login,
+                ..
+            } => {
+                if !is_own {
+                    may_govern(caller, account.role)?;
+                }
+                set_password(&mut account, password, *is_first_login);
+                match is_own {
+                    true => Act::PasswordChosen,
+                    false => Act::PasswordReset,
+                }
+            }
+            StaffCommand::SetAvailability { availability, .. } => {
+                if !is_own {
+                    return Err(Rejection::new(ErrorCode::Forbidden));
+                }
+                if account.availability == *availability {
+                    return Ok(Decided::nothing(Answer::Done));
+                }
+                account.availability = *availability;
+                account.active_at = now;
+                Act::AvailabilitySet
+            }
+            _ => return self.log_in_or_out(is_own, command, &account, known, now),
+        };
+        if act.revokes() {
+            account.valid_from = now;
+        }
+        Ok(self.set(caller, act, account, Answer::Done, now))
+    }
+
+    fn set(
+        &self,
+        caller: &Principal,
+        act: Act,
+        account: Account,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Decided<StaffEvent> {
+        Decided {
+            events: vec![StaffEvent::AccountSet {
+                at: now,
+                by: caller.person.clone(),
+                act,
+                account,
+                reservation: None,
+                audit: act.is_audited().then_some(self.audit_count + 1),
+            }],
+            answer,
+            remember: None,
+        }
+    }
+}
+
+fn rows_of(event: &StaffEvent) -> Vec<Row> {
+    match event {
+        StaffEvent::Founded { .. } => Vec::new(),
+        StaffEvent::AccountSet {
+            at,
+            by,
+            act,
+            account,
+            audit,
+            ..
+        } => {
+            let mut rows = vec![tables::set(tables::account_key(account.no), account)];
+            if let Some(number) = audit {
+                let entry = AuditEntry::of(*at, by, *act, account.no);
+                rows.push(tables::set(tables::audit_key(*number), &entry));
+            }
+            rows
+        }
+        StaffEvent::FamiliesSet {
+            account, families, ..
+        } => vec![tables::set(tables::families_key(*account), families)],
+    }
+}
+
+/// The account that a command is about; `None` for those that make one.
+fn account_of(command: &StaffCommand) -> Option<AccountNo> {
+    match command {
+        StaffCommand::Found { .. } | StaffCommand::AddAccount { .. } => None,
+        StaffCommand::ChangeAccount { account, .. }
+        | StaffCommand::SetRole { account, .. }
+        | StaffCommand::RemoveAccount { account }
+        | StaffCommand::SetPassword { account, .. }
+        | StaffCommand::SetAvailability { account, .. }
+        | StaffCommand::OpenFamily { account, .. }
+        | StaffCommand::Rotate { account, .. }
+        | StaffCommand::CloseFamily { account, .. } => Some(*account),
+    }
+}
+
+/// Who may do something to accounts of a role: superadmins to all, admins to agents.
+fn may_govern(caller: &Principal, role: Role) -> Result<(), Rejection> {
+    let may = match caller.role {
+        Role::Superadmin => matches!(role, Role::Superadmin | Role::Admin | Role::Agent),
+        Role::Admin => role == Role::Agent,
+        _ => false,
+    };
+    match may {
+        true => Ok(()),
+        false => Err(Rejection::new(ErrorCode::Forbidden)),
+    }
+}
+
+fn set_password(account: &mut Account, password: &PasswordHash, is_first_login: bool) {
+    account.password = password.clone();
+    account.is_first_login = is_first_login;
+}
+
+/// Whether anything changed.
+fn apply_change(card: &mut StaffCard, change: &StaffCardChange) -> bool {
+    let older = card.clone();
+    let take = |field: &mut Arc<str>, new: &Option<Arc<str>>| {
+        if let Some(new) = new {
+            *field = Arc::clone(new);
+        }
+    };
+    take(&mut card.name, &change.name);
+    take(&mut card.phone, &change.phone);
+    take(&mut card.specialization, &change.specialization);
+    *card != older
+}
+
+fn check_card(card: &StaffCard) -> Result<(), Rejection> {
+    let refuse = |why: String| Err(Rejection::because(ErrorCode::BadField, why));
+    if card.name.trim().is_empty() {
+        return refuse("name: is empty".to_owned());
+    }
+    let texts = [
+        ("name", &card.name),
+        ("phone", &card.phone),
+        ("specialization", &card.specialization),
+    ];
+    for (field, text) in texts {
+        let chars = text.chars().count();
+        if chars > STAFF_TEXT_CHARS_MAX {
+            let limit = STAFF_TEXT_CHARS_MAX;
+            return refuse(format!("{field}: {chars} characters, limit {limit}"));
+        }
+    }
+    let bytes = card.email.len();
+    let has_place = card
+        .email
+        .split_once('@')
+        .is_some_and(|(who, place)| !who.is_empty() && place.contains('.') && !place.contains('@'));
+    let is_plain = !card
+        .email
+        .chars()
+        .any(|char| char.is_whitespace() || char.is_control());
+    if bytes > EMAIL_BYTES_MAX || !has_place || !is_plain {
+        return refuse("email: is no e-mail address".to_owned());
+    }
+    Ok(())
+}
