@@ -15,6 +15,8 @@
 mod carry;
 mod claims;
 mod error;
+pub mod passwords;
+mod random;
 #[cfg(test)]
 mod tests;
 
