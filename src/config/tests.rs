@@ -314,6 +314,7 @@ fn a_wrong_value_names_its_key_and_origin() {
 #[test]
 fn hosts_and_logins_have_bounds() {
     let cases = [
+        ("AUTH__KEYS", "{\"frontdesk\": \"x\"}", "auth.keys"),
         ("AUTH__PASSWORD_THREADS", "0", "auth.password_threads"),
         ("AUTH__PASSWORD_THREADS", "65", "auth.password_threads"),
         ("AUTH__PASSWORD_QUEUE", "1025", "auth.password_queue"),

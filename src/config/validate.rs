@@ -4,6 +4,7 @@
 //! Never: opens, resolves or contacts anything.
 
 use super::settings::{Auth, Config, Limits, Server};
+use crate::auth::own::OWN_NAME;
 
 /// A key, and why its value will not do.
 pub(super) type Finding = (&'static str, String);
@@ -104,6 +105,10 @@ fn check_auth(auth: &Auth, findings: &mut Vec<Finding>) {
                 format!("key id {kid:?} or its secret is empty"),
             ));
         }
+    }
+    if auth.keys.contains_key(OWN_NAME) {
+        let why = format!("key id {OWN_NAME:?} is this server's own");
+        findings.push(("auth.keys", why));
     }
     if !(1..=PASSWORD_THREADS_MAX).contains(&auth.password_threads) {
         let why = format!("must be 1 to {PASSWORD_THREADS_MAX}");
