@@ -14,6 +14,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::AuthError;
+use super::own::OWN_NAME;
+
+/// How ids of our own accounts and visitors begin. No host's token makes its bearer one of them.
+const OWN_PREFIXES: [&str; 2] = ["agent:", "visitor:"];
 
 /// 9999-12-31T23:59:59Z. "Never" is written as any large number; clients read times as doubles.
 const TIME_MS_MAX: u64 = 253_402_300_799_000;
@@ -22,6 +26,7 @@ const TIME_MS_MAX: u64 = 253_402_300_799_000;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Claims {
+    iss: Option<Value>,
     user_id: Option<Value>,
     sub: Option<Value>,
     company_id: Option<Value>,
@@ -47,8 +52,9 @@ impl Claims {
         };
         let text = id_text(value).ok_or(AuthError::Claim(claim))?;
         let person = PersonId::new(&text).map_err(|_| AuthError::Claim(claim))?;
+        let is_own = |prefix: &&str| person.as_str().starts_with(prefix);
         // Nobody's token makes them a bot.
-        match person.is_bot() {
+        match person.is_bot() || OWN_PREFIXES.iter().any(is_own) {
             true => Err(AuthError::Claim(claim)),
             false => Ok(person),
         }
@@ -67,11 +73,20 @@ impl Claims {
         }
     }
 
-    /// What it may do at most. Nobody's token makes them a bot: such a role is not understood.
+    /// What it may do at most. Nobody's token makes them a bot: such a role is not understood. Who
+    /// runs the installation is not for a host to say: theirs run their company.
     pub(super) fn role(&self) -> Role {
         let named = self.role.as_ref().and_then(Value::as_str);
-        let known = named.and_then(Role::parse);
-        known.filter(|role| *role != Role::Bot).unwrap_or_default()
+        match named.and_then(Role::parse) {
+            Some(Role::Superadmin | Role::Admin) => Role::Admin,
+            Some(Role::Agent) => Role::Agent,
+            Some(Role::Visitor | Role::Bot) | None => Role::Visitor,
+        }
+    }
+
+    /// Whether it says to be signed by this server, which no host does.
+    pub(super) fn is_own(&self) -> bool {
+        self.iss.as_ref().and_then(Value::as_str) == Some(OWN_NAME)
     }
 
     pub(super) fn card(&self) -> Card {

@@ -26,6 +26,9 @@ pub enum AuthError {
     /// Signed by somebody else, or changed afterwards.
     #[error("token signature does not match")]
     Signature,
+    /// It says to be signed by this server, where a host's is expected.
+    #[error("token names this server as its signer")]
+    OwnToken,
     /// A claim is missing or cannot be understood.
     #[error("token claim {0} is missing or invalid")]
     Claim(&'static str),
@@ -58,6 +61,7 @@ impl AuthError {
             | AuthError::Algorithm
             | AuthError::UnknownKey
             | AuthError::Signature
+            | AuthError::OwnToken
             | AuthError::Claim(_)
             | AuthError::RefreshToken
             | AuthError::NotYetValid

@@ -1,4 +1,5 @@
-//! Who somebody is: tokens of the host application become a [`Principal`].
+//! Who somebody is: tokens of host applications become a [`Principal`]; beside them, what accounts
+//! of the installation itself need: passwords ([`passwords`]) and tokens of its own ([`own`]).
 //!
 //! Owns: the keys, the rules of a valid token, and minting tokens for trying the server out.
 //!
@@ -7,39 +8,45 @@
 //!    the company and the person from it and from nowhere else.
 //! 2. The algorithm is ours to choose, never the token's: `none` and public-key algorithms are
 //!    refused before any key is looked at.
-//! 3. Time comes in as a parameter.
-//! 4. No error, log line or `Debug` shows a token or a key.
+//! 3. What a company's own key signed speaks for that company only, and where a company has keys of
+//!    its own, nothing else speaks for it.
+//! 4. No host's token makes its bearer one of our accounts or visitors, a bot, or one who runs the
+//!    installation.
+//! 5. Time comes in as a parameter.
+//! 6. No error, log line or `Debug` shows a token or a key.
 //!
 //! Never: knows which companies exist, whether somebody was revoked, or what a role may do.
 
 mod carry;
 mod claims;
 mod error;
+mod host;
+pub mod own;
+pub mod passwords;
+mod random;
+mod signature;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use frontdesk_protocol::command::{Card, Principal, Role};
-use frontdesk_protocol::limits::TOKEN_BYTES_MAX;
 use frontdesk_protocol::{CompanyId, PersonId, Timestamp};
-use jsonwebtoken::dangerous::insecure_decode_claims;
-use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 
 use crate::config;
-use crate::object::Object;
 use claims::Claims;
+use host::KeyRing;
 
 pub use carry::{
     from_authorization, from_query, from_subprotocols, redact_subprotocols, redact_uri,
 };
 pub use error::AuthError;
+pub use host::{BadHostKey, HostKeys};
 
-/// Proof that a token was checked: nothing but [`Authenticator::verify`] makes one.
+/// Proof that a token was checked: nothing but [`Authenticator`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     principal: Arc<Principal>,
@@ -76,10 +83,32 @@ impl Verified {
     }
 }
 
+/// What a host's token says, of which nothing is believed yet but that it can be checked. Its
+/// company tells whose keys check it.
+pub struct Claimed<'a> {
+    token: &'a str,
+    kid: Option<String>,
+    claims: Claims,
+    company: CompanyId,
+    is_named: bool,
+}
+
+impl Claimed<'_> {
+    /// The company it would speak for: only to look up whether that has keys of its own.
+    pub fn company(&self) -> &CompanyId {
+        &self.company
+    }
+}
+
+impl fmt::Debug for Claimed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claimed").finish_non_exhaustive()
+    }
+}
+
 /// Checks tokens. Keys are prepared once; checking one costs a hash and two small JSON texts.
 pub struct Authenticator {
-    secret: Option<DecodingKey>,
-    keys: BTreeMap<String, DecodingKey>,
+    ring: KeyRing,
     signing: Option<Signing>,
     default_company: Option<CompanyId>,
     leeway_ms: u64,
@@ -100,16 +129,11 @@ impl fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// Prepares the keys of the settings. Without any, every token is refused.
+    /// Prepares the keys of the settings. Without any, every token is refused that no company's
+    /// own key checks.
     pub fn new(settings: &config::Auth) -> Self {
-        let decoding =
-            |secret: &config::Secret| DecodingKey::from_secret(secret.expose().as_bytes());
-        let keys = settings.keys.iter();
         Self {
-            secret: settings.jwt_secret.as_ref().map(decoding),
-            keys: keys
-                .map(|(kid, secret)| (kid.clone(), decoding(secret)))
-                .collect(),
+            ring: KeyRing::new(settings.jwt_secret.as_ref(), &settings.keys),
             signing: signing(settings),
             default_company: settings.default_company.clone(),
             leeway_ms: settings.leeway_s.saturating_mul(1_000),
@@ -118,54 +142,60 @@ impl Authenticator {
 
     /// Whether any token can be believed at all.
     pub fn has_keys(&self) -> bool {
-        self.secret.is_some() || !self.keys.is_empty()
+        !self.ring.is_empty()
     }
 
-    /// Checks a token at a time. Whether its company exists is for the caller to find out.
+    /// Checks a token at a time, where no company has keys of its own. Whether its company exists
+    /// is for the caller to find out.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, AuthError> {
-        if token.is_empty() {
-            return Err(AuthError::Missing);
-        }
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(AuthError::TooLong);
-        }
-        let header = jsonwebtoken::decode_header(token).map_err(unreadable)?;
-        if header.alg != Algorithm::HS256 {
-            return Err(AuthError::Algorithm);
-        }
-        // RFC 7515 section 4.1.11: what is marked critical and not understood is refused.
-        if header.crit.is_some() {
-            return Err(AuthError::Malformed);
-        }
-        let key = self.key(header.kid.as_deref())?;
-        let (message, signature) = token.rsplit_once('.').ok_or(AuthError::Malformed)?;
-        let signed =
-            jsonwebtoken::crypto::verify(signature, message.as_bytes(), key, Algorithm::HS256);
-        match signed {
-            Ok(true) => {}
-            Ok(false) => return Err(AuthError::Signature),
-            Err(_) => return Err(AuthError::Malformed),
-        }
-        // The library's own checks read the clock and refuse claims that hosts do write.
-        let claims = insecure_decode_claims::<Object<Claims>>(token);
-        let Object(claims) = claims.map_err(unreadable)?;
-        self.believe(&claims, now)
+        let claimed = self.claimed(token)?;
+        self.verify_claimed(&claimed, None, now)
     }
 
-    /// The key a token names in its header; one that names no known key is checked with
-    /// `auth.jwt_secret`. Without that, a token without `kid` is checked only if there is no
-    /// choice.
-    fn key(&self, kid: Option<&str>) -> Result<&DecodingKey, AuthError> {
-        let named = kid.and_then(|kid| self.keys.get(kid));
-        let only = || match kid {
-            None if self.keys.len() == 1 => self.keys.values().next(),
-            _ => None,
+    /// Reads a token of a host, so that the keys of its company can be looked up.
+    pub fn claimed<'a>(&self, token: &'a str) -> Result<Claimed<'a>, AuthError> {
+        let header = signature::header(token)?;
+        if header.kid.as_deref() == Some(own::OWN_NAME) {
+            return Err(AuthError::OwnToken);
+        }
+        let claims: Claims = signature::claims(token)?;
+        if claims.is_own() {
+            return Err(AuthError::OwnToken);
+        }
+        let named = claims.company()?;
+        let is_named = named.is_some();
+        let company = named.or_else(|| self.default_company.clone());
+        Ok(Claimed {
+            token,
+            kid: header.kid,
+            claims,
+            company: company.ok_or(AuthError::NoCompany)?,
+            is_named,
+        })
+    }
+
+    /// Checks what was claimed: with the keys of its company, if that has any, and then with no
+    /// others; else with those of the installation. Keys of another company check nothing.
+    pub fn verify_claimed(
+        &self,
+        claimed: &Claimed<'_>,
+        own_keys: Option<&HostKeys>,
+        now: Timestamp,
+    ) -> Result<Verified, AuthError> {
+        let ring = match own_keys {
+            None => &self.ring,
+            Some(keys) if *keys.company() != claimed.company => return Err(AuthError::UnknownKey),
+            // The default is the installation's to give, not a company's.
+            Some(_) if !claimed.is_named => return Err(AuthError::NoCompany),
+            Some(keys) => keys.ring(),
         };
-        let found = named.or(self.secret.as_ref()).or_else(only);
-        found.ok_or(AuthError::UnknownKey)
+        let key = ring.find(claimed.kid.as_deref())?;
+        signature::check(claimed.token, key)?;
+        self.believe(claimed, now)
     }
 
-    fn believe(&self, claims: &Claims, now: Timestamp) -> Result<Verified, AuthError> {
+    fn believe(&self, claimed: &Claimed<'_>, now: Timestamp) -> Result<Verified, AuthError> {
+        let claims = &claimed.claims;
         if claims.is_refresh() {
             return Err(AuthError::RefreshToken);
         }
@@ -178,11 +208,9 @@ impl Authenticator {
         if now.0.saturating_add(self.leeway_ms) < valid_from.0 {
             return Err(AuthError::NotYetValid);
         }
-        let person = claims.person()?;
-        let company = claims.company()?.or_else(|| self.default_company.clone());
         let principal = Principal {
-            company: company.ok_or(AuthError::NoCompany)?,
-            person,
+            company: claimed.company.clone(),
+            person: claims.person()?,
             role: claims.role(),
             card: claims.card(),
         };
@@ -265,13 +293,4 @@ fn signing(settings: &config::Auth) -> Option<Signing> {
         })
     };
     plain.or_else(newest)
-}
-
-fn unreadable(error: jsonwebtoken::errors::Error) -> AuthError {
-    match error.kind() {
-        ErrorKind::InvalidAlgorithm
-        | ErrorKind::InvalidAlgorithmName
-        | ErrorKind::UnsupportedAlgorithm => AuthError::Algorithm,
-        _ => AuthError::Malformed,
-    }
 }

@@ -1,8 +1,11 @@
 //! Every shape of token that is believed, and every one that is not.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use frontdesk_protocol::ErrorCode;
+use frontdesk_protocol::limits::TOKEN_BYTES_MAX;
 
 use super::*;
 use crate::config::{Auth, Secret};
@@ -110,10 +113,7 @@ fn a_token_without_company_belongs_to_the_default_one_or_is_refused() {
 #[test]
 fn a_role_is_read_in_any_case_and_is_the_least_one_otherwise() {
     assert_eq!(principal(json!({"role": "AGENT"})).role, Role::Agent);
-    assert_eq!(
-        principal(json!({"role": "superAdmin"})).role,
-        Role::Superadmin
-    );
+    assert_eq!(principal(json!({"role": "Admin"})).role, Role::Admin);
     for role in [
         json!(null),
         json!("boss"),
@@ -123,6 +123,40 @@ fn a_role_is_read_in_any_case_and_is_the_least_one_otherwise() {
     ] {
         assert_eq!(principal(json!({"role": role})).role, Role::Visitor);
     }
+}
+
+#[test]
+fn no_hosts_token_makes_somebody_who_runs_the_installation() {
+    for role in ["superadmin", "SUPERADMIN", "superAdmin"] {
+        assert_eq!(principal(json!({"role": role})).role, Role::Admin);
+    }
+}
+
+#[test]
+fn no_hosts_token_makes_an_account_a_visitor_or_a_bot_of_ours() {
+    for id in ["agent:7", "visitor:abc", "bot:echo", "agent:", "visitor:"] {
+        let refused = verify(json!({"user_id": id}));
+        assert_eq!(refused, Err(AuthError::Claim("user_id")), "{id}");
+        let refused = verify(json!({"user_id": null, "sub": id}));
+        assert_eq!(refused, Err(AuthError::Claim("sub")), "{id}");
+    }
+    for id in ["agent", "agents:7", "a-visitor:7", "Agent:7"] {
+        assert_eq!(principal(json!({"user_id": id})).person.as_str(), id);
+    }
+}
+
+#[test]
+fn no_hosts_token_is_signed_in_our_name() {
+    let refused = verify(json!({"iss": "frontdesk"}));
+    assert_eq!(refused, Err(AuthError::OwnToken));
+    assert!(verify(json!({"iss": "frontdesk.example"})).is_ok());
+    assert!(verify(json!({"iss": ["frontdesk"]})).is_ok());
+    let authenticator = Authenticator::new(&Auth {
+        keys: keys(&[("frontdesk", "one")]),
+        ..settings()
+    });
+    let refused = authenticator.verify(&with_kid("frontdesk", "one"), NOW);
+    assert_eq!(refused, Err(AuthError::OwnToken));
 }
 
 #[test]
@@ -377,6 +411,7 @@ fn every_refusal_fits_a_close_reason_and_shows_no_secret() {
         AuthError::Algorithm,
         AuthError::UnknownKey,
         AuthError::Signature,
+        AuthError::OwnToken,
         AuthError::Claim("profile_picture_url"),
         AuthError::RefreshToken,
         AuthError::Expired,
@@ -397,6 +432,7 @@ fn every_refusal_fits_a_close_reason_and_shows_no_secret() {
 fn claims_are_an_object() {
     // In the order in which the server knows them, which is nobody's business.
     let in_order = json!([
+        null,
         5,
         null,
         "TES001",

@@ -66,6 +66,8 @@ pub(super) const KEYS: &[Key] = &[
     key("auth.default_company", Kind::Text),
     key("auth.leeway_s", Kind::Number),
     key("auth.connect_timeout_ms", Kind::Number),
+    key("auth.password_threads", Kind::Number),
+    key("auth.password_queue", Kind::Number),
     key("provision.companies", Kind::List),
     key("limits.connections_per_address", Kind::Number),
     key("limits.requests_per_second_address", Kind::Number),

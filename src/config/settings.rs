@@ -112,6 +112,10 @@ pub struct Auth {
     pub leeway_s: u64,
     /// Time for a socket to say who it is, milliseconds: longer only serves those who never will.
     pub connect_timeout_ms: u64,
+    /// Threads that hash passwords, 19 MiB of memory each from its first login on.
+    pub password_threads: usize,
+    /// Logins that may wait for a hashing thread; more are refused at once, with a time to retry.
+    pub password_queue: usize,
 }
 
 impl Default for Auth {
@@ -122,6 +126,8 @@ impl Default for Auth {
             default_company: None,
             leeway_s: 5,
             connect_timeout_ms: 10_000,
+            password_threads: 1,
+            password_queue: 8,
         }
     }
 }

@@ -312,6 +312,21 @@ fn a_wrong_value_names_its_key_and_origin() {
 }
 
 #[test]
+fn hosts_and_logins_have_bounds() {
+    let cases = [
+        ("AUTH__KEYS", "{\"frontdesk\": \"x\"}", "auth.keys"),
+        ("AUTH__PASSWORD_THREADS", "0", "auth.password_threads"),
+        ("AUTH__PASSWORD_THREADS", "65", "auth.password_threads"),
+        ("AUTH__PASSWORD_QUEUE", "1025", "auth.password_queue"),
+    ];
+    for (name, value, key) in cases {
+        let name = format!("FRONTDESK_{name}");
+        let problem = only_problem(with_env(&[(&name, value)]));
+        assert_eq!(problem.key, key, "{problem}");
+    }
+}
+
+#[test]
 fn a_null_in_a_variable_sets_nothing_and_is_refused() {
     for key in keys::KEYS {
         for null in ["null", " null\n"] {

@@ -4,12 +4,18 @@
 //! Never: opens, resolves or contacts anything.
 
 use super::settings::{Auth, Config, Limits, Server};
+use crate::auth::own::OWN_NAME;
 
 /// A key, and why its value will not do.
 pub(super) type Finding = (&'static str, String);
 
 /// More threads than any machine has cores only cost memory.
 const WORKER_THREADS_MAX: usize = 1_024;
+
+/// Hashing is arithmetic: more threads than cores only cost 19 MiB each.
+const PASSWORD_THREADS_MAX: usize = 64;
+/// Whoever is further behind in the queue has given up before their turn.
+const PASSWORD_QUEUE_MAX: usize = 1_024;
 
 /// Everything that will not do.
 pub(super) fn check(config: &Config) -> Vec<Finding> {
@@ -99,6 +105,18 @@ fn check_auth(auth: &Auth, findings: &mut Vec<Finding>) {
                 format!("key id {kid:?} or its secret is empty"),
             ));
         }
+    }
+    if auth.keys.contains_key(OWN_NAME) {
+        let why = format!("key id {OWN_NAME:?} is this server's own");
+        findings.push(("auth.keys", why));
+    }
+    if !(1..=PASSWORD_THREADS_MAX).contains(&auth.password_threads) {
+        let why = format!("must be 1 to {PASSWORD_THREADS_MAX}");
+        findings.push(("auth.password_threads", why));
+    }
+    if auth.password_queue > PASSWORD_QUEUE_MAX {
+        let why = format!("must be at most {PASSWORD_QUEUE_MAX}");
+        findings.push(("auth.password_queue", why));
     }
     // A clock further off is broken, and leeway is time in which a stolen token lives on.
     const LEEWAY_S_MAX: u64 = 300;

@@ -30,6 +30,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("xxhash-rust", &[STORAGE]),
     ("object_store", &[STORAGE]),
     ("ractor", &[ACTORS]),
+    ("argon2", &[SERVER]),
     ("axum", &[SERVER]),
     ("fastwebsockets", &[SERVER]),
     ("governor", &[SERVER]),
