@@ -24,6 +24,8 @@ pub struct PhoneCheck {
     pub message: &'static str,
     /// What is wrong, if something is.
     pub fault: Option<PhoneFault>,
+    /// The dial code it belongs to: `+977`.
+    pub country_code: Option<String>,
     /// `+9779841234567`.
     pub e164: Option<String>,
     /// The digits behind the dial code: `9841234567`.
@@ -63,15 +65,18 @@ impl PhoneFault {
 }
 
 /// Judges a number as it was typed, for the country of a code: `+977`, `977`, `NP` or its name.
+/// Without one, the number must be written with its own.
 pub fn validate_phone(phone: &str, country_code: &str) -> PhoneCheck {
-    let number = dial_code_of(country_code)
-        .ok_or(PhoneFault::UnknownCountry)
-        .and_then(|dial_code| parse(phone, Some(dial_code)));
+    let number = match dial_code_of(country_code) {
+        None if !country_code.trim().is_empty() => Err(PhoneFault::UnknownCountry),
+        dial_code => parse(phone, dial_code),
+    };
     match number {
         Ok(number) => PhoneCheck {
             valid: true,
             message: "Valid phone number.",
             fault: None,
+            country_code: Some(format!("+{}", number.country_code)),
             e164: Some(e164(&number)),
             national: Some(get_national_significant_number_owned(&number)),
         },
@@ -79,6 +84,7 @@ pub fn validate_phone(phone: &str, country_code: &str) -> PhoneCheck {
             valid: false,
             message: fault.message(),
             fault: Some(fault),
+            country_code: None,
             e164: None,
             national: None,
         },
@@ -104,7 +110,7 @@ fn parse(phone: &str, dial_code: Option<&str>) -> Result<PhoneNumber, PhoneFault
     let dialled = dial_code.and_then(|code| code.trim_start_matches('+').parse().ok());
     let number = PHONE_NUMBER_UTIL
         .parse(phone, dialled.and_then(main_region))
-        .map_err(|error| fault_of(&error))?;
+        .map_err(|error| fault_of(&error, dialled))?;
     if dialled.is_some_and(|dialled| number.country_code != dialled) {
         return Err(PhoneFault::OtherCountry);
     }
@@ -120,8 +126,9 @@ fn main_region(dialled: i32) -> Option<Region> {
     PHONE_NUMBER_UTIL.get_region_for_country_code(dialled)
 }
 
-fn fault_of(error: &ParseError) -> PhoneFault {
+fn fault_of(error: &ParseError, dialled: Option<i32>) -> PhoneFault {
     match error {
+        ParseError::InvalidCountryCode if dialled.is_none() => PhoneFault::UnknownCountry,
         ParseError::InvalidCountryCode => PhoneFault::OtherCountry,
         ParseError::NotANumber(_) => PhoneFault::NotANumber,
         ParseError::TooShortAfterIdd | ParseError::TooShortNsn => PhoneFault::TooShort,

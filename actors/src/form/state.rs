@@ -87,6 +87,13 @@ impl FormState {
         FormState::at_first_open(spec, Answers::new())
     }
 
+    /// At the first question that is not answered by what is known already: by a host that vouches
+    /// for its visitor, say. Whoever says so has judged it; what the form does not ask is left out.
+    pub fn begin_knowing(spec: &FormSpec, mut known: Answers) -> FormState {
+        known.retain(|key, _| spec.step(key).is_some());
+        FormState::at_first_open(spec, known)
+    }
+
     /// Whether nothing is left to ask.
     pub fn is_complete(&self) -> bool {
         self.asked.is_none()

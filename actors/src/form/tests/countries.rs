@@ -131,6 +131,8 @@ fn phone_numbers_are_judged_for_the_country_that_was_chosen() {
         ("06 1234 5678", "Italy", None),
         ("+977 9841234567", "+91", Some(PhoneFault::OtherCountry)),
         ("9841234567", "+999", Some(PhoneFault::UnknownCountry)),
+        ("+977 9841234567", "", None),
+        ("9841234567", "", Some(PhoneFault::UnknownCountry)),
         ("", "+977", Some(PhoneFault::NotANumber)),
         ("call me", "+977", Some(PhoneFault::NotANumber)),
         ("98412", "+977", Some(PhoneFault::TooShort)),
@@ -143,6 +145,7 @@ fn phone_numbers_are_judged_for_the_country_that_was_chosen() {
     }
     let british = validate_phone("07911 123456", "+44");
     assert_eq!(british.national.as_deref(), Some("7911123456"));
+    assert_eq!(british.country_code.as_deref(), Some("+44"));
     assert_eq!(british.message, "Valid phone number.");
 }
 

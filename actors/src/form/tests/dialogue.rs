@@ -181,6 +181,29 @@ fn every_suggestion_is_an_answer_that_is_taken() {
 }
 
 #[test]
+fn what_is_known_already_is_not_asked() {
+    let spec = FormSpec::profile();
+    let known = [
+        ("name", "Asha Rai"),
+        ("email", "asha@example.com"),
+        ("plan", "gold"),
+    ];
+    let answer = |(key, text): (&str, &str)| (key.to_owned(), Some(text.to_owned()));
+    let mut state = FormState::begin_knowing(spec, known.map(answer).into());
+    for (key, text) in [
+        ("country_code", "+977"),
+        ("phone", "9841234567"),
+        ("address", "Pokhara"),
+    ] {
+        assert_eq!(state.collecting(), key);
+        state = state.answer(spec, text, "en").0;
+    }
+    assert!(state.is_complete());
+    assert_eq!(state.profile().email.as_deref(), Some("asha@example.com"));
+    assert!(state.profile().more.is_empty());
+}
+
+#[test]
 fn a_finished_form_takes_nothing_more_and_stays_finished_when_it_grows() {
     let spec = FormSpec::profile();
     let done = after(spec, ANSWERS);
