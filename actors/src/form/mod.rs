@@ -6,8 +6,8 @@
 //! [`countries`] serve anyone who asks about numbers and codes.
 //!
 //! Invariants:
-//! 1. What was answered stays answered: a state only gains answers, also when its form changes. Only
-//!    when there are too many to keep are those let go that the form no longer asks for.
+//! 1. What was answered stays answered: a state only gains answers, also when its form changes.
+//!    Only when there are too many to keep are those let go that the form no longer asks for.
 //! 2. An answer belongs to the question that was asked, never to one that took its place since.
 //! 3. A text that is refused leaves the state as it was.
 //! 4. A form that passed its check has words for every step, refusal and option in every language

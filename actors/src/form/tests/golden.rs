@@ -1,5 +1,5 @@
-//! The default dialogue in `dialogues.json`, in the words of the clients that know it, so that other
-//! languages can read it. A normal run compares; after a deliberate change write it anew with
+//! The default dialogue in `dialogues.json`, in the words of the clients that know it, so that
+//! other languages can read it. A normal run compares; after a deliberate change write it anew with
 //! `FRONTDESK_VECTORS=write cargo test -p frontdesk-actors form::` and read the difference.
 
 use std::path::PathBuf;
