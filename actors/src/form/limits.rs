@@ -26,8 +26,6 @@ pub const SPEC_BYTES_MAX: usize = 64 * 1024;
 /// Characters of one answer, whatever its step allows: what a chat message may have in existing
 /// clients' documents.
 pub const ANSWER_CHARS_MAX: usize = 2_000;
-/// Characters of a name in the default form.
-pub const NAME_CHARS_MAX: usize = 100;
 /// Characters of a phone number as it is typed, with its blanks and brackets: E.164 has 15 digits.
 pub const PHONE_CHARS_MAX: usize = 40;
 /// Characters of a country as it is typed or chosen: the longest name with its code and flag.
