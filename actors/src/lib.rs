@@ -23,6 +23,7 @@ pub mod door;
 pub mod edge;
 pub mod entity;
 pub mod feed;
+pub mod form;
 pub mod index;
 pub mod limits;
 mod metrics;
