@@ -10,13 +10,17 @@ use std::sync::{Arc, Weak};
 
 use axum::http::{HeaderMap, header};
 use dashmap::DashMap;
-use frontdesk_actors::{Acquaintance, Command, DoorId, Node};
+use frontdesk_actors::{Acquaintance, Command, DoorId, Node, Revoked};
 use frontdesk_protocol::command::{CompanyCommand, Principal};
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Timestamp};
 use frontdesk_storage::EntityId;
+use uuid::Uuid;
 
+use crate::auth::own::is_own;
 use crate::auth::{AuthError, Authenticator};
 use crate::config::{Config, Limits, Profiles};
+use crate::identity::Identity;
+use crate::identity::revocations::concerns;
 use crate::rates::Rates;
 use crate::telemetry::ServerMetrics;
 use crate::ws::{Bounds, Shared, Wheel};
@@ -25,6 +29,7 @@ use crate::ws::{Bounds, Shared, Wheel};
 pub(crate) struct App {
     pub(crate) node: Arc<Node>,
     pub(crate) auth: Authenticator,
+    pub(crate) identity: Identity,
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
     pub(crate) profiles: Profiles,
@@ -43,6 +48,10 @@ pub(crate) struct App {
 pub(crate) struct Known {
     pub(crate) principal: Arc<Principal>,
     pub(crate) expires_at: Timestamp,
+    /// The login of an account that it descends from; none for tokens of hosts.
+    login: Option<Uuid>,
+    /// Revocations there were before it was checked.
+    revocation_count: u64,
 }
 
 /// What waits to be written to one connection.
@@ -64,12 +73,13 @@ pub(crate) struct Counted {
 }
 
 impl App {
-    pub(crate) fn new(node: Arc<Node>, config: &Config) -> Self {
+    pub(crate) fn new(node: Arc<Node>, identity: Identity, config: &Config) -> Self {
         let wheel = Arc::new(Wheel::new(node.clock().monotonic_ms()));
         let rates = Rates::new(&config.limits, Arc::clone(node.clock()));
         Self {
             node,
             auth: Authenticator::new(&config.auth),
+            identity,
             limits: config.limits.clone(),
             rates,
             profiles: config.profiles.clone(),
@@ -87,6 +97,16 @@ impl App {
 
     /// Who a token speaks for, completed with what the company knows of them.
     pub(crate) async fn authenticate(self: &Arc<Self>, token: &str) -> Result<Known, Rejection> {
+        let revocation_count = self.identity.revocations.count();
+        if is_own(token) {
+            let (logged_in, access) = self.logged_in(token).await?;
+            return Ok(Known {
+                principal: Arc::clone(logged_in.principal()),
+                expires_at: access.expires_at(),
+                login: Some(logged_in.login()),
+                revocation_count,
+            });
+        }
         let now = self.node.clock().now();
         let verified = self.auth.verify(token, now).map_err(|error: AuthError| {
             self.metrics.refused_token();
@@ -119,7 +139,38 @@ impl App {
         Ok(Known {
             principal,
             expires_at: verified.expires_at(),
+            login: None,
+            revocation_count,
         })
+    }
+
+    /// Says whose connection this is; true the first time. What was revoked since the token was
+    /// checked closes it.
+    pub(crate) fn settle(&self, shared: &Shared, known: &Known) -> bool {
+        let is_first = shared.set_principal(Arc::clone(&known.principal), known.login);
+        let (since, who) = (known.revocation_count, &known.principal);
+        let revocations = &self.identity.revocations;
+        if revocations.concern(since, who, known.login) {
+            shared.revoke();
+        }
+        is_first
+    }
+
+    /// Closes what void tokens opened.
+    pub(crate) fn heed_revoked(&self, revoked: &Revoked) {
+        // First: a connection that is being opened looks there after it said whose it is.
+        self.identity.revocations.note(revoked);
+        for entry in &self.connections {
+            let Some(connection) = entry.value().upgrade() else {
+                continue;
+            };
+            let is_concerned = connection
+                .principal()
+                .is_some_and(|who| concerns(revoked, who, connection.login()));
+            if is_concerned {
+                connection.revoke();
+            }
+        }
     }
 
     /// Has the company know what the token says. Nobody waits for it: the next token says it again.

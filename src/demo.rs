@@ -1,4 +1,5 @@
-//! `serve --demo`: a company, two people and their room, and the links that open the page as each.
+//! `serve --demo`: a company, two people and their room, the links that open the page as each, and
+//! the login of who runs the installation.
 //!
 //! Never: part of a node that was not started with `--demo`; its keys are random and end with the
 //! process.
@@ -12,11 +13,14 @@ use frontdesk_protocol::{CompanyId, PersonId, RoomId};
 use frontdesk_storage::EntityId;
 
 use crate::auth::Grant;
-use crate::config::{Config, Secret};
+use crate::auth::passwords::Password;
+use crate::config::{Config, Secret, Superadmin};
 use crate::node::{Error, Running, say};
 
 /// The demo's company.
 const COMPANY: &str = "DEMO";
+/// Who runs the demo's installation.
+const SUPERADMIN: &str = "root@demo.example";
 /// How long a demo link is good for, seconds: a day of trying.
 const LINK_TTL_S: u64 = 24 * 60 * 60;
 /// The two people of the demo: id, name, role.
@@ -34,6 +38,12 @@ pub(crate) fn prepare(config: &mut Config) {
     let company = CompanyId::new(COMPANY).expect("a valid id");
     if !config.provision.companies.contains(&company) {
         config.provision.companies.push(company);
+    }
+    if config.provision.superadmin.is_none() {
+        config.provision.superadmin = Some(Superadmin {
+            email: SUPERADMIN.to_owned(),
+            password: Secret::new(Password::generate().expose()),
+        });
     }
     config.limits.connections_per_address = 0;
     config.limits.requests_per_second_address = 0;
@@ -60,6 +70,18 @@ pub(crate) async fn open(running: &Running, config: &Config) -> Result<(), Error
             .mint(&grant, running.app.node.clock().now());
         let token = token.map_err(|error| Error::Demo(error.to_string()))?;
         say(&format!("  {name}: {base}/#token={token}&room={room}"))?;
+    }
+    if let Some(superadmin) = &config.provision.superadmin
+        && superadmin.email == SUPERADMIN
+    {
+        let changed = running.app.change_superadmin(superadmin).await;
+        changed.map_err(|error| Error::Demo(error.to_string()))?;
+        let password = superadmin.password.expose();
+        say("")?;
+        say("Who runs the installation makes companies; docs/HTTP.md says how (Accounts):")?;
+        say(&format!(
+            "  {SUPERADMIN}, password {password}, until the next start"
+        ))?;
     }
     say("")?;
     say("The links are good for a day or until the server stops. Press Ctrl-C to stop it.")

@@ -3,7 +3,8 @@
 //!
 //! The map: [`node`] composes everything and says in which order it starts and drains; `listen`
 //! accepts, `rates` says how much may be asked, `http` answers requests, `ws` serves sockets;
-//! `native` and `profiles` turn what clients say into commands; [`auth`] says who speaks;
+//! `native` and `profiles` turn what clients say into commands; [`auth`] says who speaks,
+//! `identity` who has an account and what they may administer;
 //! [`config`] and [`cli`] say how. The actors, the wire and the store are crates of their own.
 
 mod app;
@@ -13,6 +14,7 @@ pub mod cli;
 pub mod config;
 mod demo;
 pub mod http;
+mod identity;
 mod linger;
 mod listen;
 mod native;

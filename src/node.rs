@@ -26,6 +26,7 @@ use crate::app::App;
 pub use crate::app::OutboxCounts;
 use crate::config::{Config, Loaded};
 use crate::http::{self, Admission, Brought, ReadyProbe};
+use crate::identity::Identity;
 use crate::listen::{self, UnderWay};
 use crate::profiles;
 use crate::telemetry::Metrics;
@@ -189,12 +190,15 @@ pub async fn start_with(
         bus_serialize: config.bus.serialize,
     })
     .await?;
-    for company in &config.provision.companies {
-        if store.create_company(company)? {
-            tracing::info!(%company, "company made");
+    let identity = Identity::open(&*store, &config.auth)?;
+    let app = Arc::new(App::new(node, identity, config));
+    let heeding = Arc::downgrade(&app);
+    app.node.heed_revoked(move |revoked| {
+        if let Some(app) = heeding.upgrade() {
+            app.heed_revoked(revoked);
         }
-    }
-    let app = Arc::new(App::new(node, config));
+    });
+    app.set_up(&config.provision).await?;
     spawn(Wheel::run(Arc::downgrade(&app.wheel), clock));
     let (stop, stopped) = watch::channel(false);
     spawn(upkeep(Arc::clone(&app), stopped.clone()));
@@ -314,6 +318,7 @@ pub(crate) fn resources() -> OpenApiRouter<Arc<App>> {
     http::rooms::routes()
         .merge(http::people::routes())
         .merge(profiles::rest::routes())
+        .merge(profiles::helpdesk::routes())
 }
 
 fn actor_limits(config: &Config) -> frontdesk_actors::Limits {

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::{Cid, CompanyId, Epoch, ErrorCode, HistoryId, PersonId, Rejection};
 use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Row, RowsWait};
+use tokio::sync::oneshot;
 use tokio::time::{Interval, MissedTickBehavior, timeout};
 
 use crate::bot::{Bot, Bots};
@@ -92,7 +93,7 @@ pub struct Node {
     pub(crate) bots: Bots,
     pub(crate) index: Index,
     bus: Bus,
-    ask: Arc<AskDoor>,
+    pub(crate) ask: Arc<AskDoor>,
     activations: AtomicU32,
     stopped: AtomicBool,
     last_probe: tokio::sync::Mutex<Option<(u64, Result<(), String>)>>,
@@ -168,22 +169,6 @@ impl Node {
         let _ = self.on_revoked.set(Box::new(heed));
     }
 
-    /// Has a company be there before its staff is told so.
-    pub(crate) fn found(self: &Arc<Self>, staff: EntityId, envelope: Envelope) {
-        let node = Arc::clone(self);
-        spawn(async move {
-            let (directory, company) = (Arc::clone(&node.directory), staff.company.clone());
-            let made = blocking(move || directory.create_company(&company)).await;
-            match made {
-                Ok(_) => node.send(BusMessage::Request(staff, Arc::new(envelope))),
-                Err(error) => {
-                    tracing::error!(%error, company = %staff.company, "company cannot be made");
-                    node.answer(envelope.reply_to, Outcome::Unknown);
-                }
-            }
-        });
-    }
-
     /// Sends a person's command to an entity; the outcome comes to the door.
     pub fn submit(
         self: &Arc<Self>,
@@ -222,6 +207,10 @@ impl Node {
     ) -> Outcome {
         let (cseq, outcome) = self.ask.expect();
         self.submit(entity, caller, command, cid, ASK_DOOR, cseq);
+        self.outcome(cseq, outcome).await
+    }
+
+    pub(crate) async fn outcome(&self, cseq: u64, outcome: oneshot::Receiver<Outcome>) -> Outcome {
         match timeout(Duration::from_millis(ASK_TIMEOUT_MS), outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => {

@@ -55,7 +55,7 @@ pub struct RoomFacts {
 /// What a company knows of somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acquaintance {
-    /// There is no such company here.
+    /// There is no such company here, or it is closed.
     NoCompany,
     /// It never heard of them.
     Stranger,
@@ -121,7 +121,7 @@ impl Node {
             tables::person_key(person),
         );
         blocking(move || {
-            if !node.directory.has_company(&company)? {
+            if !node.directory.has_company(&company)? || node.is_closed(&company)? {
                 return Ok(Acquaintance::NoCompany);
             }
             let value = node.directory.row(&company, &key)?;

@@ -101,6 +101,18 @@ pub struct Principal {
     pub card: Card,
 }
 
+impl Principal {
+    /// The installation itself, for what is done at start and what nobody in particular does.
+    pub fn of_installation() -> Self {
+        Self {
+            company: CompanyId::installation(),
+            person: PersonId::installation(),
+            role: Role::Superadmin,
+            card: Card::default(),
+        }
+    }
+}
+
 /// How someone belongs to a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

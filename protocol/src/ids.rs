@@ -132,6 +132,11 @@ impl PersonId {
         Self::new(&format!("{BOT_PREFIX}{name}"))
     }
 
+    /// The installation itself, where nobody in particular acts.
+    pub fn installation() -> Self {
+        Self(Arc::from(INSTALLATION))
+    }
+
     /// The id of somebody who has an account.
     pub fn of_account(account: AccountNo) -> Self {
         Self(Arc::from(format!("{ACCOUNT_PREFIX}{account}")))

@@ -34,7 +34,7 @@ pub use layers::Flags;
 pub use secret::{MASK, Secret};
 pub use settings::{
     Auth, Bus, ChatSocket, Config, ENGINE_DEFAULT, Limits, LogFormat, Profiles, Provision,
-    RestStyle, Server, Storage, Telemetry,
+    RestStyle, Server, Storage, Superadmin, Telemetry,
 };
 
 /// Where settings are looked for.

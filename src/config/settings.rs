@@ -138,6 +138,19 @@ impl Default for Auth {
 pub struct Provision {
     /// Companies that exist after start; missing ones are made, none is ever removed.
     pub companies: Vec<CompanyId>,
+    /// Who runs the installation. The account is made if its e-mail address has none; a password
+    /// that was changed since stays.
+    pub superadmin: Option<Superadmin>,
+}
+
+/// Who runs the installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Superadmin {
+    /// What they log in with.
+    pub email: String,
+    /// Their first password: 8 to 128 characters.
+    pub password: Secret,
 }
 
 /// What a client may use up.
@@ -149,6 +162,12 @@ pub struct Limits {
     /// HTTP requests and new sockets of one address a second, 0 for no limit; five times as many
     /// at once. An office behind one address is a few hundred people.
     pub requests_per_second_address: u32,
+    /// Passwords tried with one name a minute, 0 for no limit: a person mistypes, a program
+    /// guesses.
+    pub logins_per_minute_name: u32,
+    /// Passwords tried from one address a minute, 0 for no limit: an office that opens in the
+    /// morning.
+    pub logins_per_minute_address: u32,
     /// HTTP requests of one person a second, 0 for no limit; ten times as many at once.
     pub requests_per_second_person: u32,
     /// Frames of one connection a second, 0 for no limit; beyond, its reader pauses, which pushes
@@ -183,6 +202,8 @@ impl Default for Limits {
         Self {
             connections_per_address: 1_000,
             requests_per_second_address: 2_000,
+            logins_per_minute_name: 10,
+            logins_per_minute_address: 300,
             requests_per_second_person: 100,
             commands_per_second_connection: 10_000,
             connection_unanswered_count: 64,

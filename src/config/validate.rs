@@ -161,6 +161,14 @@ fn check_limits(limits: &Limits, findings: &mut Vec<Finding>) {
             limits.requests_per_second_address,
         ),
         (
+            "limits.logins_per_minute_name",
+            limits.logins_per_minute_name,
+        ),
+        (
+            "limits.logins_per_minute_address",
+            limits.logins_per_minute_address,
+        ),
+        (
             "limits.requests_per_second_person",
             limits.requests_per_second_person,
         ),

@@ -117,6 +117,12 @@ impl ApiError {
         self
     }
 
+    /// The same, with milliseconds.
+    #[must_use]
+    pub fn retry_after_ms(self, millis: u64) -> Self {
+        self.retry_after_s(millis.div_ceil(1_000).max(1))
+    }
+
     /// Our side broke: the log is told what, the client only where to find it.
     pub fn fault(error: &dyn std::error::Error) -> Self {
         let told = Self::new(ErrorCode::Internal);
@@ -132,6 +138,12 @@ impl ApiError {
     /// Finds the log line.
     pub fn request_id(&self) -> &str {
         &self.request_id
+    }
+}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

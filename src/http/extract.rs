@@ -34,6 +34,34 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
+/// A body that is a JSON object or a form, for routes whose clients send either.
+#[derive(Debug)]
+pub(crate) struct JsonOrForm<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonOrForm<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let is_form = kind
+            .and_then(|kind| kind.to_str().ok())
+            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        if !is_form {
+            let JsonBody(body) = JsonBody::from_request(request, state).await?;
+            return Ok(Self(body));
+        }
+        let parsed = axum::Form::<T>::from_request(request, state).await;
+        parsed
+            .map(|axum::Form(body)| Self(body))
+            .map_err(|error| match error.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    ApiError::because(ErrorCode::FrameTooLarge, "body too large")
+                }
+                _ => bad_field(error.body_text()),
+            })
+    }
+}
+
 /// The query of the address.
 #[derive(Debug)]
 pub struct QueryOf<T>(pub T);

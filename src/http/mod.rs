@@ -43,6 +43,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub use error::ApiError;
 pub(crate) use error::ErrorBody;
 pub(crate) use extract::Authenticated;
+pub(crate) use extract::JsonOrForm;
 pub use extract::{JsonBody, PathOf, QueryOf};
 pub use health::ReadyProbe;
 

@@ -111,6 +111,23 @@ impl utoipa::IntoResponses for BehindToken {
     }
 }
 
+/// Refusals that every route without a token has.
+pub(crate) struct Open;
+
+impl utoipa::IntoResponses for Open {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let refusals = [
+            (StatusCode::TOO_MANY_REQUESTS, "too many requests"),
+            (StatusCode::INTERNAL_SERVER_ERROR, "our side broke"),
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy or draining; the same request may succeed",
+            ),
+        ];
+        refusals.map(refusal).into()
+    }
+}
+
 fn refusal((status, why): (StatusCode, &str)) -> (String, RefOr<utoipa::openapi::Response>) {
     let body = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name("ErrorBody")))

@@ -73,7 +73,9 @@ pub(super) fn connect(
             }
             known => {
                 let known = known.and_then(Result::ok);
-                let is_same = known.as_ref().is_none_or(|known| claim(&shared, known));
+                let is_same = known
+                    .as_ref()
+                    .is_none_or(|known| claim(&app, &shared, known));
                 let taken = if is_same {
                     resume_all(&app, &shared, resume).await
                 } else {
@@ -97,7 +99,7 @@ pub(super) fn refresh(codec: Codec, desk: &mut Desk, frame: Option<FrameRef>, to
     desk.start(async move {
         let known = app.authenticate(&token).await;
         let go_on: Continuation = Box::new(move |desk| match known {
-            Ok(known) if claim(&desk.shared, &known) => {
+            Ok(known) if claim(&desk.app, &desk.shared, &known) => {
                 desk.expires_at = Some(known.expires_at);
                 reply(codec, desk, frame, Answer::Done(Done {}));
             }
@@ -229,14 +231,14 @@ fn connected(
 }
 
 fn become_known(desk: &mut Desk, known: Known) {
-    if claim(&desk.shared, &known) {
+    if claim(&desk.app, &desk.shared, &known) {
         desk.expires_at = Some(known.expires_at);
     }
 }
 
 /// Whether the connection is, or now becomes, this person's.
-fn claim(shared: &Shared, known: &Known) -> bool {
-    shared.set_principal(Arc::clone(&known.principal))
+fn claim(app: &App, shared: &Arc<Shared>, known: &Known) -> bool {
+    app.settle(shared, known)
         || shared.principal().is_some_and(|current| {
             let (current, newer) = (current, &known.principal);
             current.company == newer.company

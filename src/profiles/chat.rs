@@ -16,7 +16,7 @@ use frontdesk_protocol::{CloseCode, ErrorCode, Rejection, Seq};
 use frontdesk_storage::EntityId;
 use serde_json::{Map, Value, json};
 
-use crate::app::{App, Known};
+use crate::app::App;
 use crate::ws::Shared;
 use crate::ws::desk::{Continuation, Desk, Place, join};
 
@@ -70,8 +70,8 @@ pub(crate) async fn authenticate(
     token: Option<String>,
 ) -> Result<(), Rejection> {
     let token = token.ok_or_else(|| Rejection::new(ErrorCode::Unauthenticated))?;
-    let Known { principal, .. } = app.authenticate(&token).await?;
-    shared.set_principal(principal);
+    let known = app.authenticate(&token).await?;
+    app.settle(shared, &known);
     Ok(())
 }
 

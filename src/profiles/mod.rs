@@ -10,6 +10,7 @@ pub(crate) mod choice;
 pub(crate) mod crm;
 pub(crate) mod direct;
 pub(crate) mod frame;
+pub(crate) mod helpdesk;
 pub(crate) mod inbox;
 pub(crate) mod rest;
 pub(crate) mod union;

@@ -72,6 +72,8 @@ pub(crate) struct Rates {
     metrics: RateMetrics,
     addresses: Option<Keyed<IpAddr>>,
     people: Option<Keyed<(CompanyId, PersonId)>>,
+    login_names: Option<Keyed<Arc<str>>>,
+    login_addresses: Option<Keyed<IpAddr>>,
     connections: Option<RateLimiter<Pace, InPace, NodeClock, NoOpMiddleware<Nanos>>>,
 }
 
@@ -87,6 +89,10 @@ impl Rates {
         Self {
             addresses: addresses.map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
             people: people.map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
+            login_names: per_minute(limits.logins_per_minute_name)
+                .map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
+            login_addresses: per_minute(limits.logins_per_minute_address)
+                .map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
             connections: connections.map(|quota| RateLimiter::new(quota, InPace, time())),
             clock,
             metrics: RateMetrics::new(),
@@ -112,6 +118,20 @@ impl Rates {
         taken.map_err(|refused| self.too_soon(&refused, &self.metrics.people))
     }
 
+    /// Somebody tries a password for this name, in its normal form, from this address.
+    pub(crate) fn take_login(&self, name: &Arc<str>, address: IpAddr) -> Result<(), TooSoon> {
+        let of_address = self.login_addresses.as_ref().map(|addresses| {
+            let taken = addresses.check_key(&network(address));
+            taken.map_err(|refused| self.too_soon(&refused, &self.metrics.logins))
+        });
+        of_address.transpose()?;
+        let of_name = self.login_names.as_ref().map(|names| {
+            let taken = names.check_key(name);
+            taken.map_err(|refused| self.too_soon(&refused, &self.metrics.logins))
+        });
+        of_name.transpose().map(|_| ())
+    }
+
     /// A command came over the connection with this allowance.
     pub(crate) fn take_command(&self, pace: &Pace) -> Result<(), TooSoon> {
         let Some(connections) = &self.connections else {
@@ -131,6 +151,14 @@ impl Rates {
             people.retain_recent();
             people.shrink_to_fit();
         }
+        if let Some(names) = &self.login_names {
+            names.retain_recent();
+            names.shrink_to_fit();
+        }
+        if let Some(addresses) = &self.login_addresses {
+            addresses.retain_recent();
+            addresses.shrink_to_fit();
+        }
     }
 
     fn too_soon(&self, refused: &NotUntil<Nanos>, count: &Counter) -> TooSoon {
@@ -148,6 +176,11 @@ fn quota(per_second: u32, burst_s: u32) -> Option<Quota> {
     let rate = NonZeroU32::new(per_second)?;
     let burst = NonZeroU32::new(per_second.saturating_mul(burst_s))?;
     Some(Quota::per_second(rate).allow_burst(burst))
+}
+
+/// A minute's worth at once.
+fn per_minute(count: u32) -> Option<Quota> {
+    NonZeroU32::new(count).map(Quota::per_minute)
 }
 
 /// One subscriber has as many addresses of the sixth version as they like, all within a /64.

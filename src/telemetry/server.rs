@@ -18,6 +18,7 @@ pub(crate) struct ServerMetrics {
 pub(crate) struct RateMetrics {
     pub(crate) addresses: Counter,
     pub(crate) people: Counter,
+    pub(crate) logins: Counter,
     pub(crate) connections: Counter,
 }
 
@@ -31,6 +32,7 @@ impl RateMetrics {
         Self {
             addresses: of("address"),
             people: of("person"),
+            logins: of("login"),
             connections: of("connection"),
         }
     }

@@ -173,6 +173,10 @@ impl Connection {
             self.speaker.draining(&mut self.desk, after_ms);
             self.clockwork.leave_after(&self.desk, after_ms);
         }
+        if mail.is_revoked {
+            let why = "the login or the account behind this connection has ended";
+            self.desk.close(CloseCode::Unauthenticated, why);
+        }
         if mail.look {
             self.clockwork.look(&mut self.desk, self.speaker);
         }

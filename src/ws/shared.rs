@@ -16,6 +16,7 @@ use frontdesk_actors::edge::EphemeralKey;
 use frontdesk_actors::{DialectId, Door, Listener, Outcome};
 use frontdesk_protocol::command::{Card, Principal};
 use frontdesk_protocol::{PersonId, RoomId, Seq};
+use uuid::Uuid;
 
 use super::feed::STIRRED_ROOM_COUNT_MAX;
 use super::outbox::{Bounds, Outbox};
@@ -38,6 +39,8 @@ pub(super) struct Mail {
     pub(super) look: bool,
     /// The node drains; leave after this many milliseconds.
     pub(super) drain_after_ms: Option<u64>,
+    /// The token that opened the connection is void.
+    pub(super) is_revoked: bool,
 }
 
 impl Mail {
@@ -48,6 +51,7 @@ impl Mail {
             && !self.has_overflown
             && !self.look
             && self.drain_after_ms.is_none()
+            && !self.is_revoked
     }
 }
 
@@ -61,7 +65,7 @@ struct Inner {
 
 /// See the module's text.
 pub(crate) struct Shared {
-    principal: OnceLock<Arc<Principal>>,
+    principal: OnceLock<(Arc<Principal>, Option<Uuid>)>,
     dialect: AtomicU8,
     has_feed: AtomicBool,
     bounds: Bounds,
@@ -85,14 +89,19 @@ impl Shared {
         }
     }
 
-    /// Says whose connection it is; true the first time.
-    pub(crate) fn set_principal(&self, principal: Arc<Principal>) -> bool {
-        self.principal.set(principal).is_ok()
+    /// Says whose connection it is, and by which login of an account; true the first time.
+    pub(crate) fn set_principal(&self, principal: Arc<Principal>, login: Option<Uuid>) -> bool {
+        self.principal.set((principal, login)).is_ok()
     }
 
     /// Whose connection it is, once that is known.
     pub(crate) fn principal(&self) -> Option<&Arc<Principal>> {
-        self.principal.get()
+        self.principal.get().map(|(principal, _)| principal)
+    }
+
+    /// The login of an account that the connection was opened by.
+    pub(crate) fn login(&self) -> Option<Uuid> {
+        self.principal.get().and_then(|(_, login)| *login)
     }
 
     /// From now on the client is spoken to in another dialect; what is queued stays as it is.
@@ -118,6 +127,11 @@ impl Shared {
     /// Asks the task to leave within this time.
     pub(crate) fn drain(&self, after_ms: u64) {
         self.tell(|mail| mail.drain_after_ms = Some(after_ms));
+    }
+
+    /// Has the task close the connection: the token that opened it is void.
+    pub(crate) fn revoke(&self) {
+        self.tell(|mail| mail.is_revoked = true);
     }
 
     /// Takes what others left; when there is nothing, remembers whom to wake.
@@ -211,15 +225,13 @@ impl Listener for Shared {
 
     fn person(&self) -> &PersonId {
         &self
-            .principal
-            .get()
+            .principal()
             .expect("attached only once it is known whose it is")
             .person
     }
 
     fn card(&self) -> Card {
-        self.principal
-            .get()
+        self.principal()
             .map(|principal| principal.card.clone())
             .unwrap_or_default()
     }

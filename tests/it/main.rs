@@ -5,6 +5,7 @@
 //! nothing waits for a time, only for a condition with a deadline, or moves the node's clock.
 //! Never: looks inside a node other than through its counts.
 
+mod accounts;
 mod auth;
 mod crm;
 mod crm_http;

@@ -12,6 +12,7 @@
 #[cfg(test)]
 mod tests;
 
+mod founding;
 mod ids;
 
 use std::sync::Arc;

@@ -42,6 +42,8 @@ const PREFIXES: u8 = b'B';
 const PLANS: u8 = b'K';
 /// Login name → who has it; the installation's.
 const NAMES: u8 = b'N';
+/// What tokens of ours are signed with; the installation's.
+const SECRET: u8 = b'Z';
 
 /// What the tables by number and by pair point at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,6 +203,11 @@ pub(crate) fn plan_bounds() -> (Vec<u8>, Vec<u8>) {
 /// Key of a login name.
 pub(crate) fn name_key(name: &str) -> Vec<u8> {
     named(NAMES, name)
+}
+
+/// Key of the secret.
+pub(crate) fn secret_key() -> Vec<u8> {
+    vec![SECRET]
 }
 
 /// Two people in the order of the pair table.

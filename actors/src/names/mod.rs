@@ -34,6 +34,13 @@ pub(crate) fn normal(name: &str) -> Arc<str> {
     Arc::from(name.trim().to_lowercase())
 }
 
+/// A login name as it is compared, and whose part of the index it is in.
+pub fn login_name(name: &str) -> (Arc<str>, EntityId) {
+    let name = normal(name);
+    let part = entity_of(&name);
+    (name, part)
+}
+
 /// Whose part of the index a name is in.
 pub(crate) fn entity_of(name: &str) -> EntityId {
     EntityId::names((fingerprint(name.as_bytes()) % PART_COUNT) as u8)

@@ -25,6 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::Written;
 
+pub use reads::installation_secret;
+
 /// The staff's state; serialised it is the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StaffState {

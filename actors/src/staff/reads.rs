@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use frontdesk_protocol::companies::{CompanyRecord, Plan};
-use frontdesk_protocol::staff::{Account, NameHolder};
+use frontdesk_protocol::staff::{Account, Family, NameHolder};
 use frontdesk_protocol::{AccountNo, CompanyId};
-use frontdesk_storage::Result;
+use frontdesk_storage::{Directory, Result, Row, RowsWait};
 use serde::de::DeserializeOwned;
 
 use super::AuditEntry;
@@ -39,6 +40,37 @@ impl Node {
     ) -> Result<Option<Account>> {
         let found: Option<Account> = self.row(company.clone(), tables::account_key(no)).await?;
         Ok(found.filter(|account| !account.is_removed))
+    }
+
+    /// An account and its logins, for whoever checks a token of one.
+    pub async fn account_and_logins(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        no: AccountNo,
+    ) -> Result<Option<(Account, Vec<Family>)>> {
+        let (node, company) = (Arc::clone(self), company.clone());
+        blocking(move || {
+            if node.is_closed(&company)? {
+                return Ok(None);
+            }
+            let account = node.directory.row(&company, &tables::account_key(no))?;
+            let account: Option<Account> = account.as_ref().and_then(tables::read);
+            let Some(account) = account.filter(|account| !account.is_removed) else {
+                return Ok(None);
+            };
+            let families = node.directory.row(&company, &tables::families_key(no))?;
+            let families = families.as_ref().and_then(tables::read);
+            Ok(Some((account, families.unwrap_or_default())))
+        })
+        .await
+    }
+
+    /// Whether no token speaks for a company. Reads the store: called off the event loop.
+    pub(crate) fn is_closed(&self, company: &CompanyId) -> Result<bool> {
+        let key = tables::company_key(company);
+        let row = self.directory.row(&CompanyId::installation(), &key)?;
+        let record: Option<CompanyRecord> = row.as_ref().and_then(tables::read);
+        Ok(record.is_some_and(|record| record.is_closed))
     }
 
     /// The accounts of a company in the order they were made, from behind one on.
@@ -125,7 +157,7 @@ impl Node {
         blocking(move || {
             let count = count.min(PAGE_COUNT_MAX);
             let rows = node.directory.rows(&company, &from, &to, true, count)?;
-            let entry = |(key, value): &(Vec<u8>, bytes::Bytes)| {
+            let entry = |(key, value): &(Vec<u8>, Bytes)| {
                 Some((tables::number_of(key)?, tables::read(value)?))
             };
             Ok(rows.iter().filter_map(entry).collect())
@@ -167,4 +199,22 @@ impl Node {
         })
         .await
     }
+}
+
+/// The secret that an installation signs its own tokens with: the one it has, or from now on this
+/// one. Blocks on the disk.
+pub fn installation_secret(directory: &dyn Directory, fresh: [u8; 32]) -> Result<[u8; 32]> {
+    let installation = CompanyId::installation();
+    let key = tables::secret_key();
+    if let Some(value) = directory.row(&installation, &key)?
+        && let Ok(secret) = <[u8; 32]>::try_from(&value[..])
+    {
+        return Ok(secret);
+    }
+    let row = Row {
+        key,
+        value: Some(Bytes::copy_from_slice(&fresh)),
+    };
+    directory.put_rows(&installation, vec![row], RowsWait::Durable)?;
+    Ok(fresh)
 }

@@ -240,8 +240,12 @@ impl Site {
 
     /// A native socket of this person, connected.
     pub(crate) async fn connect(&self, person: &str) -> Socket {
+        self.connect_with(&token_of(person)).await
+    }
+
+    /// A native socket that was opened with this token.
+    pub(crate) async fn connect_with(&self, token: &str) -> Socket {
         let mut socket = Socket::open(self.address, &[]).await;
-        let token = token_of(person);
         socket
             .ask(json!({"type": "connect", "token": token}))
             .await

@@ -1,0 +1,352 @@
+//! A company's agents, for its admins; and an agent's own status.
+//!
+//! Never: acts for a company that the caller has not proven.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use frontdesk_protocol::command::Role;
+use frontdesk_protocol::staff::{Account, Availability, StaffCard, StaffCardChange, StaffCommand};
+use frontdesk_protocol::{AccountNo, ErrorCode};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::shape::{AgentBody, ListedAgent, agent, listed_agent};
+use crate::app::App;
+use crate::auth::passwords::Password;
+use crate::http::openapi::BehindToken;
+use crate::http::{ApiError, ErrorBody, JsonBody, PathOf, QueryOf};
+use crate::identity::scope::{CompanyScope, LoggedIn};
+use crate::identity::staff::NewAccount;
+
+/// Accounts of a company that are read for a list.
+const LISTED_COUNT_MAX: usize = 1_000;
+
+/// The routes of this file.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(create))
+        .routes(routes!(list))
+        .routes(routes!(update))
+        .routes(routes!(delete))
+        .routes(routes!(reset_password))
+        .routes(routes!(set_status))
+}
+
+/// For which company, where the token does not say.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct CompanyQuery {
+    /// Needed for those who run the installation; others have one.
+    #[param(max_length = 64)]
+    company_id: Option<String>,
+}
+
+/// An agent that is to be made.
+#[derive(Deserialize, ToSchema)]
+struct NewAgent {
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    /// What the agent logs in with.
+    #[schema(min_length = 3, max_length = 254)]
+    email: String,
+    #[serde(default)]
+    #[schema(max_length = 255)]
+    phone: String,
+    #[serde(default)]
+    #[schema(max_length = 255)]
+    specialization: String,
+}
+
+/// What was made, and the password that nobody can read again.
+#[derive(Serialize, ToSchema)]
+struct MadeAgent {
+    email: String,
+    password: String,
+    agent: AgentBody,
+}
+
+/// Makes an agent with a password that must be changed at the first login.
+#[utoipa::path(
+    post,
+    path = "/api/admin-dashboard/create-agent",
+    tag = "agents",
+    operation_id = "agents_create",
+    security(("bearer" = [])),
+    params(CompanyQuery),
+    request_body = NewAgent,
+    responses(
+        (status = 201, description = "made", body = MadeAgent),
+        (status = 400, description = "the body does not fit", body = ErrorBody),
+        (status = 403, description = "not an admin", body = ErrorBody),
+        (status = 404, description = "no such company", body = ErrorBody),
+        (status = 409, description = "the address is taken, or the plan is full", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn create(
+    State(app): State<Arc<App>>,
+    who: LoggedIn,
+    QueryOf(query): QueryOf<CompanyQuery>,
+    JsonBody(new): JsonBody<NewAgent>,
+) -> Result<Response, ApiError> {
+    let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
+    let email: Arc<str> = new.email.trim().into();
+    let reservation = app.reserve(&email).await?;
+    let password = Password::generate();
+    let account = NewAccount {
+        role: Role::Agent,
+        card: StaffCard {
+            name: new.name.into(),
+            email: Arc::clone(&email),
+            phone: new.phone.into(),
+            specialization: new.specialization.into(),
+        },
+        password: Password::typed(password.expose().to_owned()),
+        is_first_login: true,
+    };
+    let no = app
+        .add_account(scope.company(), scope.principal(), account, reservation)
+        .await?;
+    let account = agent_of(&app, &scope, no).await?;
+    let body = MadeAgent {
+        email: email.to_string(),
+        password: password.expose().to_owned(),
+        agent: agent(scope.company(), &account),
+    };
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+/// An agent of the company.
+async fn agent_of(
+    app: &Arc<App>,
+    scope: &CompanyScope,
+    no: AccountNo,
+) -> Result<Account, ApiError> {
+    let found = app.node.account(scope.company(), no).await;
+    let found = found.map_err(|error| ApiError::fault(&error))?;
+    let agent = found.filter(|account| account.role == Role::Agent);
+    agent.ok_or_else(|| ApiError::because(ErrorCode::NotFound, "no such agent"))
+}
+
+/// A company's agents.
+#[utoipa::path(
+    get,
+    path = "/api/admin-dashboard/list-agents",
+    tag = "agents",
+    operation_id = "agents_list",
+    security(("bearer" = [])),
+    params(CompanyQuery),
+    responses(
+        (status = 200, description = "all of them", body = Vec<ListedAgent>),
+        (status = 400, description = "the query does not fit", body = ErrorBody),
+        (status = 403, description = "not an admin", body = ErrorBody),
+        (status = 404, description = "no such company", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn list(
+    State(app): State<Arc<App>>,
+    who: LoggedIn,
+    QueryOf(query): QueryOf<CompanyQuery>,
+) -> Result<Json<Vec<ListedAgent>>, ApiError> {
+    let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
+    let accounts = app
+        .node
+        .accounts(scope.company(), None, LISTED_COUNT_MAX)
+        .await;
+    let accounts = accounts.map_err(|error| ApiError::fault(&error))?;
+    let agents = accounts
+        .iter()
+        .filter(|account| account.role == Role::Agent);
+    let listed = agents
+        .enumerate()
+        .map(|(index, account)| listed_agent(index + 1, scope.company(), account));
+    Ok(Json(listed.collect()))
+}
+
+/// What changes; what is absent stays.
+#[derive(Deserialize, ToSchema)]
+struct AgentChange {
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    #[schema(max_length = 255)]
+    phone: Option<String>,
+    #[schema(max_length = 255)]
+    specialization: Option<String>,
+}
+
+/// Changes what is known of an agent.
+#[utoipa::path(
+    put,
+    path = "/api/admin-dashboard/update-agent/{id}",
+    tag = "agents",
+    operation_id = "agents_update",
+    security(("bearer" = [])),
+    params(("id" = u64, Path), CompanyQuery),
+    request_body = AgentChange,
+    responses(
+        (status = 200, description = "as it is now", body = AgentBody),
+        (status = 400, description = "the body does not fit", body = ErrorBody),
+        (status = 403, description = "not an admin", body = ErrorBody),
+        (status = 404, description = "no such agent", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn update(
+    State(app): State<Arc<App>>,
+    who: LoggedIn,
+    PathOf(id): PathOf<u64>,
+    QueryOf(query): QueryOf<CompanyQuery>,
+    JsonBody(change): JsonBody<AgentChange>,
+) -> Result<Json<AgentBody>, ApiError> {
+    let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
+    let account = agent_of(&app, &scope, AccountNo(id)).await?.no;
+    let change = StaffCardChange {
+        name: change.name.map(Into::into),
+        phone: change.phone.map(Into::into),
+        specialization: change.specialization.map(Into::into),
+    };
+    app.govern(&scope, StaffCommand::ChangeAccount { account, change })
+        .await?;
+    let account = agent_of(&app, &scope, account).await?;
+    Ok(Json(agent(scope.company(), &account)))
+}
+
+/// It was done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AgentDone)]
+struct Done {
+    message: &'static str,
+}
+
+/// Takes an agent away; every login of theirs ends.
+#[utoipa::path(
+    delete,
+    path = "/api/admin-dashboard/delete-agent/{id}",
+    tag = "agents",
+    operation_id = "agents_delete",
+    security(("bearer" = [])),
+    params(("id" = u64, Path), CompanyQuery),
+    responses(
+        (status = 200, description = "done", body = Done),
+        (status = 400, description = "the id or the query does not fit", body = ErrorBody),
+        (status = 403, description = "not an admin", body = ErrorBody),
+        (status = 404, description = "no such agent", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn delete(
+    State(app): State<Arc<App>>,
+    who: LoggedIn,
+    PathOf(id): PathOf<u64>,
+    QueryOf(query): QueryOf<CompanyQuery>,
+) -> Result<Json<Done>, ApiError> {
+    let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
+    let account = agent_of(&app, &scope, AccountNo(id)).await?.no;
+    app.govern(&scope, StaffCommand::RemoveAccount { account })
+        .await?;
+    let message = "Agent deleted";
+    Ok(Json(Done { message }))
+}
+
+/// Whose password is made anew.
+#[derive(Deserialize, ToSchema)]
+struct ResetBody {
+    agent_id: u64,
+}
+
+/// The new password, which nobody can read again.
+#[derive(Serialize, ToSchema)]
+struct ResetAnswer {
+    message: &'static str,
+    email: String,
+    new_password: String,
+}
+
+/// Gives an agent a new password that must be changed at the next login; every login ends.
+#[utoipa::path(
+    post,
+    path = "/api/admin-dashboard/reset-agent-password",
+    tag = "agents",
+    operation_id = "agents_reset_password",
+    security(("bearer" = [])),
+    params(CompanyQuery),
+    request_body = ResetBody,
+    responses(
+        (status = 200, description = "done", body = ResetAnswer),
+        (status = 400, description = "the body does not fit", body = ErrorBody),
+        (status = 403, description = "not an admin", body = ErrorBody),
+        (status = 404, description = "no such agent", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn reset_password(
+    State(app): State<Arc<App>>,
+    who: LoggedIn,
+    QueryOf(query): QueryOf<CompanyQuery>,
+    JsonBody(body): JsonBody<ResetBody>,
+) -> Result<Json<ResetAnswer>, ApiError> {
+    let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
+    let account = agent_of(&app, &scope, AccountNo(body.agent_id)).await?;
+    let password = app.reset_password(&scope, account.no).await?;
+    Ok(Json(ResetAnswer {
+        message: "Password reset",
+        email: account.card.email.to_string(),
+        new_password: password.expose().to_owned(),
+    }))
+}
+
+/// Whether the caller takes conversations.
+#[derive(Deserialize, ToSchema)]
+struct StatusBody {
+    /// `AVAILABLE`, `BUSY` or `OFFLINE`.
+    #[schema(max_length = 32)]
+    status: String,
+}
+
+/// Says whether the caller takes conversations: one's own status and nobody else's.
+#[utoipa::path(
+    post,
+    path = "/api/admin-dashboard/update-agent-status",
+    tag = "agents",
+    operation_id = "agents_set_status",
+    security(("bearer" = [])),
+    request_body = StatusBody,
+    responses(
+        (status = 200, description = "as it is now", body = AgentBody),
+        (status = 400, description = "the body does not fit", body = ErrorBody),
+        (status = 403, description = "a host's token", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn set_status(
+    State(app): State<Arc<App>>,
+    who: LoggedIn,
+    JsonBody(body): JsonBody<StatusBody>,
+) -> Result<Json<AgentBody>, ApiError> {
+    let availability = Availability::parse(&body.status).ok_or_else(|| {
+        let why = "status is none of AVAILABLE, BUSY, OFFLINE";
+        ApiError::because(ErrorCode::BadField, why).of_field("status")
+    })?;
+    let account = who.account().no;
+    let set = StaffCommand::SetAvailability {
+        account,
+        availability,
+    };
+    app.tell_own(who.company(), who.account(), set).await?;
+    let account = Account {
+        availability,
+        ..who.account().clone()
+    };
+    Ok(Json(agent(who.company(), &account)))
+}

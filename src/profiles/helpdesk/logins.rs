@@ -1,0 +1,275 @@
+//! Logging in, going on, logging out, choosing a password.
+//!
+//! Never: says whether a name or a password was wrong.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Extension, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, http::StatusCode};
+use frontdesk_protocol::ErrorCode;
+use frontdesk_protocol::command::Role;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::shape::{AgentOfLogin, UserBody, agent_of_login, user};
+use crate::app::App;
+use crate::auth::passwords::Password;
+use crate::http::openapi::{BehindToken, Open};
+use crate::http::{ApiError, ErrorBody, JsonBody, JsonOrForm};
+use crate::identity::logins::LoginOutcome;
+use crate::identity::scope::LoggedIn;
+
+/// The routes of this file.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(log_in))
+        .routes(routes!(refresh))
+        .routes(routes!(log_out))
+        .routes(routes!(profile))
+        .routes(routes!(first_login))
+}
+
+/// Where a request comes from.
+type Peer = Option<Extension<SocketAddr>>;
+
+fn address_of(peer: Peer) -> IpAddr {
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(peer)| {
+        peer.ip()
+    })
+}
+
+/// A name and a password.
+#[derive(Deserialize, ToSchema)]
+struct LoginBody {
+    /// The e-mail address.
+    #[schema(max_length = 255)]
+    username: Option<String>,
+    /// The same; one of the two is needed.
+    #[schema(max_length = 255)]
+    email: Option<String>,
+    #[schema(max_length = 1024)]
+    password: String,
+}
+
+/// A login.
+#[derive(Serialize, ToSchema)]
+struct LoginAnswer {
+    access: String,
+    refresh: String,
+    user: UserBody,
+    /// For agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<AgentOfLogin>,
+}
+
+/// The password was made by somebody else.
+#[derive(Serialize, ToSchema)]
+struct FirstLoginAnswer {
+    error: &'static str,
+    message: &'static str,
+    is_first_login: bool,
+    email: String,
+}
+
+/// One of the two.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum LoginBodyOut {
+    In(LoginAnswer),
+    FirstLogin(FirstLoginAnswer),
+}
+
+/// What was not accepted is answered as these clients' own server does.
+fn refused(error: ApiError) -> ApiError {
+    match error.code() {
+        ErrorCode::Unauthenticated => ApiError::because(ErrorCode::NotFound, "Invalid credentials"),
+        _ => error,
+    }
+}
+
+/// Logs in with an e-mail address and a password.
+#[utoipa::path(
+    post,
+    path = "/api/auth/login",
+    tag = "logins",
+    operation_id = "logins_log_in",
+    request_body = LoginBody,
+    responses(
+        (status = 200, description = "in, or told to choose a password first", body = LoginBodyOut),
+        (status = 400, description = "the body does not fit", body = ErrorBody),
+        (status = 404, description = "no account has this name and password", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        Open,
+    ),
+)]
+async fn log_in(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    JsonOrForm(body): JsonOrForm<LoginBody>,
+) -> Result<Json<LoginBodyOut>, ApiError> {
+    let name = body.username.or(body.email).unwrap_or_default();
+    if name.trim().is_empty() {
+        let why = "This field may not be blank.";
+        return Err(ApiError::because(ErrorCode::BadField, why).of_field("username"));
+    }
+    let outcome = app.log_in(&name, body.password, address_of(peer)).await;
+    Ok(Json(match outcome.map_err(refused)? {
+        LoginOutcome::In(who, tokens) => {
+            let (company, account) = (who.company(), who.account());
+            let is_agent = account.role == Role::Agent;
+            LoginBodyOut::In(LoginAnswer {
+                access: tokens.access,
+                refresh: tokens.refresh,
+                user: user(company, account),
+                agent: is_agent.then(|| agent_of_login(company, account)),
+            })
+        }
+        LoginOutcome::FirstLogin(account) => LoginBodyOut::FirstLogin(FirstLoginAnswer {
+            error: "First login required",
+            message: "Please complete your first login and choose a new password",
+            is_first_login: true,
+            email: account.card.email.to_string(),
+        }),
+    }))
+}
+
+/// A token to go on with.
+#[derive(Deserialize, ToSchema)]
+struct RefreshBody {
+    #[schema(max_length = 8192)]
+    refresh: String,
+}
+
+/// The next two tokens.
+#[derive(Serialize, ToSchema)]
+struct RefreshAnswer {
+    access: String,
+    refresh: String,
+}
+
+/// Takes a refresh token for two new ones. Each counts once; one that comes again ends its login.
+#[utoipa::path(
+    post,
+    path = "/api/auth/token/refresh",
+    tag = "logins",
+    operation_id = "logins_refresh",
+    request_body = RefreshBody,
+    responses(
+        (status = 200, description = "two new tokens", body = RefreshAnswer),
+        (status = 400, description = "the body does not fit", body = ErrorBody),
+        (status = 401, description = "the token counts no more", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        Open,
+    ),
+)]
+async fn refresh(
+    State(app): State<Arc<App>>,
+    JsonOrForm(body): JsonOrForm<RefreshBody>,
+) -> Result<Json<RefreshAnswer>, ApiError> {
+    let tokens = app.renew(&body.refresh).await?;
+    Ok(Json(RefreshAnswer {
+        access: tokens.access,
+        refresh: tokens.refresh,
+    }))
+}
+
+/// Ends the login that the token descends from, and closes its sockets.
+#[utoipa::path(
+    post,
+    path = "/api/auth/logout",
+    tag = "logins",
+    operation_id = "logins_log_out",
+    security(("bearer" = [])),
+    responses(
+        (status = 204, description = "out"),
+        (status = 403, description = "a host's token", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn log_out(State(app): State<Arc<App>>, who: LoggedIn) -> Result<Response, ApiError> {
+    app.log_out(&who).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Who is logged in.
+#[utoipa::path(
+    get,
+    path = "/api/auth/profile",
+    tag = "logins",
+    operation_id = "logins_profile",
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "the account", body = UserBody),
+        (status = 403, description = "a host's token", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn profile(who: LoggedIn) -> Json<UserBody> {
+    Json(user(who.company(), who.account()))
+}
+
+/// A password that was made by somebody else, and one of one's own.
+#[derive(Deserialize, ToSchema)]
+struct FirstLoginBody {
+    #[schema(max_length = 255)]
+    email: String,
+    #[schema(max_length = 1024)]
+    current_password: String,
+    /// 8 to 128 characters.
+    #[schema(max_length = 1024)]
+    new_password: String,
+    #[schema(max_length = 1024)]
+    confirm_password: String,
+}
+
+/// It was done.
+#[derive(Serialize, ToSchema)]
+struct FirstLoginDone {
+    message: &'static str,
+    email: String,
+}
+
+/// Replaces a password by one of one's own.
+#[utoipa::path(
+    post,
+    path = "/api/admin-dashboard/agent-first-login",
+    tag = "logins",
+    operation_id = "logins_first",
+    request_body = FirstLoginBody,
+    responses(
+        (status = 200, description = "the new password counts", body = FirstLoginDone),
+        (status = 400, description = "something does not fit", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        Open,
+    ),
+)]
+async fn first_login(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    JsonBody(body): JsonBody<FirstLoginBody>,
+) -> Result<Json<FirstLoginDone>, ApiError> {
+    if body.new_password != body.confirm_password {
+        let why = "the two passwords differ";
+        return Err(ApiError::because(ErrorCode::BadField, why).of_field("confirm_password"));
+    }
+    let chosen = Password::chosen(body.new_password);
+    let chosen = chosen.map_err(|why| {
+        ApiError::because(ErrorCode::BadField, why.to_string()).of_field("new_password")
+    })?;
+    let (name, address) = (&body.email, address_of(peer));
+    let done = app
+        .choose_password(name, body.current_password, chosen, address)
+        .await;
+    let account = done.map_err(|error| match error.code() {
+        ErrorCode::Unauthenticated => ApiError::because(ErrorCode::BadField, "Invalid credentials"),
+        _ => error,
+    })?;
+    Ok(Json(FirstLoginDone {
+        message: "Password changed. You can log in now",
+        email: account.card.email.to_string(),
+    }))
+}
