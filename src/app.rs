@@ -54,6 +54,13 @@ pub(crate) struct Known {
     revocation_count: u64,
 }
 
+impl Known {
+    /// Whether it descends from this login; of a host's tokens all descend from none.
+    pub(crate) fn is_of_login(&self, login: Option<Uuid>) -> bool {
+        self.login == login
+    }
+}
+
 /// What waits to be written to one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxCounts {

@@ -55,4 +55,4 @@ pub use online::Arrival;
 pub use pages::{MessagePage, MessagesFrom};
 pub use reads::{Acquaintance, HistoryPage, RoomFacts};
 pub use room::{LastMessage, SeatSummary, Summary};
-pub use staff::{AuditEntry, installation_secret};
+pub use staff::{AuditEntry, check_card, installation_secret};

@@ -110,6 +110,8 @@ text_id!(
 const BOT_PREFIX: &str = "bot:";
 /// What ids of people with an account begin with; only tokens of ours speak for them.
 const ACCOUNT_PREFIX: &str = "agent:";
+/// What ids of visitors who came without a host begin with; only tokens of ours speak for them.
+const VISITOR_PREFIX: &str = "visitor:";
 
 /// The company of the installation itself: of those who run it, and of what all companies share.
 const INSTALLATION: &str = "__frontdesk";
@@ -149,6 +151,12 @@ impl PersonId {
             !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
         let no = digits.parse().ok().filter(|_| is_canonical)?;
         Some(AccountNo(no))
+    }
+
+    /// Whether hosts have no say about this person: one with an account, or a visitor of ours.
+    pub fn is_ours(&self) -> bool {
+        let ours = [ACCOUNT_PREFIX, VISITOR_PREFIX];
+        ours.iter().any(|prefix| self.as_str().starts_with(prefix))
     }
 
     /// Whether this is a bot's id.

@@ -189,6 +189,10 @@ pub enum StaffCommand {
         password: PasswordHash,
         /// Whether it must be changed first.
         is_first_login: bool,
+        /// The account's `valid_from` when its owner's older password was checked; absent where
+        /// somebody else replaces it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        as_of: Option<Timestamp>,
     },
     /// Says whether an agent takes conversations.
     SetAvailability {
@@ -207,6 +211,8 @@ pub enum StaffCommand {
         token: Uuid,
         /// When that ends.
         expires_at: Timestamp,
+        /// The account's `valid_from` when the password was checked.
+        as_of: Timestamp,
     },
     /// Takes a refresh token for another. One that was taken before closes the login: two have it.
     Rotate {

@@ -73,8 +73,14 @@ fn shown(id: PersonId, card: &Card) -> KnownPerson {
 fn person_of(text: &str) -> Result<PersonId, ApiError> {
     let person = PersonId::new(text);
     let person = person.map_err(|why| ApiError::because(ErrorCode::BadField, why.to_string()))?;
-    match person.is_bot() {
-        true => Err(ApiError::because(ErrorCode::BadField, "id: a bot's name")),
+    if person.is_bot() {
+        return Err(ApiError::because(ErrorCode::BadField, "id: a bot's name"));
+    }
+    match person.is_ours() {
+        true => Err(ApiError::because(
+            ErrorCode::BadField,
+            "id: not of the host's people",
+        )),
         false => Ok(person),
     }
 }

@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use frontdesk_actors::clock::fresh_cid;
-use frontdesk_actors::{Answer, Command, Outcome};
+use frontdesk_actors::{Answer, Command, Outcome, login_name};
 use frontdesk_protocol::command::Role;
-use frontdesk_protocol::staff::{Account, StaffCommand};
+use frontdesk_protocol::limits::EMAIL_BYTES_MAX;
+use frontdesk_protocol::staff::{Account, Family, StaffCommand};
 use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, Rejection, Timestamp};
 use frontdesk_storage::EntityId;
 use uuid::Uuid;
@@ -18,11 +19,10 @@ use super::principal_of;
 use super::scope::LoggedIn;
 use crate::app::App;
 use crate::auth::own::{AccessGrant, AccountRole, OwnAccess, REFRESH_TTL_S, RefreshGrant};
-use crate::auth::passwords::{Overloaded, Password, PasswordHash};
+use crate::auth::passwords::{Overloaded, Password, PasswordHash, TYPED_BYTES_MAX};
 use crate::http::ApiError;
 
 /// The two tokens of a login.
-#[derive(Debug, Clone)]
 pub(crate) struct Tokens {
     pub(crate) access: String,
     pub(crate) refresh: String,
@@ -69,12 +69,9 @@ impl App {
             Rejection::new(ErrorCode::Unavailable)
         })?;
         let now = self.node.clock().now();
-        let alive = found.filter(|(account, families)| {
-            families.iter().any(|family| {
-                family.name == login
-                    && family.expires_at > now
-                    && family.opened_at >= account.valid_from
-            })
+        let alive = found.filter(|(_, families)| {
+            let is_this = |family: &Family| family.name == login && family.expires_at > now;
+            families.iter().any(is_this)
         });
         alive.map(|(account, _)| account).ok_or_else(|| {
             self.metrics.refused_token();
@@ -89,8 +86,19 @@ impl App {
         password: String,
         address: IpAddr,
     ) -> Result<(CompanyId, Account), ApiError> {
-        let normal: Arc<str> = Arc::from(name.trim().to_lowercase());
+        let wrong = || {
+            let why = "no account has this name and password";
+            ApiError::because(ErrorCode::Unauthenticated, why)
+        };
+        if name.len() > EMAIL_BYTES_MAX {
+            return Err(wrong());
+        }
+        let (normal, _) = login_name(name);
         self.rates.take_login(&normal, address)?;
+        // Before the name is looked up: what is not hashed must not tell whether there is one.
+        if password.len() > TYPED_BYTES_MAX {
+            return Err(wrong());
+        }
         let fault = |error: frontdesk_storage::Error| ApiError::fault(&error);
         let holder = self.node.holder_of(&normal).await.map_err(fault)?;
         let found = match holder {
@@ -107,10 +115,7 @@ impl App {
         let fits = self.identity.passwords.verify(typed, hash.as_ref()).await;
         match (fits.map_err(overloaded)?, found) {
             (true, Some(found)) => Ok(found),
-            _ => Err(ApiError::because(
-                ErrorCode::Unauthenticated,
-                "no account has this name and password",
-            )),
+            _ => Err(wrong()),
         }
     }
 
@@ -131,6 +136,7 @@ impl App {
             family,
             token,
             expires_at: self.refresh_end(),
+            as_of: account.valid_from,
         };
         self.tell_own(&company, &account, open).await?;
         let tokens = self.sign(&company, &account, family, token);
@@ -194,6 +200,7 @@ impl App {
             account: account.no,
             password: to_journal(&hash.map_err(overloaded)?),
             is_first_login: false,
+            as_of: Some(account.valid_from),
         };
         self.tell_own(&company, &account, set).await?;
         Ok(account)

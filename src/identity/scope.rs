@@ -158,6 +158,12 @@ impl CompanyScope {
                 })?;
                 let company = CompanyId::new(named)
                     .map_err(|why| Rejection::because(ErrorCode::BadField, why.to_string()))?;
+                let record = app.node.company_record(&company).await;
+                let record = record.map_err(|error| ApiError::fault(&error))?;
+                if record.is_some_and(|record| record.is_closed) {
+                    let why = "the company is closed";
+                    return Err(ApiError::because(ErrorCode::NotFound, why));
+                }
                 InstallationScope(who).company(app, &company).await
             }
             _ => Err(ApiError::new(ErrorCode::Forbidden)),

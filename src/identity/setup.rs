@@ -12,9 +12,9 @@ use frontdesk_protocol::companies::{CompaniesCommand, CompanyCard};
 use frontdesk_protocol::staff::{StaffCard, StaffCommand};
 use frontdesk_protocol::{CompanyId, ErrorCode};
 use frontdesk_storage::EntityId;
+use uuid::Uuid;
 
-use super::logins::{answer, overloaded, to_journal};
-use super::staff::NewAccount;
+use super::logins::answer;
 use crate::app::App;
 use crate::auth::passwords::Password;
 use crate::config::{Provision, Superadmin};
@@ -26,6 +26,13 @@ impl App {
     pub(crate) async fn set_up(self: &Arc<Self>, wanted: &Provision) -> Result<(), Error> {
         let failed =
             |what: String| move |error: ApiError| Error::Settings(format!("{what}: {error}"));
+        if let Some(unnumbered) = self.node.unnumbered_companies().await? {
+            for company in &unnumbered {
+                let made = self.provide_company(company).await;
+                made.map_err(failed(format!("company {company} gets no number")))?;
+            }
+            self.node.all_numbered().await?;
+        }
         for company in &wanted.companies {
             let made = self.provide_company(company).await;
             made.map_err(failed(format!("provision.companies: {company}")))?;
@@ -64,17 +71,17 @@ impl App {
         let password = Password::chosen(wanted.password.expose().to_owned())
             .map_err(|why| ApiError::because(ErrorCode::BadField, why.to_string()))?;
         answer(self.node.found_installation().await)?;
-        let reservation = self.reserve(&wanted.email).await?;
-        let new = NewAccount {
-            role: Role::Superadmin,
-            card: StaffCard {
-                name: "Superadmin".into(),
-                email: wanted.email.trim().into(),
-                ..StaffCard::default()
-            },
-            password,
-            is_first_login: false,
+        let card = StaffCard {
+            name: "Superadmin".into(),
+            email: wanted.email.trim().into(),
+            ..StaffCard::default()
         };
+        let new = self.prepare(Role::Superadmin, card, &password, false);
+        let new = new.await?;
+        // The same at each start: one that was killed in between keeps nothing from the next.
+        let name = wanted.email.trim().to_lowercase();
+        let reservation = Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes());
+        let reservation = self.reserve_as(&wanted.email, reservation).await?;
         let installation = CompanyId::installation();
         let by = Arc::new(Principal::of_installation());
         self.add_account(&installation, &by, new, reservation)
@@ -92,11 +99,11 @@ impl App {
         let holder = holder.map_err(|error| ApiError::fault(&error))?;
         let (company, account) = holder.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
         let typed = Password::typed(wanted.password.expose().to_owned());
-        let hash = self.identity.passwords.hash(typed).await;
         let set = StaffCommand::SetPassword {
             account,
-            password: to_journal(&hash.map_err(overloaded)?),
+            password: self.hash(&typed).await?,
             is_first_login: false,
+            as_of: None,
         };
         let by = Arc::new(Principal::of_installation());
         let (staff, set) = (EntityId::staff(company), Command::Staff(set));

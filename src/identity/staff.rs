@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use frontdesk_actors::clock::fresh_cid;
-use frontdesk_actors::{Answer, Command, login_name};
+use frontdesk_actors::{Answer, Command, check_card, login_name};
 use frontdesk_protocol::command::{Principal, Role};
-use frontdesk_protocol::staff::{NameCommand, StaffCard, StaffCommand};
+use frontdesk_protocol::staff::{NameCommand, PasswordHash, StaffCard, StaffCommand};
 use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode};
 use frontdesk_storage::EntityId;
 use uuid::Uuid;
@@ -24,15 +24,50 @@ use crate::http::ApiError;
 pub(crate) struct NewAccount {
     pub(crate) role: Role,
     pub(crate) card: StaffCard,
-    pub(crate) password: Password,
+    pub(crate) password: PasswordHash,
     pub(crate) is_first_login: bool,
 }
 
 impl App {
+    /// What may be refused before anything is made: the card, then the hash of the password.
+    pub(crate) async fn prepare(
+        self: &Arc<Self>,
+        role: Role,
+        card: StaffCard,
+        password: &Password,
+        is_first_login: bool,
+    ) -> Result<NewAccount, ApiError> {
+        check_card(&card)?;
+        Ok(NewAccount {
+            role,
+            card,
+            password: self.hash(password).await?,
+            is_first_login,
+        })
+    }
+
+    /// Hashes a password for a journal.
+    pub(super) async fn hash(
+        self: &Arc<Self>,
+        password: &Password,
+    ) -> Result<PasswordHash, ApiError> {
+        let password = Password::typed(password.expose().to_owned());
+        let hash = self.identity.passwords.hash(password).await;
+        Ok(to_journal(&hash.map_err(overloaded)?))
+    }
+
     /// Keeps an e-mail address for an account that is about to be made.
     pub(crate) async fn reserve(self: &Arc<Self>, email: &str) -> Result<Uuid, ApiError> {
+        self.reserve_as(email, Uuid::new_v4()).await
+    }
+
+    /// The same, by a name of the caller's.
+    pub(super) async fn reserve_as(
+        self: &Arc<Self>,
+        email: &str,
+        reservation: Uuid,
+    ) -> Result<Uuid, ApiError> {
         let (name, part) = login_name(email);
-        let reservation = Uuid::new_v4();
         let reserve = Command::Name(NameCommand::Reserve { name, reservation });
         let caller = Arc::new(Principal::of_installation());
         answer(self.node.ask(part, caller, reserve, fresh_cid()).await)?;
@@ -47,11 +82,10 @@ impl App {
         new: NewAccount,
         reservation: Uuid,
     ) -> Result<AccountNo, ApiError> {
-        let hash = self.identity.passwords.hash(new.password).await;
         let add = StaffCommand::AddAccount {
             role: new.role,
             card: new.card,
-            password: to_journal(&hash.map_err(overloaded)?),
+            password: new.password,
             is_first_login: new.is_first_login,
             reservation,
         };
@@ -70,15 +104,11 @@ impl App {
         account: AccountNo,
     ) -> Result<Password, ApiError> {
         let password = Password::generate();
-        let hash = self
-            .identity
-            .passwords
-            .hash(Password::typed(password.expose().to_owned()))
-            .await;
         let set = StaffCommand::SetPassword {
             account,
-            password: to_journal(&hash.map_err(overloaded)?),
+            password: self.hash(&password).await?,
             is_first_login: true,
+            as_of: None,
         };
         self.govern(scope, set).await?;
         Ok(password)

@@ -244,6 +244,7 @@ fn claim(app: &App, shared: &Arc<Shared>, known: &Known) -> bool {
             current.company == newer.company
                 && current.person == newer.person
                 && current.role == newer.role
+                && known.is_of_login(shared.login())
         })
 }
 

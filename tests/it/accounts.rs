@@ -3,101 +3,25 @@
 
 use serde_json::{Value, json};
 
-use crate::support::socket::Socket;
-use crate::support::token::{token_of, token_with};
-use crate::support::{Bus, Site, in_both_buses, soon, until};
-use frontdesk::config::{Secret, Superadmin};
+use crate::support::staff::{
+    ROOT, ROOT_PASSWORD, agent, company, get, installation, log_in, post, provide, text, token,
+};
+use crate::support::token::token_with;
+use crate::support::{Bus, Site, in_both_buses, until};
+use frontdesk_protocol::CompanyId;
+use frontdesk_storage::Directory;
 
 in_both_buses!(
     a_superadmin_makes_companies_whose_admins_make_agents_who_log_in,
     no_admin_reaches_what_is_another_companys,
     nobody_administers_with_a_hosts_token_or_too_small_a_role,
     a_wrong_name_is_answered_as_a_wrong_password_and_guessing_ends,
-    a_refresh_token_counts_once_and_a_second_use_ends_the_login,
-    whoever_is_taken_away_or_logs_out_loses_the_sockets_at_once,
-    a_closed_company_is_nobodys,
     a_plan_limits_agents,
     accounts_survive_a_restart_of_everything_in_memory,
+    a_company_from_before_there_were_numbers_is_not_given_to_a_new_one,
+    what_is_refused_leaves_nothing_behind,
+    an_agent_is_not_taken_for_the_admin_of_a_company_that_has_none,
 );
-
-const ROOT: &str = "root@desk.example";
-const ROOT_PASSWORD: &str = "a long first password";
-
-async fn installation(bus: Bus) -> Site {
-    Site::with(bus, |config| {
-        config.provision.superadmin = Some(Superadmin {
-            email: ROOT.to_owned(),
-            password: Secret::new(ROOT_PASSWORD),
-        });
-    })
-    .await
-}
-
-/// Posts and expects this status.
-async fn post(site: &Site, path: &str, token: Option<&str>, body: Value, status: u16) -> Value {
-    let (found, answer) = site.http("POST", path, token, &body).await;
-    assert_eq!(found, status, "{path}: {answer}");
-    answer
-}
-
-async fn get(site: &Site, path: &str, token: &str, status: u16) -> Value {
-    let (found, answer) = site.http("GET", path, Some(token), &Value::Null).await;
-    assert_eq!(found, status, "{path}: {answer}");
-    answer
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().expect("text").to_owned()
-}
-
-async fn log_in(site: &Site, email: &str, password: &str) -> Value {
-    let body = json!({"username": email, "password": password});
-    post(site, "/api/auth/login/", None, body, 200).await
-}
-
-async fn token(site: &Site, email: &str, password: &str) -> String {
-    text(&log_in(site, email, password).await["access"])
-}
-
-/// A company, its id, and its admin's token.
-async fn company(site: &Site, root: &str, name: &str) -> (String, String) {
-    let email = format!("admin@{}.example", name.to_lowercase());
-    let body = json!({"name": name, "email": email, "address": "1 Road", "contact_person": "C",
-        "contact_number": "1", "phone_number": "2"});
-    let made = post(site, "/api/auth/create-admin/", Some(root), body, 201).await;
-    let admin = token(site, &email, made["password"].as_str().expect("text")).await;
-    (text(&made["company_id"]), admin)
-}
-
-/// An agent with a password of their own: id and token.
-async fn agent(site: &Site, admin: &str, email: &str) -> (u64, String) {
-    let body = json!({"name": "Ann", "email": email, "phone": "1", "specialization": "all"});
-    let made = post(
-        site,
-        "/api/admin-dashboard/create-agent/",
-        Some(admin),
-        body,
-        201,
-    )
-    .await;
-    let first = text(&made["password"]);
-    let told = log_in(site, email, &first).await;
-    assert_eq!(told["is_first_login"], json!(true));
-    assert_eq!(told.get("access"), None);
-    let own = "a password of my own";
-    let body = json!({"email": email, "current_password": first, "new_password": own,
-        "confirm_password": own});
-    post(
-        site,
-        "/api/admin-dashboard/agent-first-login/",
-        None,
-        body,
-        200,
-    )
-    .await;
-    let id = made["agent"]["id"].as_u64().expect("a number");
-    (id, token(site, email, own).await)
-}
 
 async fn a_superadmin_makes_companies_whose_admins_make_agents_who_log_in(bus: Bus) {
     let site = installation(bus).await;
@@ -327,105 +251,6 @@ async fn a_wrong_name_is_answered_as_a_wrong_password_and_guessing_ends(bus: Bus
     assert_eq!(request.send().await.expect("an answer").status(), 200);
 }
 
-async fn a_refresh_token_counts_once_and_a_second_use_ends_the_login(bus: Bus) {
-    let site = installation(bus).await;
-    let path = "/api/auth/token/refresh/";
-    let first = log_in(&site, ROOT, ROOT_PASSWORD).await;
-    let other = token(&site, ROOT, ROOT_PASSWORD).await;
-    let stolen = json!({"refresh": first["refresh"]});
-    let second = post(&site, path, None, stolen.clone(), 200).await;
-    let mine = text(&second["access"]);
-    get(&site, "/api/auth/profile/", &mine, 200).await;
-    let refused = post(&site, path, None, stolen, 401).await;
-    assert_eq!(refused["code"], json!("unauthenticated"));
-    // Neither of the two who had it goes on; another login does.
-    let body = json!({"refresh": second["refresh"]});
-    post(&site, path, None, body, 401).await;
-    get(&site, "/api/auth/profile/", &mine, 401).await;
-    get(&site, "/api/auth/profile/", &other, 200).await;
-    // One kind of token is not another.
-    let access = json!({"refresh": other});
-    post(&site, path, None, access, 401).await;
-    get(
-        &site,
-        "/api/auth/profile/",
-        first["refresh"].as_str().expect("text"),
-        401,
-    )
-    .await;
-    post(&site, path, None, json!({"refresh": token_of("ann")}), 401).await;
-}
-
-async fn closed(mut socket: Socket) -> u16 {
-    soon("it is closed", socket.closed()).await.0
-}
-
-async fn whoever_is_taken_away_or_logs_out_loses_the_sockets_at_once(bus: Bus) {
-    let site = installation(bus).await;
-    let root = token(&site, ROOT, ROOT_PASSWORD).await;
-    let (_, admin) = company(&site, &root, "Tesla").await;
-    let (_, ann) = agent(&site, &admin, "ann@tesla.example").await;
-    let (bob, bob_token) = agent(&site, &admin, "bob@tesla.example").await;
-    let (cy, cy_token) = agent(&site, &admin, "cy@tesla.example").await;
-    let stays = site.connect_with(&admin).await;
-    let [out, gone, reset] = [
-        site.connect_with(&ann).await,
-        site.connect_with(&bob_token).await,
-        site.connect_with(&cy_token).await,
-    ];
-    let request = site.request("POST", "/api/auth/logout/").bearer_auth(&ann);
-    assert_eq!(request.send().await.expect("an answer").status(), 204);
-    let path = format!("/api/admin-dashboard/delete-agent/{bob}/");
-    site.http("DELETE", &path, Some(&admin), &Value::Null).await;
-    let path = "/api/admin-dashboard/reset-agent-password/";
-    post(&site, path, Some(&admin), json!({"agent_id": cy}), 200).await;
-    for socket in [out, gone, reset] {
-        assert_eq!(closed(socket).await, 4001);
-    }
-    for token in [&ann, &bob_token, &cy_token] {
-        get(&site, "/api/auth/profile/", token, 401).await;
-        let mut late = Socket::open(site.address, &[]).await;
-        late.send(&json!({"type": "connect", "id": 1, "token": token}))
-            .await;
-        assert_eq!(closed(late).await, 4001);
-    }
-    stays.close().await;
-}
-
-async fn a_closed_company_is_nobodys(bus: Bus) {
-    let site = installation(bus).await;
-    let root = token(&site, ROOT, ROOT_PASSWORD).await;
-    let (tesla, admin) = company(&site, &root, "Tesla").await;
-    let guest = token_with(&json!("guest"), &json!({"company_id": tesla}));
-    let [of_host, of_admin] = [
-        site.connect_with(&guest).await,
-        site.connect_with(&admin).await,
-    ];
-    let stays = site.connect("ann").await;
-    let listed = get(&site, "/api/auth/list-admins/?search=tesla", &root, 200).await;
-    let id = listed["results"][0]["id"].as_u64().expect("a number");
-    let path = format!("/api/auth/delete-admin/{id}/");
-    for _ in 0..2 {
-        let (status, answer) = site.http("DELETE", &path, Some(&root), &Value::Null).await;
-        assert_eq!(
-            (status, &answer["deleted_admin"]["company_id"]),
-            (200, &json!(tesla))
-        );
-    }
-    for socket in [of_host, of_admin] {
-        assert_eq!(closed(socket).await, 4001);
-    }
-    let rooms = site
-        .http("GET", "/v1/rooms/1/messages", Some(&guest), &Value::Null)
-        .await;
-    assert_eq!(
-        (rooms.0, &rooms.1["code"]),
-        (401, &json!("unknown_company"))
-    );
-    // The other company goes on.
-    stays.close().await;
-}
-
 async fn a_plan_limits_agents(bus: Bus) {
     let site = installation(bus).await;
     let root = token(&site, ROOT, ROOT_PASSWORD).await;
@@ -471,4 +296,62 @@ async fn accounts_survive_a_restart_of_everything_in_memory(bus: Bus) {
     let agents = get(&site, "/api/admin-dashboard/list-agents/", &admin, 200).await;
     assert_eq!(agents.as_array().map(Vec::len), Some(1));
     token(&site, "ann@tesla.example", "a password of my own").await;
+}
+
+async fn a_company_from_before_there_were_numbers_is_not_given_to_a_new_one(bus: Bus) {
+    let older = |store: &frontdesk_storage::Store| {
+        let id = CompanyId::new("ACM001").expect("valid");
+        assert!(store.create_company(&id).expect("made"));
+    };
+    let site = Site::over(bus, older, provide).await;
+    let root = token(&site, ROOT, ROOT_PASSWORD).await;
+    let (made, _) = company(&site, &root, "Acme").await;
+    assert_eq!(made, "ACM002");
+    let listed = get(&site, "/api/auth/list-admins/?search=acm001", &root, 200).await;
+    assert_eq!(listed["count"], json!(1));
+}
+
+async fn what_is_refused_leaves_nothing_behind(bus: Bus) {
+    let site = installation(bus).await;
+    let root = token(&site, ROOT, ROOT_PASSWORD).await;
+    let before = get(&site, "/api/auth/list-admins/", &root, 200).await["count"].clone();
+    let huge = format!("{}@x.example", "x".repeat(70_000));
+    let path = "/api/auth/create-admin/";
+    for email in ["no address", "root@localhost", huge.as_str()] {
+        let body = json!({"name": "Acme", "email": email});
+        let refused = post(&site, path, Some(&root), body, 400).await;
+        assert_eq!(refused["code"], json!("bad_field"), "{refused}");
+    }
+    let taken = json!({"name": "Acme", "email": ROOT});
+    post(&site, path, Some(&root), taken, 409).await;
+    assert_eq!(
+        get(&site, "/api/auth/list-admins/", &root, 200).await["count"],
+        before
+    );
+    // A card that is refused keeps no address.
+    let (_, admin) = company(&site, &root, "Tesla").await;
+    let path = "/api/admin-dashboard/create-agent/";
+    let phone = "1".repeat(256);
+    let body = json!({"name": "Ann", "email": "ann@tesla.example", "phone": phone});
+    post(&site, path, Some(&admin), body, 400).await;
+    agent(&site, &admin, "ann@tesla.example").await;
+    // Whoever tries a name that no account can have is told as any other.
+    let body = json!({"username": huge, "password": "x"});
+    post(&site, "/api/auth/login/", None, body, 404).await;
+}
+
+async fn an_agent_is_not_taken_for_the_admin_of_a_company_that_has_none(bus: Bus) {
+    let site = installation(bus).await;
+    let root = token(&site, ROOT, ROOT_PASSWORD).await;
+    // A company of the settings has no admin; its first account is this agent.
+    let path = "/api/admin-dashboard/create-agent/?company_id=TES001";
+    let body = json!({"name": "Ann", "email": "ann@tes.example"});
+    let made = post(&site, path, Some(&root), body, 201).await;
+    let id = made["agent"]["id"].as_u64().expect("a number");
+    let change = json!({"name": "Tesla Inc"});
+    let path = format!("/api/auth/update-admin/{id}/");
+    let (status, changed) = site.http("PUT", &path, Some(&root), &change).await;
+    assert_eq!((status, &changed["name"]), (200, &json!("Tesla Inc")));
+    let path = "/api/admin-dashboard/list-agents/?company_id=TES001";
+    assert_eq!(get(&site, path, &root, 200).await[0]["name"], json!("Ann"));
 }

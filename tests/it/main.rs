@@ -24,6 +24,7 @@ mod native_pushes;
 mod opening_http;
 mod rates;
 mod resume;
+mod revoked;
 mod rooms_http;
 mod sleep;
 mod slow_readers;

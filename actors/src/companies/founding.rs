@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use frontdesk_protocol::CompanyId;
 use frontdesk_protocol::staff::StaffCommand;
-use frontdesk_storage::EntityId;
+use frontdesk_storage::{EntityId, Result, RowsWait};
 
 use crate::bus::BusMessage;
+use crate::company::tables;
 use crate::entity::{Caller, Command, Envelope, Outcome, ReplyTo};
 use crate::node::{ASK_DOOR, Node};
 use crate::task::{blocking, spawn};
@@ -49,5 +50,39 @@ impl Node {
                 }
             }
         });
+    }
+
+    /// Companies of a store from before companies had numbers: each must get its own before any id
+    /// is made, or a new company could be given theirs. `None` once [`Node::all_numbered`] was
+    /// said.
+    pub async fn unnumbered_companies(self: &Arc<Self>) -> Result<Option<Vec<CompanyId>>> {
+        let directory = Arc::clone(&self.directory);
+        blocking(move || {
+            let installation = CompanyId::installation();
+            let mark = tables::all_numbered_key();
+            if directory.row(&installation, &mark)?.is_some() {
+                return Ok(None);
+            }
+            let mut unnumbered = Vec::new();
+            for company in directory.companies()? {
+                let key = tables::company_key(&company);
+                if directory.row(&installation, &key)?.is_none() {
+                    unnumbered.push(company);
+                }
+            }
+            Ok(Some(unnumbered))
+        })
+        .await
+    }
+
+    /// Every company there was has its number: never looked at again.
+    pub async fn all_numbered(self: &Arc<Self>) -> Result<()> {
+        let directory = Arc::clone(&self.directory);
+        blocking(move || {
+            let mark = tables::set(tables::all_numbered_key(), &true);
+            let installation = CompanyId::installation();
+            directory.put_rows(&installation, vec![mark], RowsWait::Durable)
+        })
+        .await
     }
 }

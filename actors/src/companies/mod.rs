@@ -116,6 +116,10 @@ impl Rules for CompaniesState {
                 price,
             } => {
                 check_texts([("plan_name", name), ("price", price)])?;
+                if name.trim().is_empty() {
+                    let why = "plan_name: is empty";
+                    return Err(Rejection::because(ErrorCode::BadField, why));
+                }
                 let plan = Plan {
                     no: self.plan_count + 1,
                     name: Arc::clone(name),

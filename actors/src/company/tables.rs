@@ -44,6 +44,8 @@ const PLANS: u8 = b'K';
 const NAMES: u8 = b'N';
 /// What tokens of ours are signed with; the installation's.
 const SECRET: u8 = b'Z';
+/// Says that every company there was has its number; the installation's.
+const ALL_NUMBERED: u8 = b'Y';
 
 /// What the tables by number and by pair point at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,6 +205,11 @@ pub(crate) fn plan_bounds() -> (Vec<u8>, Vec<u8>) {
 /// Key of a login name.
 pub(crate) fn name_key(name: &str) -> Vec<u8> {
     named(NAMES, name)
+}
+
+/// Key of the mark that every company there was has its number.
+pub(crate) fn all_numbered_key() -> Vec<u8> {
+    vec![ALL_NUMBERED]
 }
 
 /// Key of the secret.

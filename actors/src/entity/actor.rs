@@ -418,9 +418,14 @@ impl<R: Rules> EntityActor<R> {
         let entity = self.slot.entity.clone();
         let actor = myself.clone();
         spawn(async move {
-            let prepared = blocking(move || batch::read(&node, &entity, needs));
+            let reading = spawn(blocking(move || batch::read(&node, &entity, needs)));
+            let ended = || {
+                let why = "a read for an entity ended by itself";
+                Err(frontdesk_storage::Error::Damaged(why.to_owned()))
+            };
+            let prepared = reading.await.unwrap_or_else(|_| ended());
             // A dead actor's successor reads for itself.
-            let _ = actor.cast(EntityMsg::Read(prepared.await));
+            let _ = actor.cast(EntityMsg::Read(prepared));
         });
     }
 

@@ -71,6 +71,11 @@ impl Envelope {
                 // In the journal and again as a row.
                 prompts.iter().map(prompt_bytes).sum::<usize>() * 2
             }
+            Command::Staff(_) | Command::Companies(_) | Command::Name(_) => {
+                // Rare, and of many texts; in the journal and again as a row.
+                let bytes = rmp_serde::to_vec_named(&self.command);
+                bytes.map_or(0, |bytes| 2 * bytes.len())
+            }
             _ => 0,
         };
         body_bytes + ENVELOPE_OVERHEAD_BYTES

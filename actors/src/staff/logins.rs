@@ -1,7 +1,7 @@
 //! Logging in, going on, logging out: the families of refresh tokens.
 //!
 //! Invariants: a token counts once; one that comes a second time ends its login, because somebody
-//! else has it too; a login that was opened before an account's tokens were made void is over.
+//! else has it too; what makes an account's tokens void takes its logins away in the same record.
 //! Never: makes or checks a token; it compares their names.
 
 use frontdesk_protocol::limits::FAMILY_COUNT_MAX;
@@ -27,8 +27,7 @@ impl StaffState {
         }
         let key = tables::families_key(account.no);
         let all: Vec<Family> = self.written.row(known, &key).unwrap_or_default();
-        let is_alive =
-            |family: &Family| family.expires_at > now && family.opened_at >= account.valid_from;
+        let is_alive = |family: &Family| family.expires_at > now;
         let mut families: Vec<Family> = all.into_iter().filter(is_alive).collect();
         let mut ended = Vec::new();
         let mut is_reuse = false;
@@ -37,19 +36,20 @@ impl StaffState {
                 family,
                 token,
                 expires_at,
+                as_of,
                 ..
             } => {
-                if account.is_first_login {
-                    return Err(Rejection::new(ErrorCode::FirstLogin));
+                check_may_open(account, *as_of)?;
+                if families.iter().any(|other| other.name == *family) {
+                    return Ok(Decided::nothing(Answer::Done)); // decided before a crash
                 }
-                let over = (families.len() + 1).saturating_sub(FAMILY_COUNT_MAX);
-                ended.extend(families.drain(..over).map(|family| family.name));
-                families.push(Family {
+                let opened = Family {
                     name: *family,
                     token: *token,
                     expires_at: *expires_at,
                     opened_at: now,
-                });
+                };
+                open(&mut families, opened, &mut ended);
                 Answer::Done
             }
             StaffCommand::Rotate {
@@ -61,6 +61,10 @@ impl StaffState {
             } => {
                 let found = families.iter_mut().find(|other| other.name == *family);
                 let found = found.ok_or_else(|| Rejection::new(ErrorCode::Unauthenticated))?;
+                if found.token == *next {
+                    // Decided before a crash: nobody else knows the next one.
+                    return Ok(Decided::nothing(Answer::Rotated { is_reuse: false }));
+                }
                 is_reuse = found.token != *token;
                 match is_reuse {
                     true => end(&mut families, family, &mut ended),
@@ -89,6 +93,32 @@ impl StaffState {
             remember: None,
         })
     }
+}
+
+/// Nobody goes in with a password that somebody else made, or that was checked before a change.
+fn check_may_open(account: &Account, as_of: Timestamp) -> Result<(), Rejection> {
+    if account.is_first_login {
+        return Err(Rejection::new(ErrorCode::FirstLogin));
+    }
+    check_as_of(account, as_of)
+}
+
+/// The password was checked against the account as it stands.
+pub(super) fn check_as_of(account: &Account, as_of: Timestamp) -> Result<(), Rejection> {
+    match account.valid_from == as_of {
+        true => Ok(()),
+        false => {
+            let why = "the account has changed: log in again";
+            Err(Rejection::because(ErrorCode::Unauthenticated, why))
+        }
+    }
+}
+
+/// One more login; the oldest end when there are too many.
+fn open(families: &mut Vec<Family>, family: Family, ended: &mut Vec<Uuid>) {
+    let over = (families.len() + 1).saturating_sub(FAMILY_COUNT_MAX);
+    ended.extend(families.drain(..over).map(|family| family.name));
+    families.push(family);
 }
 
 fn end(families: &mut Vec<Family>, name: &Uuid, ended: &mut Vec<Uuid>) {

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::entity::Written;
 
 pub use reads::installation_secret;
+pub use rules::check_card;
 
 /// The staff's state; serialised it is the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use frontdesk_protocol::companies::{CompanyRecord, Plan};
+use frontdesk_protocol::limits::EMAIL_BYTES_MAX;
 use frontdesk_protocol::staff::{Account, Family, NameHolder};
 use frontdesk_protocol::{AccountNo, CompanyId};
 use frontdesk_storage::{Directory, Result, Row, RowsWait};
@@ -24,7 +25,11 @@ const PAGE_COUNT_MAX: usize = 1_000;
 impl Node {
     /// Whose a login name is.
     pub async fn holder_of(self: &Arc<Self>, name: &str) -> Result<Option<(CompanyId, AccountNo)>> {
-        let key = tables::name_key(&names::normal(name));
+        let name = names::normal(name);
+        if name.len() > EMAIL_BYTES_MAX {
+            return Ok(None); // no account has one, and a store's keys end somewhere
+        }
+        let key = tables::name_key(&name);
         let holder = self.row(CompanyId::installation(), key).await?;
         Ok(match holder {
             Some(NameHolder::Taken { company, account }) => Some((company, account)),
@@ -73,16 +78,21 @@ impl Node {
         Ok(record.is_some_and(|record| record.is_closed))
     }
 
-    /// The accounts of a company in the order they were made, from behind one on.
-    pub async fn accounts(
-        self: &Arc<Self>,
-        company: &CompanyId,
-        after: Option<AccountNo>,
-        count: usize,
-    ) -> Result<Vec<Account>> {
-        let (from, to) = tables::account_bounds();
-        let from = after.map_or(from, |no| tables::account_key(no.next()));
-        let all: Vec<Account> = self.page(company.clone(), from, to, false, count).await?;
+    /// The accounts of a company that are there, in the order they were made.
+    pub async fn accounts(self: &Arc<Self>, company: &CompanyId) -> Result<Vec<Account>> {
+        let (mut from, to) = tables::account_bounds();
+        let mut all: Vec<Account> = Vec::new();
+        loop {
+            let (company, to) = (company.clone(), to.clone());
+            let page: Vec<Account> = self.page(company, from, to, false, PAGE_COUNT_MAX).await?;
+            let last = page.last().map(|account| account.no);
+            let is_full = page.len() == PAGE_COUNT_MAX;
+            all.extend(page);
+            match last.filter(|_| is_full) {
+                Some(no) => from = tables::account_key(no.next()),
+                None => break,
+            }
+        }
         Ok(all
             .into_iter()
             .filter(|account| !account.is_removed)
@@ -135,7 +145,13 @@ impl Node {
         .await
     }
 
-    /// Every plan, in the order they were made.
+    /// A plan.
+    pub async fn plan(self: &Arc<Self>, no: u64) -> Result<Option<Plan>> {
+        self.row(CompanyId::installation(), tables::plan_key(no))
+            .await
+    }
+
+    /// The first thousand plans, in the order they were made.
     pub async fn plans(self: &Arc<Self>) -> Result<Vec<Plan>> {
         let (from, to) = tables::plan_bounds();
         let installation = CompanyId::installation();

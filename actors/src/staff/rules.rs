@@ -13,6 +13,7 @@ use frontdesk_protocol::staff::{
 use frontdesk_protocol::{AccountNo, ErrorCode, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 
+use super::logins::check_as_of;
 use super::{AuditEntry, StaffState};
 use crate::bus::Revoked;
 use crate::company::tables;
@@ -87,12 +88,15 @@ impl Rules for StaffState {
         }
     }
 
-    fn repeat(&self, _asked: &Asked<'_>, number: u64, _at: Timestamp) -> Answer {
+    fn repeat(&self, asked: &Asked<'_>, number: u64, _at: Timestamp) -> Answer {
         // Only making an account is remembered.
-        Answer::Numbered {
-            number,
-            owed_to: None,
-        }
+        let owed_to = match asked.command {
+            Command::Staff(StaffCommand::AddAccount { card, .. }) => {
+                Some(names::entity_of(&names::normal(&card.email)))
+            }
+            _ => None,
+        };
+        Answer::Numbered { number, owed_to }
     }
 
     fn waits_for(&self, _entity: &EntityId, answer: &Answer) -> Option<EntityId> {
@@ -327,10 +331,12 @@ impl StaffState {
             StaffCommand::SetPassword {
                 password,
                 is_first_login,
+                as_of,
                 ..
             } => {
-                if !is_own {
-                    may_govern(caller, account.role)?;
+                match (is_own, as_of) {
+                    (true, Some(as_of)) => check_as_of(&account, *as_of)?,
+                    _ => may_govern(caller, account.role)?,
                 }
                 set_password(&mut account, password, *is_first_login);
                 match is_own {
@@ -352,7 +358,8 @@ impl StaffState {
             _ => return self.log_in_or_out(is_own, command, &account, known, now),
         };
         if act.revokes() {
-            account.valid_from = now;
+            // Never the same twice, whatever the clock does: logins are opened as of it.
+            account.valid_from = now.max(account.valid_from.next());
         }
         Ok(self.set(caller, act, account, Answer::Done, now))
     }
@@ -392,6 +399,10 @@ fn rows_of(event: &StaffEvent) -> Vec<Row> {
             ..
         } => {
             let mut rows = vec![tables::set(tables::account_key(account.no), account)];
+            if act.revokes() {
+                let (key, value) = (tables::families_key(account.no), None);
+                rows.push(Row { key, value });
+            }
             if let Some(number) = audit {
                 let entry = AuditEntry::of(*at, by, *act, account.no);
                 rows.push(tables::set(tables::audit_key(*number), &entry));
@@ -451,7 +462,8 @@ fn apply_change(card: &mut StaffCard, change: &StaffCardChange) -> bool {
     *card != older
 }
 
-fn check_card(card: &StaffCard) -> Result<(), Rejection> {
+/// Whether an account may say this of its owner.
+pub fn check_card(card: &StaffCard) -> Result<(), Rejection> {
     let refuse = |why: String| Err(Rejection::because(ErrorCode::BadField, why));
     if card.name.trim().is_empty() {
         return refuse("name: is empty".to_owned());

@@ -82,6 +82,12 @@ fn every_limit_is_documented_with_its_value() {
         CARD_FIELD_BYTES_MAX,
         CID_KEPT_MS,
         TOKEN_BYTES_MAX,
+        STAFF_TEXT_CHARS_MAX,
+        EMAIL_BYTES_MAX,
+        NAME_RESERVED_MS,
+        FAMILY_COUNT_MAX,
+        ACCOUNT_COUNT_MAX,
+        COMPANY_COUNT_MAX,
     ];
     let source = include_str!("../../src/limits.rs");
     assert_eq!(

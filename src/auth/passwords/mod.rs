@@ -28,7 +28,7 @@ use super::random;
 use hash::{OUTPUT_BYTES, Recipe, SALT_BYTES};
 
 pub use hash::{BadHash, PasswordHash};
-pub use password::{BadPassword, Password};
+pub use password::{BadPassword, Password, TYPED_BYTES_MAX};
 
 /// What a hash is promised to take at most, milliseconds: it tells the refused when to come again.
 const HASH_MS_MAX: u64 = 50;

@@ -13,7 +13,7 @@ const CHARACTER_COUNT_MIN: usize = 8;
 /// And at most so many: a sentence fits, a document does not.
 const CHARACTER_COUNT_MAX: usize = 128;
 /// What is typed at a login may have so many bytes; twice what can be a password at all.
-const TYPED_BYTES_MAX: usize = 1_024;
+pub const TYPED_BYTES_MAX: usize = 1_024;
 
 /// Letters and digits that are read aloud and typed without a mistake: 32, so five bits each.
 const READABLE: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";

@@ -31,7 +31,6 @@ use crate::auth::passwords::Password;
 use crate::http::openapi::BehindToken;
 use crate::http::{ApiError, ErrorBody, JsonBody, PathOf, QueryOf};
 use crate::identity::scope::InstallationScope;
-use crate::identity::staff::NewAccount;
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -104,16 +103,24 @@ async fn create(
     JsonBody(new): JsonBody<NewAdmin>,
 ) -> Result<Response, ApiError> {
     let email: Arc<str> = new.email.trim().into();
+    let password = Password::generate();
+    let card = StaffCard {
+        name: new.name.as_str().into(),
+        email: Arc::clone(&email),
+        phone: new.phone_number.as_str().into(),
+        ..StaffCard::default()
+    };
+    let account = app.prepare(Role::Admin, card, &password, false).await?;
     let reservation = app.reserve(&email).await?;
     let create = CompaniesCommand::CreateCompany {
         id: None,
         card: CompanyCard {
             name: new.name.as_str().into(),
-            email: Arc::clone(&email),
+            email,
             address: new.address.into(),
             contact_person: new.contact_person.into(),
             contact_number: new.contact_number.into(),
-            phone_number: new.phone_number.as_str().into(),
+            phone_number: new.phone_number.into(),
         },
         plan: new.plan_id,
     };
@@ -125,18 +132,6 @@ async fn create(
     let record = record.map_err(|error| ApiError::fault(&error))?;
     let record = record.ok_or_else(|| ApiError::new(ErrorCode::Unavailable))?;
     let company = scope.company(&app, &record.id).await?;
-    let password = Password::generate();
-    let account = NewAccount {
-        role: Role::Admin,
-        card: StaffCard {
-            name: new.name.as_str().into(),
-            email,
-            phone: new.phone_number.into(),
-            ..StaffCard::default()
-        },
-        password: Password::typed(password.expose().to_owned()),
-        is_first_login: false,
-    };
     let no = app
         .add_account(company.company(), company.principal(), account, reservation)
         .await?;
@@ -308,7 +303,8 @@ async fn update(
     }
     let account = admin_no(&record);
     let found = app.node.account(&record.id, account).await;
-    if found.map_err(|error| ApiError::fault(&error))?.is_some() {
+    let found = found.map_err(|error| ApiError::fault(&error))?;
+    if found.is_some_and(|account| account.role == Role::Admin) {
         let company = scope.company(&app, &record.id).await?;
         let change = StaffCardChange {
             name,
@@ -397,13 +393,12 @@ async fn delete(
     app.tell_companies(scope.principal(), close).await?;
     let account = admin_no(&record);
     let company = scope.company(&app, &record.id).await?;
-    let removed = app
-        .govern(&company, StaffCommand::RemoveAccount { account })
-        .await;
-    match removed {
-        // A second time, or a company that never had one.
-        Err(error) if error.code() == ErrorCode::NotFound => {}
-        other => drop(other?),
+    let found = app.node.account(&record.id, account).await;
+    let found = found.map_err(|error| ApiError::fault(&error))?;
+    // Not there a second time, nor in a company that the settings made.
+    if found.is_some_and(|account| account.role == Role::Admin) {
+        app.govern(&company, StaffCommand::RemoveAccount { account })
+            .await?;
     }
     Ok(Json(Deleted {
         message: "Admin deleted and company closed",
@@ -458,11 +453,10 @@ async fn create_plan(
     let Answer::Numbered { number, .. } = made else {
         return Err(ApiError::new(ErrorCode::Internal));
     };
-    let plans = app.node.plans().await;
-    let plans = plans.map_err(|error| ApiError::fault(&error))?;
-    let made = plans.iter().find(|plan| plan.no == number);
+    let made = app.node.plan(number).await;
+    let made = made.map_err(|error| ApiError::fault(&error))?;
     let made = made.ok_or_else(|| ApiError::new(ErrorCode::Unavailable))?;
-    Ok((StatusCode::CREATED, Json(plan(made))).into_response())
+    Ok((StatusCode::CREATED, Json(plan(&made))).into_response())
 }
 
 /// Every plan.

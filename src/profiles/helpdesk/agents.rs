@@ -22,10 +22,6 @@ use crate::auth::passwords::Password;
 use crate::http::openapi::BehindToken;
 use crate::http::{ApiError, ErrorBody, JsonBody, PathOf, QueryOf};
 use crate::identity::scope::{CompanyScope, LoggedIn};
-use crate::identity::staff::NewAccount;
-
-/// Accounts of a company that are read for a list.
-const LISTED_COUNT_MAX: usize = 1_000;
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -98,19 +94,15 @@ async fn create(
 ) -> Result<Response, ApiError> {
     let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
     let email: Arc<str> = new.email.trim().into();
-    let reservation = app.reserve(&email).await?;
     let password = Password::generate();
-    let account = NewAccount {
-        role: Role::Agent,
-        card: StaffCard {
-            name: new.name.into(),
-            email: Arc::clone(&email),
-            phone: new.phone.into(),
-            specialization: new.specialization.into(),
-        },
-        password: Password::typed(password.expose().to_owned()),
-        is_first_login: true,
+    let card = StaffCard {
+        name: new.name.into(),
+        email: Arc::clone(&email),
+        phone: new.phone.into(),
+        specialization: new.specialization.into(),
     };
+    let account = app.prepare(Role::Agent, card, &password, true).await?;
+    let reservation = app.reserve(&email).await?;
     let no = app
         .add_account(scope.company(), scope.principal(), account, reservation)
         .await?;
@@ -157,10 +149,7 @@ async fn list(
     QueryOf(query): QueryOf<CompanyQuery>,
 ) -> Result<Json<Vec<ListedAgent>>, ApiError> {
     let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
-    let accounts = app
-        .node
-        .accounts(scope.company(), None, LISTED_COUNT_MAX)
-        .await;
+    let accounts = app.node.accounts(scope.company()).await;
     let accounts = accounts.map_err(|error| ApiError::fault(&error))?;
     let agents = accounts
         .iter()
@@ -324,7 +313,7 @@ struct StatusBody {
     responses(
         (status = 200, description = "as it is now", body = AgentBody),
         (status = 400, description = "the body does not fit", body = ErrorBody),
-        (status = 403, description = "a host's token", body = ErrorBody),
+        (status = 403, description = "not an agent", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
         BehindToken,
     ),
@@ -338,6 +327,9 @@ async fn set_status(
         let why = "status is none of AVAILABLE, BUSY, OFFLINE";
         ApiError::because(ErrorCode::BadField, why).of_field("status")
     })?;
+    if who.account().role != Role::Agent {
+        return Err(ApiError::new(ErrorCode::Forbidden));
+    }
     let account = who.account().no;
     let set = StaffCommand::SetAvailability {
         account,

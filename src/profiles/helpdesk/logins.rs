@@ -256,6 +256,10 @@ async fn first_login(
         let why = "the two passwords differ";
         return Err(ApiError::because(ErrorCode::BadField, why).of_field("confirm_password"));
     }
+    if body.new_password == body.current_password {
+        let why = "whoever made the password knows this one: choose another";
+        return Err(ApiError::because(ErrorCode::BadField, why).of_field("new_password"));
+    }
     let chosen = Password::chosen(body.new_password);
     let chosen = chosen.map_err(|why| {
         ApiError::because(ErrorCode::BadField, why.to_string()).of_field("new_password")

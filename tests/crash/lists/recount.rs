@@ -74,13 +74,14 @@ impl Room {
             || self.messages.iter().any(|message| is_bot(&message.author))
     }
 
-    /// Whether no bot owes an answer.
+    /// Whether no bot owes an answer. None is owed to what was taken back before it was answered.
     pub(super) fn is_quiet(&self) -> bool {
         let answered = |question: u64| {
             let mut answers = self.messages.iter();
             answers.any(|one| is_bot(&one.author) && one.reply_to == Some(question))
         };
-        let mut questions = self.messages.iter().filter(|one| !is_bot(&one.author));
+        let is_question = |one: &&Message| !is_bot(&one.author) && !one.text.is_empty();
+        let mut questions = self.messages.iter().filter(is_question);
         !self.has_bot() || questions.all(|one| answered(one.seq))
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod msgpack;
 pub(crate) mod raw;
 pub(crate) mod socket;
+pub(crate) mod staff;
 pub(crate) mod token;
 
 use std::future::Future;
@@ -17,6 +18,7 @@ use frontdesk::telemetry::Metrics;
 use frontdesk_actors::clock::{Clock, SystemClock};
 use frontdesk_actors::node::NodeCounts;
 use frontdesk_protocol::{CompanyId, Timestamp};
+use frontdesk_storage::Store;
 use frontdesk_storage::testing::{Faults, MemoryOptions, MemoryStore};
 use serde_json::{Value, json};
 
@@ -148,6 +150,15 @@ impl Site {
 
     /// With changed settings.
     pub(crate) async fn with(bus: Bus, change: impl FnOnce(&mut Config)) -> Self {
+        Self::over(bus, |_| {}, change).await
+    }
+
+    /// The same, over a store that something was done to before.
+    pub(crate) async fn over(
+        bus: Bus,
+        before: impl FnOnce(&Store),
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         // As the program does: handles that are made before the recorder is there record nothing.
         let _ = Metrics::of_program();
         let clock = Arc::new(LeapingClock::default());
@@ -157,6 +168,7 @@ impl Site {
             ..MemoryOptions::default()
         });
         let store = store.expect("a store in memory opens");
+        before(&store.store());
         let mut config = Config::default();
         config.server.listen = vec!["127.0.0.1:0".parse().expect("an address")];
         config.auth.jwt_secret = Some(Secret::new(token::SECRET));
