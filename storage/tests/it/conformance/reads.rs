@@ -59,7 +59,7 @@ pub(super) fn records_longer_than_a_value_come_back_whole(kind: Kind) {
     let bench = Bench::new(kind);
     let store = bench.store();
     fence(store, &room(1), 1).expect("fenced");
-    let lengths = [0, 8_150, 8_180, 8_192, 20_000, 300_000, 1 << 20, 5];
+    let lengths = [0, 4_060, 4_090, 4_096, 8_192, 300_000, 1 << 20, 5];
     let payloads: Vec<Bytes> = lengths
         .iter()
         .map(|length| (0..*length).map(|i| (i * 31 + length) as u8).collect())
