@@ -194,13 +194,17 @@ mod tests {
 
     /// A program that prints some lines and then runs until SIGTERM.
     fn program(name: &str, line: &str) -> Launch {
-        use std::os::unix::fs::PermissionsExt;
         let file = format!("loadtest-{name}-{}", std::process::id());
         let binary = std::env::temp_dir().join(file);
         let script = format!("#!/bin/sh\necho starting\n{line}\nexec sleep 60\n");
-        std::fs::write(&binary, script).expect("the temporary directory takes a file");
-        let executable = std::fs::Permissions::from_mode(0o700);
-        std::fs::set_permissions(&binary, executable).expect("the file is ours");
+        // By another process: whoever forks while this one has it open keeps it from being run.
+        let write = "printf '%s' \"$1\" > \"$0\" && chmod 700 \"$0\"";
+        let written = std::process::Command::new("sh")
+            .args(["-c", write])
+            .arg(&binary)
+            .arg(script)
+            .status();
+        assert!(written.expect("a shell runs").success());
         Launch {
             binary,
             engine: Some("fjall".to_owned()),

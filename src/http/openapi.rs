@@ -38,7 +38,7 @@ use super::error::ErrorBody;
         (name = "conversations", description = "The routes of inbox, crm and direct clients"),
         (name = "bot", description = "Talking to a bot over HTTP alone"),
         (name = "logins", description = "Logging in with an account"),
-        (name = "companies", description = "Companies and plans, for those who run the installation"),
+        (name = "companies", description = "Companies and plans, for superadmins"),
         (name = "agents", description = "A company's agents, for its admins"),
         (name = "sockets", description = "WebSocket upgrades; PROTOCOL.md describes the frames"),
         (name = "machines", description = "What machines ask of a node"),

@@ -21,9 +21,9 @@ use crate::journal::{Durability, Result};
 use crate::keys::KeyRange;
 
 /// Longest value, bytes, the same for every engine so that rows move between them unchanged. sled
-/// puts leaves above some 128 KiB into files that it never syncs, and splits a leaf when it has more
-/// than 16 rows, a moment later on a busy machine: 17 rows of 8 KiB were seen to be too many, 31 of
-/// 4 KiB would be. Longer values of older stores are read as they are.
+/// puts leaves above some 128 KiB into files that it never syncs, and splits a leaf when it has
+/// more than 16 rows, a moment later on a busy machine: 17 rows of 8 KiB were seen to be too many,
+/// 31 of 4 KiB would be. Longer values of older stores are read as they are.
 pub(crate) const VALUE_BYTES_MAX: usize = 4 * 1024;
 
 /// How far a commit must have got when it answers, in rising order.

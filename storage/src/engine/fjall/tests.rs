@@ -27,7 +27,7 @@ fn engine(path: &Path) -> FjallEngine {
 /// The batch of that number: a row of its own over several sectors, and one that each overwrites.
 fn batch(number: u32) -> Batch {
     let mut batch = Batch::default();
-    let value = vec![number as u8 + 1; 700 + 400 * number as usize];
+    let value = vec![number as u8 + 1; 700 + 180 * number as usize];
     batch.put(vec![0, number as u8], value.into());
     batch.put(
         b"last".to_vec(),
