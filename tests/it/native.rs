@@ -24,6 +24,7 @@ in_both_buses!(
     a_frame_without_id_is_answered_only_when_refused,
     an_empty_frame_is_answered_with_one,
     frames_right_behind_the_handshake_are_read,
+    an_upgrade_is_answered_with_about_one_segment_of_a_link,
     commands_right_behind_the_handshake_wait_for_the_token,
 );
 
@@ -433,6 +434,19 @@ async fn frames_right_behind_the_handshake_are_read(bus: Bus) {
     let (one, two) = (raw.next_json().await, raw.next_json().await);
     let reply = if one.get("id").is_some() { one } else { two };
     assert_eq!((&reply["id"], &reply["ok"]["seq"]), (&json!(3), &json!(1)));
+}
+
+async fn an_upgrade_is_answered_with_about_one_segment_of_a_link(bus: Bus) {
+    let site = Site::start(bus).await;
+    let longest = "Sec-WebSocket-Protocol: frontdesk.v1.msgpack\r\n";
+    for headers in ["", longest] {
+        let mut raw = Raw::connect(site.address).await;
+        raw.write(&raw::handshake("/v1/ws", headers)).await;
+        let head = raw.head().await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        // More than half of it, and never more than it: 1,448 bytes.
+        assert!((1_200..=1_448).contains(&head.len()), "{}", head.len());
+    }
 }
 
 async fn commands_right_behind_the_handshake_wait_for_the_token(bus: Bus) {
