@@ -21,6 +21,7 @@ pub mod ids;
 pub mod limits;
 pub mod native;
 
+pub mod settings;
 pub mod staff;
 pub mod visible;
 pub mod websocket;

@@ -21,6 +21,8 @@ const PEOPLE: u8 = b'p';
 
 /// The prompts.
 const PROMPTS: u8 = b'q';
+/// The company's settings.
+const SETTINGS: u8 = b'S';
 /// Room and seq → when the message there was taken back.
 const DELETED: u8 = b'x';
 /// Room and seq of a shown event that is no message.
@@ -127,6 +129,12 @@ pub(crate) fn person_key(person: &PersonId) -> Vec<u8> {
 /// Key of the prompts.
 pub(crate) fn prompts_key() -> Vec<u8> {
     vec![PROMPTS]
+}
+
+/// Key of the settings.
+#[expect(dead_code, reason = "nobody sets or reads them yet")]
+pub(crate) fn settings_key() -> Vec<u8> {
+    vec![SETTINGS]
 }
 
 fn numbered(table: u8, number: u64) -> Vec<u8> {
