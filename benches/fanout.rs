@@ -197,6 +197,7 @@ async fn open_room(node: &Arc<Node>, company: CompanyId, caller: &Arc<Principal>
         direct: false,
         title: None,
         bot: None,
+        chat: None,
     });
     let entity = EntityId::company(company.clone());
     let outcome = node

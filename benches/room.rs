@@ -83,6 +83,7 @@ fn room(person_count: usize) -> RoomState {
         history_base: 7,
         title: None,
         bot: None,
+        chat: None,
     });
     for number in 0..MESSAGE_COUNT as usize {
         decide_and_apply(&mut state, &entity(), &post(number));

@@ -103,6 +103,7 @@ async fn room(running: &Running) -> Result<RoomId, Error> {
         direct: true,
         title: None,
         bot: None,
+        chat: None,
     });
     let company = EntityId::company(principal.company.clone());
     let outcome = running

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::entity::{Envelope, Outcome, ReplyTo};
+use crate::feed::HandoffNotice;
 
 /// Durable events of a room on their way to its edges, and where they leave its head.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,6 +85,8 @@ pub enum BusMessage {
     Stirred(EntityId, Stirred),
     /// Someone came or went, to their partners' feeds.
     Status(CompanyId, Status),
+    /// A chat went from the bot to people or back, to the company's people.
+    Handoff(CompanyId, HandoffNotice),
     /// Tokens are void, to every node's connections.
     Revoked(Revoked),
 }

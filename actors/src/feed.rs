@@ -14,10 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
+use frontdesk_protocol::chat::{Chat, HandoffStep};
 use frontdesk_protocol::ephemeral::Ephemeral;
-use frontdesk_protocol::event::RoomEvent;
-use frontdesk_protocol::{CompanyId, ConversationNo, PersonId, Seq};
+use frontdesk_protocol::event::{Author, RoomEvent};
+use frontdesk_protocol::{CompanyId, ConversationNo, PersonId, RoomId, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind};
+
+use serde::{Deserialize, Serialize};
 
 use crate::bus::{BusMessage, Status, Stirred};
 use crate::edge::{
@@ -38,6 +41,23 @@ pub struct Audience {
     pub people: Vec<PersonId>,
 }
 
+/// A chat went from the bot to people or back: whoever serves the company's visitors hears of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HandoffNotice {
+    /// The chat's room.
+    pub room: RoomId,
+    /// Its number.
+    pub conversation: ConversationNo,
+    /// When.
+    pub at: Timestamp,
+    /// Who did it.
+    pub by: Author,
+    /// What.
+    pub step: HandoffStep,
+    /// The chat as it is now.
+    pub chat: Box<Chat>,
+}
+
 struct Open {
     number: u64,
     listener: Arc<dyn Listener>,
@@ -49,6 +69,7 @@ pub(crate) struct Feeds {
     count: AtomicUsize,
     next_number: AtomicU64,
     open: DashMap<(CompanyId, PersonId), Vec<Open>>,
+    staff: DashMap<CompanyId, Vec<Open>>,
 }
 
 impl Feeds {
@@ -68,18 +89,29 @@ impl Feeds {
 pub struct Feed {
     node: Arc<Node>,
     company: CompanyId,
-    person: PersonId,
+    /// `None` for what all of the company's people hear.
+    person: Option<PersonId>,
     number: u64,
 }
 
 impl Drop for Feed {
     fn drop(&mut self) {
         let feeds = &self.node.feeds;
-        let key = (self.company.clone(), self.person.clone());
-        feeds.open.remove_if_mut(&key, |_, open| {
+        let is_empty_without = |open: &mut Vec<Open>| {
             open.retain(|feed| feed.number != self.number);
             open.is_empty()
-        });
+        };
+        match &self.person {
+            Some(person) => {
+                let key = (self.company.clone(), person.clone());
+                let remove = |_: &_, open: &mut Vec<Open>| is_empty_without(open);
+                feeds.open.remove_if_mut(&key, remove);
+            }
+            None => {
+                let remove = |_: &_, open: &mut Vec<Open>| is_empty_without(open);
+                feeds.staff.remove_if_mut(&self.company, remove);
+            }
+        }
         feeds.count.fetch_sub(1, Ordering::Release);
     }
 }
@@ -97,8 +129,48 @@ impl Node {
         Feed {
             node: Arc::clone(self),
             company: company.clone(),
-            person,
+            person: Some(person),
             number,
+        }
+    }
+
+    /// Opens a feed of what happens at the company's desks: chats that want a person, get one, are
+    /// resolved. The caller has checked that the connection is of one of the company's people.
+    pub fn open_staff_feed(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        listener: Arc<dyn Listener>,
+    ) -> Feed {
+        let number = self.feeds.next_number.fetch_add(1, Ordering::Relaxed);
+        self.feeds.count.fetch_add(1, Ordering::AcqRel);
+        let opened = Open { number, listener };
+        let staff = &self.feeds.staff;
+        staff.entry(company.clone()).or_default().push(opened);
+        Feed {
+            node: Arc::clone(self),
+            company: company.clone(),
+            person: None,
+            number,
+        }
+    }
+
+    /// A chat went from the bot to people or back.
+    pub(crate) fn on_handoff(&self, company: &CompanyId, notice: &HandoffNotice) {
+        let Some(open) = self.feeds.staff.get(company) else {
+            return;
+        };
+        let key = EphemeralKey {
+            room: Some(notice.room),
+            subject: EphemeralSubject::Handoff,
+        };
+        let mut frames = [const { None }; DIALECT_COUNT_MAX];
+        for feed in open.iter() {
+            let dialect = feed.listener.dialect();
+            let frame = frames[usize::from(dialect.0)]
+                .get_or_insert_with(|| self.dialects.of(dialect).handoff(notice));
+            if let Some(frame) = frame {
+                feed.listener.push_ephemeral(key.clone(), frame);
+            }
         }
     }
 
@@ -112,6 +184,12 @@ impl Node {
     ) {
         if !self.feeds.any() {
             return;
+        }
+        if first.is_some() {
+            let notices = events.iter().filter_map(|event| rules.notice(room, event));
+            for notice in notices {
+                self.send(BusMessage::Handoff(room.company.clone(), notice));
+            }
         }
         let moved = |event: &RoomEvent| match event {
             RoomEvent::ReadMarked { person, seq, .. } => Some((person.clone(), *seq)),

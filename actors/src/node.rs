@@ -414,6 +414,7 @@ impl Node {
             }
             BusMessage::Stirred(entity, stirred) => self.on_stirred(&entity, &stirred),
             BusMessage::Status(company, status) => self.on_status(&company, &status),
+            BusMessage::Handoff(company, notice) => self.on_handoff(&company, &notice),
             BusMessage::Revoked(revoked) => {
                 if let Some(heed) = self.on_revoked.get() {
                     heed(&revoked);

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use frontdesk_protocol::chat::Chat;
 use frontdesk_protocol::command::{Card, Prompt};
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::{PageFrom, RoomName};
@@ -50,6 +51,23 @@ pub struct RoomFacts {
     pub head: Seq,
     /// Everyone in it, each with their read mark.
     pub marks: std::collections::BTreeMap<PersonId, Seq>,
+}
+
+/// A visitor's chat as it stands.
+#[derive(Debug, Clone)]
+pub struct ChatFacts {
+    /// The room.
+    pub room: RoomId,
+    /// Its number.
+    pub conversation: ConversationNo,
+    /// The last event.
+    pub head: Seq,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// When a message or a change came last.
+    pub changed_at: Timestamp,
+    /// The chat.
+    pub chat: Box<Chat>,
 }
 
 /// What a company knows of somebody.
@@ -171,6 +189,26 @@ impl Node {
             head: view.head,
             marks: view.marks,
         }))
+    }
+
+    /// A visitor's chat; `None` for other rooms. The caller checks who may see it.
+    pub async fn chat(self: &Arc<Self>, entity: &EntityId) -> Result<Option<ChatFacts>> {
+        let EntityKind::Room(room) = entity.kind else {
+            return Ok(None);
+        };
+        let (node, entity) = (Arc::clone(self), entity.clone());
+        blocking(move || {
+            let rules = recover::<RoomState>(&node.journal, &entity)?.rules;
+            Ok(rules.chat.map(|chat| ChatFacts {
+                room,
+                conversation: rules.conversation,
+                head: rules.head,
+                created_at: rules.created_at,
+                changed_at: rules.changed_at,
+                chat,
+            }))
+        })
+        .await
     }
 
     /// A page of history; `count` events at most, fewer when they are large. The caller has checked

@@ -130,6 +130,7 @@ async fn open_room(node: &Arc<Node>) -> EntityId {
         direct: false,
         title: None,
         bot: None,
+        chat: None,
     });
     let entity = EntityId::company(company());
     match node.ask(entity, caller(), open, fresh_cid()).await {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat::{ChatOpening, FormAnswers, Priority};
 use crate::ids::{CompanyId, ConversationNo, PersonId, RoomId, Seq};
 
 /// What a person may do, at most.
@@ -156,6 +157,9 @@ pub enum RoomCommand {
         /// The bot among the participants that answers every message of a person.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bot: Option<PersonId>,
+        /// What makes it a chat of the first participant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chat: Option<ChatOpening>,
     },
     /// Adds a message.
     PostMessage {
@@ -182,6 +186,28 @@ pub enum RoomCommand {
         title: Option<String>,
         /// Whether it is put away.
         archived: Option<bool>,
+    },
+    /// Wants a person in a chat.
+    Escalate {
+        /// Why; at most [`crate::limits::HANDOFF_TEXT_CHARS_MAX`] characters.
+        reason: String,
+        /// How much it hurries.
+        priority: Priority,
+    },
+    /// Gives a chat that waits for a person, or that one has, to this one.
+    Assign {
+        /// Who gets it.
+        agent: PersonId,
+    },
+    /// A person is done with a chat.
+    Resolve {
+        /// What is written down; at most [`crate::limits::HANDOFF_TEXT_CHARS_MAX`] characters.
+        notes: String,
+    },
+    /// Answers a chat's form all at once.
+    AnswerForm {
+        /// By the keys of its steps.
+        answers: FormAnswers,
     },
     /// Answered once the bot owes no answer to what was said before.
     AwaitAnswer,
@@ -223,6 +249,22 @@ pub enum CompanyCommand {
         /// The bot that takes part and answers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bot: Option<PersonId>,
+        /// What makes it a chat of the caller, which is found again by its name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chat: Option<ChatOpening>,
+    },
+    /// Keeps a visitor's answers to a form. Only the chat's room sends this; later answers of the
+    /// same chat take the place of earlier ones.
+    KeepProfile {
+        /// Whose.
+        person: PersonId,
+        /// What was answered.
+        answers: FormAnswers,
+    },
+    /// Takes a visitor's answers away.
+    DropProfile {
+        /// The company's number for them.
+        no: u64,
     },
     /// Remembers what is known of a person, in place of what it names.
     KnowPerson {

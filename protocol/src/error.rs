@@ -72,6 +72,8 @@ error_codes! {
     NameTaken = "name_taken", No, "this e-mail address is taken";
     /// As many as the plan or the installation allows are there.
     LimitReached = "limit_reached", No, "limit reached";
+    /// The chat is not where this can be done: it has a person already, or none.
+    WrongStage = "wrong_stage", No, "the chat is not at that stage";
     /// The role may not do this.
     Forbidden = "forbidden", No, "not allowed";
     /// No such room, or not one of the caller's: the answer is the same.

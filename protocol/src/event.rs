@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat::{ChatOpening, FormAnswers, FormProgress, HandoffStep};
 use crate::command::{Card, Prompt, Role};
 use crate::ids::{Cid, ConversationNo, PersonId, RoomId, Seq, Timestamp};
 
@@ -75,6 +76,9 @@ pub enum RoomEvent {
         /// The bot among the participants that answers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bot: Option<PersonId>,
+        /// What makes it a chat of the first participant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chat: Option<ChatOpening>,
     },
     /// A message was accepted. Has a seq.
     MessagePosted(Message),
@@ -118,6 +122,29 @@ pub enum RoomEvent {
         /// The message.
         question: Seq,
     },
+    /// The bot owes an answer to a message of a chat. Has a pos and no seq.
+    TurnOwed {
+        /// The message.
+        question: Seq,
+    },
+    /// A chat's form went on. Has a pos and no seq.
+    FormAnswered {
+        /// When.
+        at: Timestamp,
+        /// Where it stands.
+        progress: FormProgress,
+    },
+    /// A chat went from the bot to people, or back. Has a seq of its own.
+    HandoffMoved {
+        /// Its place in the room.
+        seq: Seq,
+        /// When.
+        at: Timestamp,
+        /// Who did it.
+        by: Author,
+        /// What.
+        step: HandoffStep,
+    },
 }
 
 impl RoomEvent {
@@ -125,11 +152,15 @@ impl RoomEvent {
     pub fn seq(&self) -> Option<Seq> {
         match self {
             RoomEvent::MessagePosted(message) => Some(message.seq),
-            RoomEvent::MessageDeleted { seq, .. } => Some(*seq),
+            RoomEvent::MessageDeleted { seq, .. } | RoomEvent::HandoffMoved { seq, .. } => {
+                Some(*seq)
+            }
             RoomEvent::RoomCreated { .. }
             | RoomEvent::ReadMarked { .. }
             | RoomEvent::RoomChanged { .. }
-            | RoomEvent::TurnPassed { .. } => None,
+            | RoomEvent::TurnPassed { .. }
+            | RoomEvent::TurnOwed { .. }
+            | RoomEvent::FormAnswered { .. } => None,
         }
     }
 }
@@ -161,6 +192,33 @@ pub enum CompanyEvent {
         /// The bot that takes part and answers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bot: Option<PersonId>,
+        /// What makes it a chat of who opened it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chat: Option<ChatOpening>,
+    },
+    /// A visitor's answers to a form are kept.
+    ProfileKept {
+        /// When they came first.
+        at: Timestamp,
+        /// The company's number for the profile, counted from 1.
+        no: u64,
+        /// Whose.
+        person: PersonId,
+        /// The chat's room.
+        room: RoomId,
+        /// What was answered.
+        answers: FormAnswers,
+    },
+    /// A visitor's answers were taken away.
+    ProfileDropped {
+        /// When.
+        at: Timestamp,
+        /// Who did it.
+        by: PersonId,
+        /// The company's number for the profile.
+        no: u64,
+        /// The chat's room.
+        room: RoomId,
     },
     /// A person became known, or more became known of them.
     PersonKnown {

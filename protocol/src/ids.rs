@@ -106,6 +106,22 @@ text_id!(
     }
 );
 
+text_id!(
+    /// A widget's name for a visitor's chat: 1 to 100 of `A-Z a-z 0-9 _ -`.
+    ChatId,
+    "session id",
+    |text| {
+        if text.is_empty() || text.len() > limits::CHAT_ID_BYTES_MAX {
+            return Err("1 to 100 characters");
+        }
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        if !text.bytes().all(is_plain) {
+            return Err("only letters, digits, underscores and hyphens");
+        }
+        Ok(())
+    }
+);
+
 /// What ids of bots begin with; no token speaks for such a person.
 const BOT_PREFIX: &str = "bot:";
 /// What ids of people with an account begin with; only tokens of ours speak for them.
@@ -132,6 +148,11 @@ impl PersonId {
     /// The id of a bot by its name, for example `bot:echo`.
     pub fn bot(name: &str) -> Result<Self, BadId> {
         Self::new(&format!("{BOT_PREFIX}{name}"))
+    }
+
+    /// The id of a visitor who came without a host.
+    pub fn visitor(random: &str) -> Result<Self, BadId> {
+        Self::new(&format!("{VISITOR_PREFIX}{random}"))
     }
 
     /// The installation itself, where nobody in particular acts.

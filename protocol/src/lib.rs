@@ -10,6 +10,7 @@
 //!
 //! Never: I/O, a clock, randomness, an async runtime, or a rule of the chat.
 
+pub mod chat;
 pub mod close;
 pub mod codec;
 pub mod command;
@@ -29,6 +30,6 @@ pub mod websocket;
 pub use close::CloseCode;
 pub use error::{ErrorCode, Rejection, Retry};
 pub use ids::{
-    AccountNo, Cid, CompanyId, ConversationNo, Epoch, HistoryId, MessageNo, PersonId, Pos, RoomId,
-    Seq, Timestamp,
+    AccountNo, ChatId, Cid, CompanyId, ConversationNo, Epoch, HistoryId, MessageNo, PersonId, Pos,
+    RoomId, Seq, Timestamp,
 };

@@ -3,6 +3,10 @@
 
 /// Company id, bytes: what the existing systems allow.
 pub const COMPANY_ID_BYTES_MAX: usize = 64;
+/// A widget's name for a chat, bytes: what the existing systems allow.
+pub const CHAT_ID_BYTES_MAX: usize = 100;
+/// Why a person is wanted, and what is written down at the end, characters each.
+pub const HANDOFF_TEXT_CHARS_MAX: usize = 500;
 /// Person id, bytes: holds a UUID, an e-mail address or a host's own key.
 pub const PERSON_ID_BYTES_MAX: usize = 128;
 /// Last seq of a room: 20 bits of a message number (see [`crate::MessageNo`]).

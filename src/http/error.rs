@@ -42,6 +42,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::NotJoined
         | ErrorCode::TooManyRooms
         | ErrorCode::RoomFull
+        | ErrorCode::WrongStage
         | ErrorCode::CidExpired
         | ErrorCode::CidReused
         | ErrorCode::NameTaken

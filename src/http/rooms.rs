@@ -129,6 +129,7 @@ async fn open_room(
         direct: wanted.direct,
         title: None,
         bot: None,
+        chat: None,
     });
     let company = EntityId::company(principal.company.clone());
     let outcome = app

@@ -214,6 +214,20 @@ pub(crate) enum EventSchema {
         /// The place of the message.
         target: u64,
     },
+    /// A chat went from the bot to people, or back.
+    Handoff {
+        /// Its place in the room, from 1.
+        seq: u64,
+        /// When, milliseconds since 1970.
+        at: u64,
+        /// Who did it.
+        author: Box<AuthorSchema>,
+        /// `escalated`, `assigned` or `resolved`.
+        step: String,
+        /// Who has the chat now, when it was assigned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<Box<AgentSchema>>,
+    },
     /// Something the caller may not see: the number is counted, nothing is shown.
     Hidden {
         /// Its place in the room, from 1.
@@ -243,13 +257,25 @@ pub(crate) struct AuthorSchema {
     picture_url: Option<String>,
 }
 
+/// Who has a chat.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = ChatAgent)]
+pub(crate) struct AgentSchema {
+    /// The person.
+    id: String,
+    /// Their name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
+    use frontdesk_protocol::chat::NamedPerson;
     use frontdesk_protocol::command::{Card, Role};
     use frontdesk_protocol::event::Author;
-    use frontdesk_protocol::native::{EventBody, EventKind};
+    use frontdesk_protocol::native::{EventBody, EventKind, HandoffMove};
     use frontdesk_protocol::{Cid, PersonId, Seq, Timestamp};
     use serde_json::json;
 
@@ -282,7 +308,20 @@ mod tests {
             at: Timestamp(1),
             target: Seq(3),
         };
-        let kinds = [full_message(), deleted, EventKind::Hidden {}];
+        let handoff = EventKind::Handoff(HandoffMove {
+            at: Timestamp(1),
+            author: Author {
+                id: PersonId::new("ann").unwrap(),
+                role: Role::Agent,
+                card: Card::default(),
+            },
+            step: "assigned".into(),
+            agent: Some(NamedPerson {
+                id: PersonId::new("ann").unwrap(),
+                name: Some("Ann".into()),
+            }),
+        });
+        let kinds = [full_message(), deleted, handoff, EventKind::Hidden {}];
         assert_eq!(kinds.len(), EventKind::KINDS.len());
         for kind in kinds {
             let wire = serde_json::to_value(EventBody { seq: Seq(4), kind }).unwrap();

@@ -58,6 +58,11 @@ impl JoinedRoom {
         self.is_behind
     }
 
+    /// Whether the edge has not put it out.
+    pub(super) fn is_held(&self) -> bool {
+        self.place.edge.holds(self.place.attachment)
+    }
+
     /// Something was said from `first` on: a place that was muted gets it.
     pub(super) fn unmute(&mut self, first: Seq) {
         self.is_behind |= self.place.edge.unmute(self.place.attachment, first);

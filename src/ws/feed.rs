@@ -179,9 +179,15 @@ impl Desk {
         let (Some(feed), Some(principal)) = (self.feed.as_mut(), self.shared.principal()) else {
             return true;
         };
-        let Some(joined) = self.rooms.iter_mut().find(|joined| joined.room == room) else {
+        let Some(index) = self.rooms.iter().position(|joined| joined.room == room) else {
             return false;
         };
+        if !self.rooms[index].is_held() {
+            // They were put out of it, and are perhaps back.
+            self.rooms.swap_remove(index);
+            return false;
+        }
+        let joined = &mut self.rooms[index];
         feed.stir_count += 1;
         joined.stirred_at = feed.stir_count;
         if let Some(first) = wanted.first {

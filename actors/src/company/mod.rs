@@ -12,6 +12,7 @@
 //!
 //! Never: speaks to a client, or holds what a room said.
 
+mod chats;
 mod rules;
 pub(crate) mod tables;
 #[cfg(test)]
@@ -19,16 +20,24 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use frontdesk_protocol::{ConversationNo, PersonId, RoomId};
+use frontdesk_protocol::{ChatId, ConversationNo, PersonId, RoomId, Timestamp};
 use serde::{Deserialize, Serialize};
+
+pub use chats::VisitorProfile;
 
 /// A company's state; serialised it is the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CompanyState {
     pub(crate) last_conversation: ConversationNo,
+    /// The last number that was given to a visitor's profile.
+    pub(crate) last_profile: u64,
     /// What this batch changed and the index rows do not show yet.
     #[serde(skip)]
     pub(crate) pairs: BTreeMap<(PersonId, PersonId), (RoomId, ConversationNo)>,
+    #[serde(skip)]
+    pub(crate) chats: BTreeMap<ChatId, (RoomId, ConversationNo)>,
+    #[serde(skip)]
+    pub(crate) profiles: BTreeMap<RoomId, (u64, Timestamp)>,
     #[serde(skip)]
     pub(crate) people: BTreeMap<PersonId, tables::PersonRow>,
 }

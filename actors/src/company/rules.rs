@@ -11,8 +11,8 @@ use frontdesk_protocol::limits::{OPEN_PARTICIPANT_COUNT_MAX, PROMPT_CHARS_MAX, P
 use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq, Timestamp};
 use frontdesk_storage::{EntityId, Row};
 
-use super::CompanyState;
 use super::tables::{self, PersonRow, RoomRow};
+use super::{CompanyState, chats};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, person_of};
 use crate::room::check_title;
 
@@ -22,12 +22,15 @@ const CONVERSATION_NO_MAX: u64 = (1 << 33) - 1;
 impl Rules for CompanyState {
     type Event = CompanyEvent;
 
-    const STATE_VERSION: u32 = 2;
+    const STATE_VERSION: u32 = 3;
 
     fn new(_entity: &EntityId) -> Self {
         Self {
             last_conversation: ConversationNo(0),
+            last_profile: 0,
             pairs: std::collections::BTreeMap::new(),
+            chats: std::collections::BTreeMap::new(),
+            profiles: std::collections::BTreeMap::new(),
             people: std::collections::BTreeMap::new(),
         }
     }
@@ -38,6 +41,8 @@ impl Rules for CompanyState {
 
     fn begin_batch(&mut self) {
         self.pairs.clear();
+        self.chats.clear();
+        self.profiles.clear();
         self.people.clear();
     }
 
@@ -50,6 +55,7 @@ impl Rules for CompanyState {
                 room,
                 participants,
                 direct,
+                chat,
                 ..
             } => {
                 let Some(opener) = person_of(asked.caller) else {
@@ -67,9 +73,14 @@ impl Rules for CompanyState {
                 let named = everyone[1..].iter().map(tables::person_key);
                 // A room id made from a key that is used again long after names a room already.
                 let own = tables::room_key(room);
-                pair.into_iter().chain(named).chain([own]).collect()
+                let chat = chat.as_ref().map(|chat| tables::chat_key(&chat.id));
+                let found = pair.into_iter().chain(chat);
+                found.chain(named).chain([own]).collect()
             }
             CompanyCommand::KnowPerson { person, .. } => vec![tables::person_key(person)],
+            CompanyCommand::KeepProfile { .. } | CompanyCommand::DropProfile { .. } => {
+                chats::lookups(asked)
+            }
             CompanyCommand::SetPrompts { .. } => Vec::new(),
         }
     }
@@ -85,6 +96,12 @@ impl Rules for CompanyState {
             Command::Company(CompanyCommand::KnowPerson { .. }) => self.know_person(asked, known),
             Command::Company(CompanyCommand::SetPrompts { prompts }) => {
                 set_prompts(asked, prompts, now)
+            }
+            Command::Company(CompanyCommand::KeepProfile { person, answers }) => {
+                self.keep_profile(asked, person, answers, known, now)
+            }
+            Command::Company(CompanyCommand::DropProfile { no }) => {
+                self.drop_profile(asked, *no, known, now)
             }
             Command::Wake => Ok(Decided::nothing(Answer::Done)),
             _ => Err(Rejection::new(ErrorCode::NotSupported)),
@@ -118,6 +135,7 @@ impl Rules for CompanyState {
                 conversation,
                 direct,
                 participants,
+                chat,
                 ..
             } => {
                 debug_assert_eq!(*conversation, self.last_conversation.next(), "invariant 1");
@@ -125,6 +143,9 @@ impl Rules for CompanyState {
                 if let (true, [one, two]) = (*direct, participants.as_slice()) {
                     self.pairs
                         .insert(tables::pair(one, two), (*room, *conversation));
+                }
+                if let Some(chat) = chat {
+                    self.chats.insert(chat.id.clone(), (*room, *conversation));
                 }
             }
             CompanyEvent::PersonKnown {
@@ -136,7 +157,11 @@ impl Rules for CompanyState {
                 self.people
                     .insert(person.clone(), PersonRow { card, by_host });
             }
-            CompanyEvent::PromptsSet { .. } => {}
+            CompanyEvent::ProfileKept { no, room, at, .. } => {
+                self.last_profile = self.last_profile.max(*no);
+                self.profiles.insert(*room, (*no, *at));
+            }
+            CompanyEvent::ProfileDropped { .. } | CompanyEvent::PromptsSet { .. } => {}
         }
     }
 
@@ -147,6 +172,7 @@ impl Rules for CompanyState {
                 conversation,
                 direct,
                 participants,
+                chat,
                 ..
             } => {
                 let row = RoomRow {
@@ -160,6 +186,9 @@ impl Rules for CompanyState {
                 if let (true, [one, two]) = (*direct, participants.as_slice()) {
                     rows.push(tables::set(tables::pair_key(&tables::pair(one, two)), &row));
                 }
+                if let Some(chat) = chat {
+                    rows.push(tables::set(tables::chat_key(&chat.id), &row));
+                }
                 rows
             }
             CompanyEvent::PersonKnown {
@@ -170,6 +199,9 @@ impl Rules for CompanyState {
                 let (card, by_host) = (card.clone(), by_host.clone());
                 let row = PersonRow { card, by_host };
                 vec![tables::set(tables::person_key(person), &row)]
+            }
+            CompanyEvent::ProfileKept { .. } | CompanyEvent::ProfileDropped { .. } => {
+                chats::rows(event)
             }
             CompanyEvent::PromptsSet { prompts, .. } => {
                 vec![tables::set(tables::prompts_key(), prompts)]
@@ -186,6 +218,7 @@ impl Rules for CompanyState {
             history_base,
             title,
             bot,
+            chat,
             ..
         } = event
         else {
@@ -198,6 +231,7 @@ impl Rules for CompanyState {
             history_base: *history_base,
             title: title.as_deref().map(str::to_owned),
             bot: bot.clone(),
+            chat: chat.clone(),
         };
         let to = EntityId::room(entity.company.clone(), *room);
         Some(Effect {
@@ -221,6 +255,7 @@ impl CompanyState {
             direct,
             title,
             bot,
+            chat,
         }) = asked.command
         else {
             return Err(Rejection::new(ErrorCode::Internal));
@@ -242,7 +277,10 @@ impl CompanyState {
             };
             return Ok(Decided::nothing(answer));
         }
-        if let Some((room, conversation)) = named_room(room, known) {
+        let chat_room = chat
+            .as_ref()
+            .and_then(|chat| self.chat_room(&chat.id, known));
+        if let Some((room, conversation)) = chat_room.or_else(|| named_room(room, known)) {
             let answer = Answer::Opened {
                 room,
                 conversation,
@@ -267,6 +305,7 @@ impl CompanyState {
             history_base: *history_base,
             title: title.as_deref().map(Into::into),
             bot: bot.clone(),
+            chat: chat.clone(),
         });
         Ok(Decided {
             events,
@@ -293,7 +332,11 @@ impl CompanyState {
         tables::read::<RoomRow>(value).map(|row| (row.room, row.conversation))
     }
 
-    fn known_of<'a>(&'a self, person: &PersonId, known: &Known) -> Option<Cow<'a, PersonRow>> {
+    pub(super) fn known_of<'a>(
+        &'a self,
+        person: &PersonId,
+        known: &Known,
+    ) -> Option<Cow<'a, PersonRow>> {
         if let Some(row) = self.people.get(person) {
             return Some(Cow::Borrowed(row));
         }
@@ -360,7 +403,7 @@ impl CompanyState {
     }
 }
 
-fn is_admin(caller: &Principal) -> bool {
+pub(super) fn is_admin(caller: &Principal) -> bool {
     matches!(caller.role, Role::Admin | Role::Superadmin)
 }
 

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use frontdesk_protocol::command::Card;
-use frontdesk_protocol::{AccountNo, CompanyId, ConversationNo, PersonId, RoomId, Seq};
+use frontdesk_protocol::{AccountNo, ChatId, CompanyId, ConversationNo, PersonId, RoomId, Seq};
 use frontdesk_storage::Row;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,12 @@ const PEOPLE: u8 = b'p';
 const PROMPTS: u8 = b'q';
 /// The company's settings.
 const SETTINGS: u8 = b'S';
+/// A widget's name for a chat → room.
+const CHATS: u8 = b'c';
+/// Number → what a visitor answered.
+const PROFILES: u8 = b'f';
+/// A chat's room → its profile's number and when it was kept first.
+const PROFILE_ROOMS: u8 = b'g';
 /// Room and seq → when the message there was taken back.
 const DELETED: u8 = b'x';
 /// Room and seq of a shown event that is no message.
@@ -132,9 +138,30 @@ pub(crate) fn prompts_key() -> Vec<u8> {
 }
 
 /// Key of the settings.
-#[expect(dead_code, reason = "nobody sets or reads them yet")]
 pub(crate) fn settings_key() -> Vec<u8> {
     vec![SETTINGS]
+}
+
+/// Key of a chat by the widget's name for it.
+pub(crate) fn chat_key(chat: &ChatId) -> Vec<u8> {
+    named(CHATS, chat.as_str())
+}
+
+/// Key of a visitor's profile.
+pub(crate) fn profile_key(no: u64) -> Vec<u8> {
+    numbered(PROFILES, no)
+}
+
+/// Before and behind every profile, the oldest first.
+pub(crate) fn profile_bounds() -> (Vec<u8>, Vec<u8>) {
+    (vec![PROFILES], vec![PROFILES + 1])
+}
+
+/// Key of a chat's profile.
+pub(crate) fn profile_room_key(room: &RoomId) -> Vec<u8> {
+    let mut key = vec![PROFILE_ROOMS];
+    key.extend_from_slice(room.bits());
+    key
 }
 
 fn numbered(table: u8, number: u64) -> Vec<u8> {

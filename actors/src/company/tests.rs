@@ -53,6 +53,7 @@ fn open(room: u64, others: &[&str], direct: bool) -> Command {
         direct,
         title: None,
         bot: None,
+        chat: None,
     })
 }
 

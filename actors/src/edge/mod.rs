@@ -25,6 +25,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use frontdesk_protocol::chat::HandoffStep;
 use frontdesk_protocol::command::Card;
 use frontdesk_protocol::ephemeral::Ephemeral;
 use frontdesk_protocol::event::RoomEvent;
@@ -214,6 +215,11 @@ impl Edge {
         }
     }
 
+    /// Whether a connection still has its place: whoever is put out of a room loses theirs.
+    pub fn holds(&self, attachment: Attachment) -> bool {
+        lock(&self.state).member(attachment).is_some()
+    }
+
     pub(crate) fn loaded_view(&self) -> Option<View> {
         let state = lock(&self.state);
         state.loaded.then(|| state.view.clone())
@@ -238,7 +244,10 @@ impl Edge {
         if !state.loaded {
             // Nobody is attached yet. The load that is under way reads bookkeeping again; of shown
             // events it only has to know how far they go, since they are in the journal.
-            state.stale |= publish.events.iter().any(|event| event.seq().is_none());
+            let says_more = |event: &RoomEvent| {
+                event.seq().is_none() || matches!(event, RoomEvent::HandoffMoved { .. })
+            };
+            state.stale |= publish.events.iter().any(says_more);
             state.view.head = state.view.head.max(publish.head);
             for event in publish.events.iter() {
                 state.view.note_author(event);
@@ -295,12 +304,36 @@ impl Edge {
                 lag_count += 1;
             }
         }
+        if let RoomEvent::HandoffMoved { step, .. } = event {
+            self.reseat(state, step);
+        }
         if let Some(node) = self.node.upgrade() {
             let now_ms = node.clock.monotonic_ms();
             state.ring.used(now_ms);
             node.metrics.deliveries.increment(delivery_count);
             node.metrics.lagged.increment(lag_count);
             self.enroll(&node, state);
+        }
+    }
+
+    /// Who has the chat now may attach; who had it has heard so, and gets nothing from here on.
+    fn reseat(self: &Arc<Self>, state: &mut EdgeState, step: &HandoffStep) {
+        let HandoffStep::Assigned { agent, left, .. } = step else {
+            return;
+        };
+        state.view.marks.entry(agent.clone()).or_default();
+        for person in left {
+            state.view.marks.remove(person);
+        }
+        for index in 0..state.members.len() {
+            let is_leaving = |member: &Member| left.contains(member.listener.person());
+            if !state.members[index].as_ref().is_some_and(is_leaving) {
+                continue;
+            }
+            state.free.push(index);
+            if let Some(member) = state.members[index].take() {
+                self.person_went(state, &*member.listener);
+            }
         }
     }
 
@@ -338,8 +371,11 @@ impl Edge {
             }
             RoomEvent::MessagePosted(_)
             | RoomEvent::MessageDeleted { .. }
+            | RoomEvent::HandoffMoved { .. }
             | RoomEvent::RoomChanged { .. }
-            | RoomEvent::TurnPassed { .. } => {}
+            | RoomEvent::TurnPassed { .. }
+            | RoomEvent::TurnOwed { .. }
+            | RoomEvent::FormAnswered { .. } => {}
         }
     }
 

@@ -13,6 +13,8 @@ use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::{Resume, Since};
 use frontdesk_protocol::{ConversationNo, HistoryId, PersonId, RoomId, Seq};
 
+use crate::feed::HandoffNotice;
+
 /// Dialects a node can speak at most: bounds the frames kept for each event.
 pub const DIALECT_COUNT_MAX: usize = 8;
 
@@ -55,6 +57,11 @@ pub trait Dialect: Send + Sync + 'static {
 
     /// A person went online or offline, for clients with a feed.
     fn status(&self, _person: &PersonId, _is_online: bool) -> Option<Bytes> {
+        None
+    }
+
+    /// A chat went from the bot to people or back, for the company's people.
+    fn handoff(&self, _notice: &HandoffNotice) -> Option<Bytes> {
         None
     }
 }
@@ -146,6 +153,8 @@ pub enum EphemeralSubject {
     Presence,
     /// Whether someone is online.
     Status(PersonId),
+    /// Who has a chat.
+    Handoff,
 }
 
 impl EphemeralSubject {

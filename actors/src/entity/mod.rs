@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bus::Revoked;
 use crate::door::DoorId;
-use crate::feed::Audience;
+use crate::feed::{Audience, HandoffNotice};
 use crate::limits::ENVELOPE_OVERHEAD_BYTES;
 use crate::room::Summary;
 
@@ -70,6 +70,17 @@ impl Envelope {
                 let prompt_bytes = |prompt: &Prompt| prompt.title.len() + prompt.text.len() + 64;
                 // In the journal and again as a row.
                 prompts.iter().map(prompt_bytes).sum::<usize>() * 2
+            }
+            Command::Room(
+                RoomCommand::Escalate { reason: text, .. } | RoomCommand::Resolve { notes: text },
+            ) => text.len(),
+            Command::Room(RoomCommand::AnswerForm { answers })
+            | Command::Company(CompanyCommand::KeepProfile { answers, .. }) => {
+                let answer_bytes = |(key, text): (&String, &Option<String>)| {
+                    key.len() + text.as_ref().map_or(0, String::len) + 16
+                };
+                // In the journal and again as a row.
+                2 * answers.iter().map(answer_bytes).sum::<usize>()
             }
             Command::Staff(_) | Command::Companies(_) | Command::Name(_) => {
                 // Rare, and of many texts; in the journal and again as a row.
@@ -320,6 +331,11 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
 
     /// Whose feeds hear of what is published; `None` for nobody's.
     fn audience(&self) -> Option<Audience> {
+        None
+    }
+
+    /// What the company's people hear of an event that was just published.
+    fn notice(&self, _entity: &EntityId, _event: &RoomEvent) -> Option<HandoffNotice> {
         None
     }
 

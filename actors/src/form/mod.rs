@@ -18,6 +18,7 @@
 
 mod check;
 pub mod countries;
+mod fill;
 pub mod limits;
 pub mod phone;
 pub mod spec;

@@ -6,8 +6,7 @@
 //!
 //! Never: changes in place: a caller stores the state it is handed, or keeps the old one.
 
-use std::collections::BTreeMap;
-
+use frontdesk_protocol::chat::{FormAnswers, FormProgress};
 use serde::{Deserialize, Serialize};
 
 use super::countries::dial_code_of;
@@ -19,7 +18,7 @@ use super::validate::accept;
 pub const COMPLETE: &str = "complete";
 
 /// Answers by the keys of their steps; a skipped step's is absent.
-pub type Answers = BTreeMap<String, Option<String>>;
+pub type Answers = FormAnswers;
 
 /// Where a visitor stands in a form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +78,18 @@ pub struct Profile {
     pub country_code: Option<String>,
     /// Answers to questions of the company's own.
     pub more: Answers,
+}
+
+impl From<FormProgress> for FormState {
+    fn from(FormProgress { asked, answers }: FormProgress) -> Self {
+        Self { asked, answers }
+    }
+}
+
+impl From<FormState> for FormProgress {
+    fn from(FormState { asked, answers }: FormState) -> Self {
+        Self { asked, answers }
+    }
 }
 
 impl FormState {
@@ -187,7 +198,7 @@ impl FormState {
 
     /// The dial code that a phone number is judged for; none if an older form took something else
     /// for an answer there.
-    fn country(&self, step: &StepSpec) -> Option<&'static str> {
+    pub(super) fn country(&self, step: &StepSpec) -> Option<&'static str> {
         match &step.validator {
             Validator::Phone { country_step } => {
                 dial_code_of(self.answers.get(country_step)?.as_deref()?)

@@ -251,7 +251,7 @@ struct Listed {
     has_older: bool,
 }
 
-fn unreadable(error: &frontdesk_storage::Error) -> Rejection {
+pub(super) fn unreadable(error: &frontdesk_storage::Error) -> Rejection {
     tracing::error!(%error, "lists cannot be read");
     Rejection::new(ErrorCode::Unavailable)
 }

@@ -20,6 +20,7 @@
 //!
 //! Never: is the truth; the rooms are.
 
+mod desks;
 mod lists;
 mod rebuild;
 mod rows;
@@ -38,6 +39,7 @@ use frontdesk_storage::{EntityId, EntityKind};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
+pub use desks::Bucket;
 pub use lists::{Conversation, ConversationPage, ListCursor, ListFrom, Totals};
 
 use crate::node::Node;

@@ -4,6 +4,7 @@
 //! 's' room                          the room's summary and the position it was made at
 //! 'l' person 0x00 !changed !number  a room in a person's list, newest first
 //! 'u' person                        a person's totals
+//! 'h', 't'                          chats for people (see [`super::desks`])
 //! 'v'                               the version of these tables
 //! ```
 //!
@@ -19,6 +20,7 @@ use frontdesk_storage::{Directory, Result, Row, RowsWait};
 use serde::{Deserialize, Serialize};
 
 use super::LISTED_PERSON_COUNT_MAX;
+use super::desks::{DESK_COUNTS, DESKS, DeskChanges};
 use crate::company::tables::{self, read, set};
 use crate::room::{SeatSummary, Summary};
 
@@ -92,8 +94,8 @@ pub(super) fn place_of(key: &[u8]) -> Option<Place> {
 }
 
 /// The tables that are made again when they are lost.
-pub(super) fn tables_of_lists() -> [u8; 3] {
-    [SUMMARIES, LISTS, TOTALS]
+pub(super) fn tables_of_lists() -> [u8; 5] {
+    [SUMMARIES, LISTS, TOTALS, DESKS, DESK_COUNTS]
 }
 
 /// What summaries change, in one batch: each room's row, its place in everyone's list, totals.
@@ -104,6 +106,7 @@ pub(super) fn write(
 ) -> Result<()> {
     let mut rows = Vec::new();
     let mut changes: BTreeMap<PersonId, Change> = BTreeMap::new();
+    let mut desks = DeskChanges::default();
     for (room, pos, summary) in summaries {
         let key = summary_key(&room);
         let old = directory.row(company, &key)?;
@@ -118,6 +121,7 @@ pub(super) fn write(
         count_unread(directory, company, &room, &mut summary)?;
         let old = old.map(|old| old.summary);
         place(&room, old.as_ref(), &summary, &mut rows);
+        desks.place(&room, old.as_ref(), &summary, &mut rows);
         for seat in old.iter().flat_map(people) {
             changes.entry(seat.person.clone()).or_default().take(seat);
         }
@@ -135,6 +139,7 @@ pub(super) fn write(
         let totals: Totals = old.as_ref().and_then(read).unwrap_or_default();
         rows.push(set(key, &change.applied(totals)));
     }
+    desks.counted(directory, company, &mut rows)?;
     match rows.is_empty() {
         true => Ok(()),
         false => directory.put_rows(company, rows, RowsWait::Applied),

@@ -48,7 +48,7 @@ pub(super) fn lookups(asked: &Asked<'_>) -> Vec<Vec<u8>> {
     key.into_iter().collect()
 }
 
-/// The rows of a deletion: the message that is shown no more, and the event that is no message.
+/// The rows of an event that is no message, and of a message that is shown no more.
 pub(super) fn rows(entity: &EntityId, event: &RoomEvent) -> Vec<Row> {
     let Some(room) = room_of(entity) else {
         return Vec::new();
@@ -60,6 +60,9 @@ pub(super) fn rows(entity: &EntityId, event: &RoomEvent) -> Vec<Row> {
             tables::set(tables::deleted_key(&room, *target), at),
             tables::set(tables::silent_key(&room, *seq), &()),
         ],
+        RoomEvent::HandoffMoved { seq, .. } => {
+            vec![tables::set(tables::silent_key(&room, *seq), &())]
+        }
         _ => Vec::new(),
     }
 }

@@ -6,10 +6,12 @@
 //! 2. A read mark never goes back and never beyond the head.
 //! 3. Only participants speak; to everyone else the room does not exist.
 //! 4. A message of a person in a room with a bot gets one answer at most.
+//! 5. In a visitor's chat the bot is silent while a person has it or is waited for.
 //!
 //! Never: knows who is connected, or in which dialect they are spoken to.
 
 mod changes;
+mod chat;
 mod rules;
 pub(crate) mod summary;
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod turns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use frontdesk_protocol::chat::Chat;
 use frontdesk_protocol::command::SeatKind;
 use frontdesk_protocol::{ConversationNo, HistoryId, PersonId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -62,6 +65,8 @@ pub struct RoomState {
     pub(crate) bot: Option<PersonId>,
     /// The last message that the bot has dealt with.
     pub(crate) answered: Seq,
+    /// What makes it a visitor's chat.
+    pub(crate) chat: Option<Box<Chat>>,
     /// What this batch took back and the index rows do not show yet.
     #[serde(skip)]
     pub(crate) deleted: BTreeSet<Seq>,

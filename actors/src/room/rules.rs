@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use frontdesk_protocol::chat::Chat;
 use frontdesk_protocol::command::{Principal, RoomCommand, SeatKind};
 use frontdesk_protocol::event::{Author, Message, RoomEvent};
 use frontdesk_protocol::limits::{RICH_BYTES_MAX, ROOM_SEQ_MAX, TEXT_CHARS_MAX};
@@ -11,14 +12,14 @@ use frontdesk_protocol::visible::has_visible;
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 
-use super::{LastMessage, RoomState, Seat, Summary, changes, turns};
+use super::{LastMessage, RoomState, Seat, Summary, changes, chat, turns};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
-use crate::feed::{Audience, FEED_ROOM_PERSON_COUNT_MAX};
+use crate::feed::{Audience, FEED_ROOM_PERSON_COUNT_MAX, HandoffNotice};
 
 impl Rules for RoomState {
     type Event = RoomEvent;
 
-    const STATE_VERSION: u32 = 3;
+    const STATE_VERSION: u32 = 4;
 
     const IS_LISTED: bool = true;
 
@@ -38,6 +39,7 @@ impl Rules for RoomState {
             changed_at: Timestamp(0),
             bot: None,
             answered: Seq(0),
+            chat: None,
             deleted: BTreeSet::new(),
         }
     }
@@ -51,7 +53,9 @@ impl Rules for RoomState {
     }
 
     fn lookups(&self, asked: &Asked<'_>) -> Vec<Vec<u8>> {
-        changes::lookups(asked)
+        let mut keys = changes::lookups(asked);
+        keys.extend(chat::lookups(self, asked));
+        keys
     }
 
     fn rereads(&self, asked: &Asked<'_>) -> Vec<Seq> {
@@ -75,7 +79,10 @@ impl Rules for RoomState {
                 text,
                 rich,
                 reply_to,
-            } => self.post(asked, text, rich.as_deref(), *reply_to, now),
+            } => {
+                let said = (text.as_str(), rich.as_deref(), *reply_to);
+                self.post(asked, said, known, now)
+            }
             RoomCommand::MarkRead { seq } => {
                 let person = &self.participant(asked.caller)?.person;
                 Ok(self.mark_read(person, *seq, now))
@@ -84,6 +91,12 @@ impl Rules for RoomState {
             RoomCommand::ChangeRoom { title, archived } => {
                 self.change(asked, title.as_deref(), *archived, now)
             }
+            RoomCommand::Escalate { reason, priority } => {
+                self.escalate(asked, reason, *priority, now)
+            }
+            RoomCommand::Assign { agent } => self.assign(asked, agent, known, now),
+            RoomCommand::Resolve { notes } => self.resolve(asked, notes, now),
+            RoomCommand::AnswerForm { answers } => self.answer_form(asked, answers, known, now),
             RoomCommand::AwaitAnswer => self.await_answer(asked),
             RoomCommand::PostAnswer { .. } => self.answer(asked, now),
             RoomCommand::TakeTurn { .. } => Err(Rejection::new(ErrorCode::Internal)),
@@ -105,48 +118,8 @@ impl Rules for RoomState {
 
     fn apply(&mut self, event: &RoomEvent) {
         match event {
-            RoomEvent::RoomCreated {
-                at,
-                conversation,
-                direct,
-                participants,
-                history_base,
-                title,
-                bot,
-            } => {
-                self.created = true;
-                (self.created_at, self.changed_at) = (*at, *at);
-                self.conversation = *conversation;
-                self.direct = *direct;
-                self.history_base = *history_base;
-                self.title = title.clone();
-                self.bot = bot.clone();
-                for (index, person) in participants.iter().enumerate() {
-                    let kind = match index {
-                        _ if person.is_bot() => SeatKind::Agent,
-                        0 => SeatKind::Owner,
-                        _ => SeatKind::Member,
-                    };
-                    let joined_at = *at;
-                    self.seats.entry(person.clone()).or_insert(Seat {
-                        joined_at,
-                        kind,
-                        ..Seat::default()
-                    });
-                }
-            }
-            RoomEvent::MessagePosted(message) => {
-                debug_assert_eq!(message.seq, self.head.next(), "invariant 1");
-                self.head = message.seq;
-                self.changed_at = message.at;
-                self.last = Some(LastMessage::from(message));
-                // One's own words are read.
-                self.move_mark(&message.author.id, message.seq, message.at);
-                let is_bots = self.bot.as_ref() == Some(&message.author.id);
-                if let Some(question) = message.reply_to.filter(|_| is_bots) {
-                    self.turn_over(question);
-                }
-            }
+            RoomEvent::RoomCreated { .. } => self.made(event),
+            RoomEvent::MessagePosted(message) => self.posted(message),
             RoomEvent::ReadMarked { person, seq, at } => self.move_mark(person, *seq, *at),
             RoomEvent::MessageDeleted { seq, target, .. } => {
                 debug_assert_eq!(*seq, self.head.next(), "invariant 1");
@@ -171,6 +144,19 @@ impl Rules for RoomState {
                 self.archived = archived.unwrap_or(self.archived);
             }
             RoomEvent::TurnPassed { question, .. } => self.turn_over(*question),
+            RoomEvent::TurnOwed { .. } => {}
+            RoomEvent::FormAnswered { progress, .. } => {
+                if let Some(chat) = self.chat.as_deref_mut() {
+                    chat.form = Some(progress.clone());
+                }
+            }
+            RoomEvent::HandoffMoved { seq, at, by, step } => {
+                debug_assert_eq!(*seq, self.head.next(), "invariant 1");
+                self.head = *seq;
+                self.silent_count += 1;
+                self.changed_at = *at;
+                self.hand_over(*seq, *at, by, step);
+            }
         }
     }
 
@@ -179,7 +165,7 @@ impl Rules for RoomState {
     }
 
     fn effect(&self, entity: &EntityId, event: &RoomEvent) -> Option<Effect> {
-        turns::effect(self, entity, event)
+        turns::effect(self, entity, event).or_else(|| chat::effect(self, entity, event))
     }
 
     fn on_behalf(event: &RoomEvent) -> Option<&PersonId> {
@@ -215,12 +201,68 @@ impl Rules for RoomState {
         })
     }
 
+    fn notice(&self, entity: &EntityId, event: &RoomEvent) -> Option<HandoffNotice> {
+        chat::notice(self, entity, event)
+    }
+
     fn publish(event: &RoomEvent) -> Option<RoomEvent> {
         Some(event.clone())
     }
 }
 
 impl RoomState {
+    fn made(&mut self, event: &RoomEvent) {
+        let RoomEvent::RoomCreated {
+            at,
+            conversation,
+            direct,
+            participants,
+            history_base,
+            title,
+            bot,
+            chat,
+        } = event
+        else {
+            return;
+        };
+        self.created = true;
+        (self.created_at, self.changed_at) = (*at, *at);
+        self.conversation = *conversation;
+        self.direct = *direct;
+        self.history_base = *history_base;
+        self.title = title.clone();
+        self.bot = bot.clone();
+        let visitor = chat.as_ref().zip(participants.first());
+        self.chat = visitor.map(|(opening, who)| Box::new(Chat::new(opening, who.clone())));
+        for (index, person) in participants.iter().enumerate() {
+            let kind = match index {
+                _ if person.is_bot() => SeatKind::Agent,
+                0 => SeatKind::Owner,
+                _ => SeatKind::Member,
+            };
+            let joined_at = *at;
+            self.seats.entry(person.clone()).or_insert(Seat {
+                joined_at,
+                kind,
+                ..Seat::default()
+            });
+        }
+    }
+
+    fn posted(&mut self, message: &Message) {
+        debug_assert_eq!(message.seq, self.head.next(), "invariant 1");
+        self.head = message.seq;
+        self.changed_at = message.at;
+        self.last = Some(LastMessage::from(message));
+        // One's own words are read.
+        self.move_mark(&message.author.id, message.seq, message.at);
+        let is_bots = self.bot.as_ref() == Some(&message.author.id);
+        if let Some(question) = message.reply_to.filter(|_| is_bots) {
+            self.turn_over(question);
+        }
+        self.come_back(&message.author.id);
+    }
+
     fn create(
         &self,
         asked: &Asked<'_>,
@@ -239,6 +281,7 @@ impl RoomState {
             history_base,
             title,
             bot,
+            chat,
         } = command
         else {
             return Err(Rejection::new(ErrorCode::Internal));
@@ -257,6 +300,7 @@ impl RoomState {
             history_base: *history_base,
             title: title.as_deref().map(Into::into),
             bot: bot.clone(),
+            chat: chat.clone(),
         };
         let answer = Answer::Done;
         Ok(Decided {
@@ -269,9 +313,8 @@ impl RoomState {
     fn post(
         &self,
         asked: &Asked<'_>,
-        text: &str,
-        rich: Option<&str>,
-        reply_to: Option<Seq>,
+        (text, rich, reply_to): (&str, Option<&str>, Option<Seq>),
+        known: &Known,
         now: Timestamp,
     ) -> Result<Decided<RoomEvent>, Rejection> {
         let author = self.participant(asked.caller)?;
@@ -287,8 +330,11 @@ impl RoomState {
             deleted_at: None,
         };
         let seq = message.seq;
+        let follow_up = self.follow_up(&message, known)?;
+        let mut events = vec![RoomEvent::MessagePosted(message)];
+        events.extend(follow_up);
         Ok(Decided {
-            events: vec![RoomEvent::MessagePosted(message)],
+            events,
             answer: Answer::Posted {
                 seq,
                 at: now,
@@ -372,7 +418,7 @@ impl RoomState {
     }
 }
 
-fn author_of(principal: &Principal) -> Author {
+pub(super) fn author_of(principal: &Principal) -> Author {
     Author {
         id: principal.person.clone(),
         role: principal.role,

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use frontdesk_protocol::chat::Chat;
 use frontdesk_protocol::command::{Role, SeatKind};
 use frontdesk_protocol::event::Message;
 use frontdesk_protocol::{ConversationNo, PersonId, Seq, Timestamp};
@@ -90,6 +91,9 @@ pub struct Summary {
     pub last: Option<LastMessage>,
     /// Everyone in it.
     pub people: Vec<SeatSummary>,
+    /// What makes it a visitor's chat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<Box<Chat>>,
 }
 
 impl RoomState {
@@ -115,6 +119,7 @@ impl RoomState {
             silent_count: self.silent_count,
             last: self.last.clone(),
             people: people.collect(),
+            chat: self.chat.clone(),
         }
     }
 }

@@ -46,6 +46,7 @@ fn create(people: &[&str]) -> Command {
         history_base: 99,
         title: Some("Orders".to_owned()),
         bot: None,
+        chat: None,
     })
 }
 
@@ -339,6 +340,7 @@ fn who_opens_a_room_owns_it_and_a_bot_serves_it() {
         history_base: 1,
         title: None,
         bot: Some(bot.clone()),
+        chat: None,
     });
     let kind = |name: &PersonId| state.seats[name].kind;
     let kinds = (kind(&person("bob")), kind(&person("ann")), kind(&bot));

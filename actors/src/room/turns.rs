@@ -23,7 +23,8 @@ pub(super) fn effect(state: &RoomState, entity: &EntityId, event: &RoomEvent) ->
     let RoomEvent::MessagePosted(message) = event else {
         return None;
     };
-    if state.bot.is_none() || message.author.id.is_bot() {
+    // In a visitor's chat it is said with the message whether a turn is owed.
+    if state.chat.is_some() || state.bot.is_none() || message.author.id.is_bot() {
         return None;
     }
     let question = message.seq;

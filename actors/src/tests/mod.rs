@@ -5,6 +5,7 @@
 
 mod admission;
 mod bus;
+mod chats;
 mod cids;
 mod crashes;
 mod deleting;
@@ -370,6 +371,7 @@ pub(crate) fn open_command(others: &[&str], direct: bool) -> Command {
         direct,
         title: None,
         bot: None,
+        chat: None,
     })
 }
 

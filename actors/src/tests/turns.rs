@@ -50,6 +50,7 @@ impl World {
             direct: false,
             title: None,
             bot: Some(bot()),
+            chat: None,
         });
         let company = EntityId::company(principal("ann").company.clone());
         let asked = self

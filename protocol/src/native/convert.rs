@@ -1,7 +1,8 @@
 //! From what rooms store and show to what clients see, and from a client's structured part to what
 //! is stored. `rich` is JSON text in the journal and a JSON value on the wire.
 
-use super::{EphemeralKind, EventBody, EventKind};
+use super::{EphemeralKind, EventBody, EventKind, HandoffMove};
+use crate::chat::{HandoffStep, NamedPerson};
 use crate::ephemeral::{Ephemeral, Passer};
 use crate::error::{ErrorCode, Rejection};
 use crate::event::{Message, RoomEvent};
@@ -22,10 +23,27 @@ impl EventBody {
                     target: *target,
                 },
             }),
+            RoomEvent::HandoffMoved { seq, at, by, step } => Some(Self {
+                seq: *seq,
+                kind: EventKind::Handoff(HandoffMove {
+                    at: *at,
+                    author: by.clone(),
+                    step: step.as_str().into(),
+                    agent: match step {
+                        HandoffStep::Assigned { agent, name, .. } => Some(NamedPerson {
+                            id: agent.clone(),
+                            name: name.clone(),
+                        }),
+                        _ => None,
+                    },
+                }),
+            }),
             RoomEvent::RoomCreated { .. }
             | RoomEvent::ReadMarked { .. }
             | RoomEvent::RoomChanged { .. }
-            | RoomEvent::TurnPassed { .. } => None,
+            | RoomEvent::TurnPassed { .. }
+            | RoomEvent::TurnOwed { .. }
+            | RoomEvent::FormAnswered { .. } => None,
         }
     }
 }

@@ -7,10 +7,12 @@
 //! Never: decides whether a command is allowed.
 
 mod convert;
+mod handoff;
 mod room_name;
 mod shape;
 
 pub use convert::rich_text;
+pub use handoff::HandoffMove;
 pub use room_name::RoomName;
 
 use std::collections::BTreeMap;
@@ -419,20 +421,23 @@ pub enum EventKind {
         /// The message's place.
         target: Seq,
     },
+    /// A chat went from the bot to people, or back.
+    Handoff(HandoffMove),
     /// Something the client may not see, or does not know: the number is counted, nothing is shown.
     Hidden {},
 }
 
 impl EventKind {
     /// Every `kind` there is, in the order of the variants.
-    pub const KINDS: &'static [&'static str] = &["message", "message_deleted", "hidden"];
+    pub const KINDS: &'static [&'static str] = &["message", "message_deleted", "handoff", "hidden"];
 
     /// The `kind` on the wire.
     pub const fn kind(&self) -> &'static str {
         match self {
             EventKind::Message { .. } => Self::KINDS[0],
             EventKind::MessageDeleted { .. } => Self::KINDS[1],
-            EventKind::Hidden {} => Self::KINDS[2],
+            EventKind::Handoff(_) => Self::KINDS[2],
+            EventKind::Hidden {} => Self::KINDS[3],
         }
     }
 }

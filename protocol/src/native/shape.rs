@@ -7,6 +7,7 @@
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::{EphemeralKind, EphemeralPush, EventBody, EventKind, Push, RoomPush, ServerFrame};
+use crate::chat::NamedPerson;
 use crate::command::Role;
 use crate::event::Author;
 use crate::ids::{Cid, PersonId, RoomId, Seq, Timestamp};
@@ -104,6 +105,10 @@ struct FlatEvent<'a> {
     deleted_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<Seq>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<FlatAgent<'a>>,
 }
 
 impl<'a> FlatEvent<'a> {
@@ -139,9 +144,31 @@ impl<'a> FlatEvent<'a> {
             EventKind::MessageDeleted { at, target } => {
                 (flat.at, flat.target) = (Some(*at), Some(*target));
             }
+            EventKind::Handoff(moved) => {
+                (flat.at, flat.step) = (Some(moved.at), Some(&*moved.step));
+                flat.author = Some(FlatAuthor::from(&moved.author));
+                flat.agent = moved.agent.as_ref().map(FlatAgent::from);
+            }
             EventKind::Hidden {} => {}
         }
         flat
+    }
+}
+
+/// Who has a chat.
+#[derive(serde::Serialize)]
+struct FlatAgent<'a> {
+    id: &'a PersonId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+}
+
+impl<'a> From<&'a NamedPerson> for FlatAgent<'a> {
+    fn from(person: &'a NamedPerson) -> Self {
+        Self {
+            id: &person.id,
+            name: person.name.as_deref(),
+        }
     }
 }
 

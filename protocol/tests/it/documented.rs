@@ -62,6 +62,8 @@ macro_rules! limits {
 fn every_limit_is_documented_with_its_value() {
     let known = limits![
         COMPANY_ID_BYTES_MAX,
+        CHAT_ID_BYTES_MAX,
+        HANDOFF_TEXT_CHARS_MAX,
         PERSON_ID_BYTES_MAX,
         ROOM_SEQ_MAX,
         TEXT_CHARS_MAX,

@@ -1,5 +1,6 @@
 //! One frame of every kind, with values that are easy to recognise in bytes.
 
+use frontdesk_protocol::chat::NamedPerson;
 use frontdesk_protocol::command::{Card, Role};
 use frontdesk_protocol::event::Author;
 use frontdesk_protocol::native::*;
@@ -198,6 +199,25 @@ fn deletion() -> EventBody {
     }
 }
 
+fn handoff() -> EventBody {
+    EventBody {
+        seq: Seq(45),
+        kind: EventKind::Handoff(HandoffMove {
+            at: AT,
+            author: Author {
+                id: person("agent:1048577"),
+                role: Role::Agent,
+                card: Card::default(),
+            },
+            step: "assigned".into(),
+            agent: Some(NamedPerson {
+                id: person("agent:1048577"),
+                name: Some("Ann".into()),
+            }),
+        }),
+    }
+}
+
 fn short_message() -> EventBody {
     EventBody {
         seq: Seq(43),
@@ -333,6 +353,7 @@ pub(crate) fn server_frames() -> Vec<(&'static str, ServerFrame)> {
             event(deleted_message()),
         ),
         ("event: message_deleted", event(deletion())),
+        ("event: handoff", event(handoff())),
         ("event: hidden", event(hidden())),
         (
             "ephemeral: typing",

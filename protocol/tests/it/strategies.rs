@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use frontdesk_protocol::chat::NamedPerson;
 use frontdesk_protocol::command::{Card, Role};
 use frontdesk_protocol::error::Retry;
 use frontdesk_protocol::event::Author;
@@ -189,7 +190,26 @@ fn event_body() -> impl Strategy<Value = EventBody> {
             },
         );
     let deleted = (at(), seq()).prop_map(|(at, target)| EventKind::MessageDeleted { at, target });
-    let kind = prop_oneof![4 => message, 1 => deleted, 1 => Just(EventKind::Hidden {})];
+    let by = (person(), role(), card()).prop_map(|(id, role, card)| Author { id, role, card });
+    let step = prop_oneof![Just("escalated"), Just("assigned"), Just("resolved")];
+    let agent = option::of((person(), option::of("[a-z ]{0,9}")));
+    let handoff = (at(), by, step, agent).prop_map(|(at, author, step, agent)| {
+        EventKind::Handoff(HandoffMove {
+            at,
+            author,
+            step: step.into(),
+            agent: agent.map(|(id, name)| NamedPerson {
+                id,
+                name: name.map(Into::into),
+            }),
+        })
+    });
+    let kind = prop_oneof![
+        4 => message,
+        1 => deleted,
+        1 => handoff,
+        1 => Just(EventKind::Hidden {})
+    ];
     (seq(), kind).prop_map(|(seq, kind)| EventBody { seq, kind })
 }
 

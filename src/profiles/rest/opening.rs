@@ -60,6 +60,7 @@ pub(super) async fn open_room(
         direct: opening.direct,
         title: opening.title,
         bot: opening.with_bot.then(bots::default_id),
+        chat: None,
     });
     let company = EntityId::company(principal.company.clone());
     let asked = app

@@ -444,6 +444,7 @@ mod tests {
                 head: Seq(1),
                 silent_count: 0,
                 last: Some(LastMessage::from(&hello())),
+                chat: None,
                 people: Vec::new(),
             },
         };

@@ -1,0 +1,419 @@
+//! Chats: who has a visitor's room, the form that is asked first, and what the bot owes meanwhile.
+//!
+//! Invariants:
+//! 1. While a person has a chat or is waited for, the bot owes nothing and says nothing.
+//! 2. The person who has a chat has a seat in it, and no other of the company's people has.
+//! 3. An answer of the form stands in the same record as the message that gave it.
+//!
+//! Never: gives a chat to somebody of another company: the account is read from the company's own
+//! rows.
+
+use std::sync::Arc;
+
+use frontdesk_protocol::chat::{Chat, FormAnswers, FormProgress, HandoffStep, Priority, Stage};
+use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Role, RoomCommand, SeatKind};
+use frontdesk_protocol::event::{Author, Message, RoomEvent};
+use frontdesk_protocol::limits::{HANDOFF_TEXT_CHARS_MAX, ROOM_SEQ_MAX};
+use frontdesk_protocol::settings::{CompanySettings, FormChoice};
+use frontdesk_protocol::staff::Account;
+use frontdesk_protocol::{Cid, ErrorCode, PersonId, Rejection, Seq, Timestamp};
+use frontdesk_storage::{EntityId, EntityKind};
+
+use super::rules::author_of;
+use super::{RoomState, Seat};
+use crate::company::tables;
+use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known};
+use crate::feed::HandoffNotice;
+use crate::form::{FormSpec, FormState, Step};
+
+/// The language of visitors when nobody says.
+const LANGUAGE_DEFAULT: &str = "en";
+
+/// Rows that are read before a command of a chat is decided.
+pub(super) fn lookups(state: &RoomState, asked: &Asked<'_>) -> Vec<Vec<u8>> {
+    if state.chat.is_none() {
+        return Vec::new();
+    }
+    match asked.command {
+        Command::Room(RoomCommand::PostMessage { .. } | RoomCommand::AnswerForm { .. }) => {
+            vec![tables::settings_key()]
+        }
+        Command::Room(RoomCommand::Assign { agent }) => {
+            let account = agent.account().map(tables::account_key);
+            account.into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What others are owed for an event of a chat.
+pub(super) fn effect(state: &RoomState, entity: &EntityId, event: &RoomEvent) -> Option<Effect> {
+    match event {
+        RoomEvent::TurnOwed { question } => Some(Effect {
+            to: entity.clone(),
+            command: Command::Room(RoomCommand::TakeTurn {
+                question: *question,
+            }),
+        }),
+        RoomEvent::FormAnswered { progress, .. } if progress.is_complete() => {
+            let keep = CompanyCommand::KeepProfile {
+                person: state.chat.as_ref()?.visitor.clone(),
+                answers: progress.answers.clone(),
+            };
+            Some(Effect {
+                to: EntityId::company(entity.company.clone()),
+                command: Command::Company(keep),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// What the company's people hear of an event.
+pub(super) fn notice(
+    state: &RoomState,
+    entity: &EntityId,
+    event: &RoomEvent,
+) -> Option<HandoffNotice> {
+    let (RoomEvent::HandoffMoved { at, by, step, .. }, EntityKind::Room(room)) =
+        (event, &entity.kind)
+    else {
+        return None;
+    };
+    Some(HandoffNotice {
+        room: *room,
+        conversation: state.conversation,
+        at: *at,
+        by: by.clone(),
+        step: step.clone(),
+        chat: state.chat.clone()?,
+    })
+}
+
+impl RoomState {
+    fn chat(&self) -> Result<&Chat, Rejection> {
+        let why = "this room is no visitor's chat";
+        self.chat
+            .as_deref()
+            .ok_or_else(|| Rejection::because(ErrorCode::NotSupported, why))
+    }
+
+    /// What follows a message in a chat: the form's next question, or a turn of the bot, or a wish
+    /// for a person where there is no bot.
+    pub(super) fn follow_up(
+        &self,
+        message: &Message,
+        known: &Known,
+    ) -> Result<Vec<RoomEvent>, Rejection> {
+        let Some(chat) = self.chat.as_deref() else {
+            return Ok(Vec::new());
+        };
+        if message.author.id != chat.visitor || chat.stage.is_open() {
+            return Ok(Vec::new());
+        }
+        let settings = settings(known);
+        let is_through = chat.form.as_ref().is_some_and(FormProgress::is_complete);
+        if !is_through && let Some(spec) = form_of(&settings) {
+            return self.ask_on(chat, &spec, &settings, message);
+        }
+        if settings.is_without_bot || self.bot.is_none() {
+            let step = HandoffStep::Escalated {
+                reason: "".into(),
+                priority: Priority::default(),
+            };
+            let (at, by) = (message.at, message.author.clone());
+            let seq = self.below_the_end(message.seq.next())?;
+            return Ok(vec![RoomEvent::HandoffMoved { seq, at, by, step }]);
+        }
+        let question = message.seq;
+        Ok(vec![RoomEvent::TurnOwed { question }])
+    }
+
+    /// Takes the message as an answer to the form, or begins it, and asks on.
+    fn ask_on(
+        &self,
+        chat: &Chat,
+        spec: &FormSpec,
+        settings: &CompanySettings,
+        message: &Message,
+    ) -> Result<Vec<RoomEvent>, Rejection> {
+        let language = language_of(chat, settings);
+        let (state, step) = match &chat.form {
+            Some(progress) => {
+                FormState::from(progress.clone()).answer(spec, &message.text, language)
+            }
+            None => FormState::begin(spec).ask(spec, language),
+        };
+        let progress = FormProgress::from(state);
+        let mut events = Vec::with_capacity(2);
+        if chat.form.as_ref() != Some(&progress) {
+            let at = message.at;
+            events.push(RoomEvent::FormAnswered { at, progress });
+        }
+        if let Some(bot) = &self.bot {
+            let seq = self.below_the_end(message.seq.next())?;
+            events.push(RoomEvent::MessagePosted(said(bot, seq, message, &step)));
+        }
+        Ok(events)
+    }
+
+    fn below_the_end(&self, seq: Seq) -> Result<Seq, Rejection> {
+        match seq.0 > ROOM_SEQ_MAX {
+            true => Err(Rejection::new(ErrorCode::RoomFull)),
+            false => Ok(seq),
+        }
+    }
+
+    pub(super) fn answer_form(
+        &self,
+        asked: &Asked<'_>,
+        answers: &FormAnswers,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<RoomEvent>, Rejection> {
+        let caller = self.participant(asked.caller)?;
+        let chat = self.chat()?;
+        if caller.person != chat.visitor {
+            return Err(Rejection::new(ErrorCode::Forbidden));
+        }
+        let settings = settings(known);
+        let spec = form_of(&settings).unwrap_or_else(|| FormSpec::profile().clone());
+        let mut all = chat.form.clone().unwrap_or_default().answers;
+        all.extend(answers.clone());
+        let filled = FormState::filled(&spec, &all, language_of(chat, &settings));
+        let filled = filled.map_err(|(step, why)| {
+            Rejection::because(ErrorCode::BadField, format!("{step}: {why}"))
+        })?;
+        let progress = FormProgress::from(filled);
+        let events = match chat.form.as_ref() == Some(&progress) {
+            true => Vec::new(),
+            false => vec![RoomEvent::FormAnswered { at: now, progress }],
+        };
+        Ok(Decided {
+            events,
+            answer: Answer::Done,
+            remember: None,
+        })
+    }
+
+    pub(super) fn escalate(
+        &self,
+        asked: &Asked<'_>,
+        reason: &str,
+        priority: Priority,
+        now: Timestamp,
+    ) -> Result<Decided<RoomEvent>, Rejection> {
+        let caller = self.party(asked.caller)?;
+        if self.chat()?.stage.is_open() {
+            let why = "Session is already escalated";
+            return Err(Rejection::because(ErrorCode::WrongStage, why));
+        }
+        check_text("reason", reason)?;
+        let step = HandoffStep::Escalated {
+            reason: reason.into(),
+            priority,
+        };
+        self.moved(caller, step, now)
+    }
+
+    pub(super) fn assign(
+        &self,
+        asked: &Asked<'_>,
+        agent: &PersonId,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<RoomEvent>, Rejection> {
+        let caller = self.party(asked.caller)?;
+        let chat = self.chat()?;
+        if !chat.stage.is_open() {
+            let why = "nobody asked for a person in this chat";
+            return Err(Rejection::because(ErrorCode::WrongStage, why));
+        }
+        let has_it = |person: &PersonId| chat.agent().is_some_and(|agent| agent.id == *person);
+        let may = match caller.role {
+            Role::Admin | Role::Superadmin => true,
+            Role::Agent if chat.stage == Stage::Queued => caller.person == *agent,
+            Role::Agent => has_it(&caller.person),
+            Role::Visitor | Role::Bot => false,
+        };
+        if !may {
+            return Err(Rejection::new(ErrorCode::Forbidden));
+        }
+        let name = agent_name(caller, agent, known)?;
+        if has_it(agent) {
+            return Ok(Decided::nothing(Answer::Done));
+        }
+        let others = self.seats.iter().filter(|(person, seat)| {
+            seat.kind == SeatKind::Agent && !person.is_bot() && *person != agent
+        });
+        let left = others.map(|(person, _)| person.clone()).collect();
+        let agent = agent.clone();
+        self.moved(caller, HandoffStep::Assigned { agent, name, left }, now)
+    }
+
+    pub(super) fn resolve(
+        &self,
+        asked: &Asked<'_>,
+        notes: &str,
+        now: Timestamp,
+    ) -> Result<Decided<RoomEvent>, Rejection> {
+        let caller = self.party(asked.caller)?;
+        let chat = self.chat()?;
+        let has_it = chat.agent().is_some_and(|agent| agent.id == caller.person);
+        if !has_it && !matches!(caller.role, Role::Admin | Role::Superadmin) {
+            return Err(Rejection::new(ErrorCode::Forbidden));
+        }
+        if !chat.stage.is_open() {
+            let why = "nobody has this chat";
+            return Err(Rejection::because(ErrorCode::WrongStage, why));
+        }
+        check_text("notes", notes)?;
+        let notes = notes.into();
+        self.moved(caller, HandoffStep::Resolved { notes }, now)
+    }
+
+    fn moved(
+        &self,
+        caller: &Principal,
+        step: HandoffStep,
+        now: Timestamp,
+    ) -> Result<Decided<RoomEvent>, Rejection> {
+        let moved = RoomEvent::HandoffMoved {
+            seq: self.below_the_end(self.head.next())?,
+            at: now,
+            by: author_of(caller),
+            step,
+        };
+        Ok(Decided {
+            events: vec![moved],
+            answer: Answer::Done,
+            remember: None,
+        })
+    }
+
+    /// Somebody in the room, or one of the company's people; to a stranger there is no such room.
+    fn party<'a>(&self, caller: &'a Caller) -> Result<&'a Principal, Rejection> {
+        let Caller::Person(principal) = caller else {
+            return Err(Rejection::new(ErrorCode::UnknownRoom));
+        };
+        let is_staff = matches!(principal.role, Role::Agent | Role::Admin | Role::Superadmin);
+        match self.seats.contains_key(&principal.person) || is_staff && self.chat.is_some() {
+            true => Ok(principal),
+            false => Err(Rejection::new(ErrorCode::UnknownRoom)),
+        }
+    }
+
+    /// A visitor who speaks after their chat was resolved has the bot again.
+    pub(super) fn come_back(&mut self, author: &PersonId) {
+        if let Some(chat) = self.chat.as_deref_mut()
+            && chat.stage == Stage::Resolved
+            && chat.visitor == *author
+        {
+            chat.stage = Stage::Bot;
+        }
+    }
+
+    /// A chat moved: its people change with it, and what the bot owed is owed no more.
+    pub(super) fn hand_over(&mut self, seq: Seq, at: Timestamp, by: &Author, step: &HandoffStep) {
+        if let Some(chat) = self.chat.as_deref_mut() {
+            chat.moved(seq, at, by, step);
+        }
+        match step {
+            HandoffStep::Escalated { .. } => self.turn_over(seq),
+            HandoffStep::Assigned { agent, left, .. } => {
+                self.seats.retain(|person, _| !left.contains(person));
+                self.seats.entry(agent.clone()).or_insert(Seat {
+                    joined_at: at,
+                    kind: SeatKind::Agent,
+                    ..Seat::default()
+                });
+            }
+            HandoffStep::Resolved { .. } => {}
+        }
+    }
+}
+
+/// What an account is called; it must be there and serve visitors. Hosts' people have no account
+/// here and speak for themselves.
+fn agent_name(
+    caller: &Principal,
+    agent: &PersonId,
+    known: &Known,
+) -> Result<Option<Arc<str>>, Rejection> {
+    let unknown = || Rejection::because(ErrorCode::NotFound, "no such agent");
+    let Some(no) = agent.account() else {
+        let is_self = caller.person == *agent && caller.role == Role::Agent;
+        return is_self
+            .then(|| caller.card.name.clone())
+            .ok_or_else(unknown);
+    };
+    let row = known.rows.get(&tables::account_key(no)).cloned().flatten();
+    let account: Option<Account> = row.as_ref().and_then(tables::read);
+    let serves = |account: &Account| {
+        !account.is_removed && matches!(account.role, Role::Agent | Role::Admin)
+    };
+    let account = account.filter(serves).ok_or_else(unknown)?;
+    Ok((!account.card.name.is_empty()).then_some(account.card.name))
+}
+
+fn check_text(field: &str, text: &str) -> Result<(), Rejection> {
+    let chars = text.chars().count();
+    match chars > HANDOFF_TEXT_CHARS_MAX {
+        true => {
+            let why =
+                format!("{field} too long: {chars} characters, limit {HANDOFF_TEXT_CHARS_MAX}");
+            Err(Rejection::because(ErrorCode::BadField, why))
+        }
+        false => Ok(()),
+    }
+}
+
+fn settings(known: &Known) -> CompanySettings {
+    let row = known.rows.get(&tables::settings_key()).cloned().flatten();
+    row.as_ref().and_then(tables::read).unwrap_or_default()
+}
+
+/// The form that a company asks; one of its own that cannot be read any more is the built-in one.
+fn form_of(settings: &CompanySettings) -> Option<FormSpec> {
+    match &settings.form {
+        FormChoice::Off => None,
+        FormChoice::Profile => Some(FormSpec::profile().clone()),
+        FormChoice::Own(text) => {
+            let own = serde_json::from_str(text).ok();
+            Some(own.unwrap_or_else(|| FormSpec::profile().clone()))
+        }
+    }
+}
+
+fn language_of<'a>(chat: &'a Chat, settings: &'a CompanySettings) -> &'a str {
+    let said = [&*chat.language, &*settings.language];
+    let said = said.into_iter().find(|language| !language.is_empty());
+    said.unwrap_or(LANGUAGE_DEFAULT)
+}
+
+/// What the bot says of a step.
+fn said(bot: &PersonId, seq: Seq, question: &Message, step: &Step) -> Message {
+    let (text, suggestions, collecting) = match step {
+        Step::Ask(asking) | Step::Again(asking) => {
+            (&asking.text, &asking.suggestions, &*asking.collecting)
+        }
+        Step::Complete(done) => (&done.text, &done.suggestions, crate::form::COMPLETE),
+    };
+    let form = serde_json::json!({"collecting": collecting, "suggestions": suggestions});
+    let mut cid = *question.cid.bits();
+    cid[15] ^= 1; // of the same command, and not the same message
+    Message {
+        seq,
+        at: question.at,
+        cid: Cid::from_digest(cid),
+        author: Author {
+            id: bot.clone(),
+            role: Role::Bot,
+            card: Card::default(),
+        },
+        text: text.as_str().into(),
+        rich: Some(serde_json::json!({"form": form}).to_string().into()),
+        reply_to: Some(question.seq),
+        deleted_at: None,
+    }
+}
