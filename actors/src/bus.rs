@@ -86,6 +86,10 @@ pub enum BusMessage {
     Status(CompanyId, Status),
     /// Tokens are void, to every node's connections.
     Revoked(Revoked),
+    /// A company has other settings, to every node that keeps them.
+    SettingsChanged(CompanyId),
+    /// A company named other origins, to every node: all there are now.
+    OriginsNoted(CompanyId, Vec<Arc<str>>),
 }
 
 /// How messages travel on this node.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CompanyId, ConversationNo, PersonId, RoomId, Seq};
+use crate::settings::SettingsChange;
 
 /// What a person may do, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -239,6 +240,11 @@ pub enum CompanyCommand {
     SetPrompts {
         /// All of them.
         prompts: Vec<Prompt>,
+    },
+    /// Changes the company's settings.
+    ChangeSettings {
+        /// What of them.
+        change: Box<SettingsChange>,
     },
 }
 

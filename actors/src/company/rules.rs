@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Prompt, Role, RoomCommand};
 use frontdesk_protocol::event::CompanyEvent;
@@ -12,7 +13,9 @@ use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, Rejection, RoomId,
 use frontdesk_storage::{EntityId, Row};
 
 use super::CompanyState;
+use super::settings;
 use super::tables::{self, PersonRow, RoomRow};
+use crate::bus::BusMessage;
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, person_of};
 use crate::room::check_title;
 
@@ -27,6 +30,8 @@ impl Rules for CompanyState {
     fn new(_entity: &EntityId) -> Self {
         Self {
             last_conversation: ConversationNo(0),
+            act_count: 0,
+            settings: None,
             pairs: std::collections::BTreeMap::new(),
             people: std::collections::BTreeMap::new(),
         }
@@ -39,6 +44,7 @@ impl Rules for CompanyState {
     fn begin_batch(&mut self) {
         self.pairs.clear();
         self.people.clear();
+        self.settings = None;
     }
 
     fn lookups(&self, asked: &Asked<'_>) -> Vec<Vec<u8>> {
@@ -71,6 +77,7 @@ impl Rules for CompanyState {
             }
             CompanyCommand::KnowPerson { person, .. } => vec![tables::person_key(person)],
             CompanyCommand::SetPrompts { .. } => Vec::new(),
+            CompanyCommand::ChangeSettings { .. } => vec![tables::settings_key()],
         }
     }
 
@@ -85,6 +92,9 @@ impl Rules for CompanyState {
             Command::Company(CompanyCommand::KnowPerson { .. }) => self.know_person(asked, known),
             Command::Company(CompanyCommand::SetPrompts { prompts }) => {
                 set_prompts(asked, prompts, now)
+            }
+            Command::Company(CompanyCommand::ChangeSettings { change }) => {
+                self.change_settings(asked.caller, change, known, now)
             }
             Command::Wake => Ok(Decided::nothing(Answer::Done)),
             _ => Err(Rejection::new(ErrorCode::NotSupported)),
@@ -107,6 +117,7 @@ impl Rules for CompanyState {
     fn waits_for(&self, entity: &EntityId, answer: &Answer) -> Option<EntityId> {
         match answer {
             Answer::Opened { room, .. } => Some(EntityId::room(entity.company.clone(), *room)),
+            Answer::Numbered { owed_to, .. } => owed_to.clone(),
             _ => None,
         }
     }
@@ -136,7 +147,13 @@ impl Rules for CompanyState {
                 self.people
                     .insert(person.clone(), PersonRow { card, by_host });
             }
-            CompanyEvent::PromptsSet { .. } => {}
+            CompanyEvent::SettingsSet {
+                act_no, settings, ..
+            } => {
+                self.act_count = *act_no;
+                self.settings = Some(Arc::clone(settings));
+            }
+            CompanyEvent::PromptsSet { .. } | CompanyEvent::OriginsSet { .. } => {}
         }
     }
 
@@ -174,7 +191,19 @@ impl Rules for CompanyState {
             CompanyEvent::PromptsSet { prompts, .. } => {
                 vec![tables::set(tables::prompts_key(), prompts)]
             }
+            CompanyEvent::SettingsSet { settings, .. } => {
+                vec![tables::set(tables::settings_key(), settings)]
+            }
+            CompanyEvent::OriginsSet { .. } => Vec::new(),
         }
+    }
+
+    fn spread(entity: &EntityId, event: &CompanyEvent) -> Option<BusMessage> {
+        settings::spread(entity, event)
+    }
+
+    fn spread_again(entity: &EntityId) -> Option<BusMessage> {
+        Some(BusMessage::SettingsChanged(entity.company.clone()))
     }
 
     fn effect(&self, entity: &EntityId, event: &CompanyEvent) -> Option<Effect> {
@@ -189,7 +218,7 @@ impl Rules for CompanyState {
             ..
         } = event
         else {
-            return None;
+            return settings::effect(entity, event);
         };
         let create = RoomCommand::CreateRoom {
             conversation: *conversation,
