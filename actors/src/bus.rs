@@ -89,6 +89,10 @@ pub enum BusMessage {
     Handoff(CompanyId, HandoffNotice),
     /// Tokens are void, to every node's connections.
     Revoked(Revoked),
+    /// A company has other settings, to every node that keeps them.
+    SettingsChanged(CompanyId),
+    /// A company named other origins, to every node: all there are now.
+    OriginsNoted(CompanyId, Vec<Arc<str>>),
 }
 
 /// How messages travel on this node.

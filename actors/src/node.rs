@@ -23,6 +23,7 @@ use tokio::time::{Interval, MissedTickBehavior, timeout};
 use crate::bot::{Bot, Bots};
 use crate::bus::{Bus, BusMessage, Revoked};
 use crate::clock::Clock;
+use crate::company::settings::{KeptSettings, Origins};
 use crate::door::{AskDoor, Door, DoorId, Doors};
 use crate::edge::{AttachError, Dialect, Dialects, Edge, EdgeTable, Joined, Joining};
 use crate::entity::actor::is_internal;
@@ -99,6 +100,8 @@ pub struct Node {
     last_probe: tokio::sync::Mutex<Option<(u64, Result<(), String>)>>,
     probe_writes: Arc<AtomicBool>,
     on_revoked: OnceLock<Heed>,
+    pub(crate) settings: KeptSettings,
+    pub(crate) origins: Origins,
 }
 
 /// What runs on a node now.
@@ -145,6 +148,8 @@ impl Node {
             last_probe: tokio::sync::Mutex::default(),
             probe_writes: Arc::default(),
             on_revoked: OnceLock::new(),
+            settings: KeptSettings::default(),
+            origins: Origins::default(),
         });
         let ask_door = node.doors.open(Arc::clone(&node.ask) as Arc<dyn Door>);
         assert_eq!(ask_door, ASK_DOOR, "the first door is the asking one");
@@ -152,6 +157,9 @@ impl Node {
             .start(&node)
             .await
             .map_err(|error| StartError(error.to_string()))?;
+        let reading = Arc::clone(&node);
+        let read = blocking(move || reading.origins.load(&*reading.directory)).await;
+        read.map_err(|error| StartError(error.to_string()))?;
         let journal = Arc::clone(&node.journal);
         let pending = blocking(move || journal.pending()).await;
         for (entity, pos) in pending.map_err(|error| StartError(error.to_string()))? {
@@ -419,6 +427,10 @@ impl Node {
                 if let Some(heed) = self.on_revoked.get() {
                     heed(&revoked);
                 }
+            }
+            BusMessage::SettingsChanged(company) => self.settings.drop(&company),
+            BusMessage::OriginsNoted(company, origins) => {
+                self.origins.note(&company, &origins);
             }
         }
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::{ChatOpening, FormAnswers, Priority};
 use crate::ids::{CompanyId, ConversationNo, PersonId, RoomId, Seq};
+use crate::settings::SettingsChange;
 
 /// What a person may do, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -281,6 +282,11 @@ pub enum CompanyCommand {
     SetPrompts {
         /// All of them.
         prompts: Vec<Prompt>,
+    },
+    /// Changes the company's settings.
+    ChangeSettings {
+        /// What of them.
+        change: Box<SettingsChange>,
     },
 }
 

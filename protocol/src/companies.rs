@@ -126,6 +126,11 @@ pub enum CompaniesCommand {
         /// What it costs.
         price: Arc<str>,
     },
+    /// Keeps which origins a company named in its settings. Only that company sends this.
+    NoteOrigins {
+        /// All there are now.
+        origins: Vec<Arc<str>>,
+    },
 }
 
 /// What was done to a company.
@@ -188,5 +193,12 @@ pub enum CompaniesEvent {
         plan: Plan,
         /// Its number in the audit log.
         audit: u64,
+    },
+    /// A company named other origins in its settings.
+    OriginsNoted {
+        /// Which.
+        company: CompanyId,
+        /// All there are now.
+        origins: Vec<Arc<str>>,
     },
 }

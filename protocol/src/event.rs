@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::chat::{ChatOpening, FormAnswers, FormProgress, HandoffStep};
 use crate::command::{Card, Prompt, Role};
 use crate::ids::{Cid, ConversationNo, PersonId, RoomId, Seq, Timestamp};
+use crate::settings::CompanySettings;
 
 /// Who wrote a message, as known when it was written: an encoder needs nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,5 +237,23 @@ pub enum CompanyEvent {
         at: Timestamp,
         /// All of them.
         prompts: Vec<Prompt>,
+    },
+    /// The settings were changed.
+    SettingsSet {
+        /// When.
+        at: Timestamp,
+        /// Who did it.
+        by: PersonId,
+        /// How many things the audit log was told of, with this one.
+        act_no: u64,
+        /// The names of the fields that changed.
+        changed: Vec<Arc<str>>,
+        /// The settings as they stand.
+        settings: Arc<CompanySettings>,
+    },
+    /// The origins among the settings were changed; all there are now.
+    OriginsSet {
+        /// All of them.
+        origins: Vec<Arc<str>>,
     },
 }

@@ -61,3 +61,23 @@ pub const FAMILY_COUNT_MAX: usize = 32;
 pub const ACCOUNT_COUNT_MAX: u64 = (1 << 20) - 1;
 /// Companies of one installation: the other 33 bits.
 pub const COMPANY_COUNT_MAX: u64 = (1 << 33) - 1;
+/// Origins of one company: its sites, their stages and a few partners.
+pub const ORIGIN_COUNT_MAX: usize = 50;
+/// One origin, bytes: a host name of 253 with its scheme and port.
+pub const ORIGIN_BYTES_MAX: usize = 267;
+/// Language tag, bytes: RFC 5646 asks for room for 35.
+pub const LANGUAGE_BYTES_MAX: usize = 35;
+/// Types of files that a company names: more than there are kinds of documents.
+pub const FILE_TYPE_COUNT_MAX: usize = 100;
+/// A MIME type, bytes: RFC 6838 allows 127 on either side; none in use comes near.
+pub const FILE_TYPE_BYTES_MAX: usize = 127;
+/// Keys of a company's host at a time: one in use, one to come, and some that are forgotten.
+pub const HOST_KEY_COUNT_MAX: usize = 8;
+/// Id of a host's key, bytes: it stands in the header of every token.
+pub const HOST_KEY_ID_BYTES_MAX: usize = 64;
+/// A secret that a host signs with, bytes at least: whoever sees one token may try shorter ones.
+pub const SHARED_SECRET_BYTES_MIN: usize = 16;
+/// A secret that a host signs with, bytes at most: HMAC makes no use of more than 64.
+pub const SHARED_SECRET_BYTES_MAX: usize = 512;
+/// Days that a resolved chat may be kept, at most: ten years.
+pub const RETENTION_DAYS_MAX: u32 = 3_650;

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The key id in tokens of this server itself; no host's key may be called so.
+pub const OWN_KEY_ID: &str = "frontdesk";
 
 /// A secret that a company shares with its host. Its `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,4 +78,167 @@ pub struct CompanySettings {
     pub host_keys: BTreeMap<String, SharedSecret>,
     /// What the host signs visitors' ids with; without it no visitor has an identity from a host.
     pub visitor_secret: Option<SharedSecret>,
+}
+
+/// What changes in the settings of a company. What is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SettingsChange {
+    /// Another language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<Arc<str>>,
+    /// Another form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<FormChoice>,
+    /// Whether no bot answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_without_bot: Option<bool>,
+    /// All origins there are from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origins: Option<Vec<Arc<str>>>,
+    /// Whether a chat's id is enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legacy_anonymous: Option<bool>,
+    /// Whether visitors may talk on a socket only while a person has the chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_socket_strict: Option<bool>,
+    /// All types of files there are from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_types: Option<Vec<Arc<str>>>,
+    /// Another limit, or none.
+    #[serde(deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub file_bytes_max: Option<Option<u64>>,
+    /// Whether links to files never expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub are_links_permanent: Option<bool>,
+    /// Another number of days, or none.
+    #[serde(deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<Option<u32>>,
+    /// Keys by their id that are set, or taken away; the others stay.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub host_keys: BTreeMap<String, Option<SharedSecret>>,
+    /// Another secret, or none.
+    #[serde(deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub visitor_secret: Option<Option<SharedSecret>>,
+}
+
+/// A field that is there and holds nothing takes something away; only an absent one says nothing.
+fn said<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+impl SettingsChange {
+    /// The settings with this changed.
+    #[must_use]
+    pub fn applied_to(&self, older: &CompanySettings) -> CompanySettings {
+        fn or<T: Clone>(new: &Option<T>, old: &T) -> T {
+            new.as_ref().unwrap_or(old).clone()
+        }
+        let mut host_keys = older.host_keys.clone();
+        for (kid, secret) in &self.host_keys {
+            match secret {
+                Some(secret) => host_keys.insert(kid.clone(), secret.clone()),
+                None => host_keys.remove(kid),
+            };
+        }
+        CompanySettings {
+            language: or(&self.language, &older.language),
+            form: or(&self.form, &older.form),
+            is_without_bot: or(&self.is_without_bot, &older.is_without_bot),
+            origins: or(&self.origins, &older.origins),
+            legacy_anonymous: or(&self.legacy_anonymous, &older.legacy_anonymous),
+            is_socket_strict: or(&self.is_socket_strict, &older.is_socket_strict),
+            file_types: or(&self.file_types, &older.file_types),
+            file_bytes_max: or(&self.file_bytes_max, &older.file_bytes_max),
+            are_links_permanent: or(&self.are_links_permanent, &older.are_links_permanent),
+            retention_days: or(&self.retention_days, &older.retention_days),
+            host_keys,
+            visitor_secret: or(&self.visitor_secret, &older.visitor_secret),
+        }
+    }
+}
+
+impl CompanySettings {
+    /// The names of the fields in which two differ: what a log may say of a change.
+    pub fn differing(&self, other: &Self) -> Vec<&'static str> {
+        let fields = [
+            ("language", self.language != other.language),
+            ("form", self.form != other.form),
+            (
+                "is_without_bot",
+                self.is_without_bot != other.is_without_bot,
+            ),
+            ("origins", self.origins != other.origins),
+            (
+                "legacy_anonymous",
+                self.legacy_anonymous != other.legacy_anonymous,
+            ),
+            (
+                "is_socket_strict",
+                self.is_socket_strict != other.is_socket_strict,
+            ),
+            ("file_types", self.file_types != other.file_types),
+            (
+                "file_bytes_max",
+                self.file_bytes_max != other.file_bytes_max,
+            ),
+            (
+                "are_links_permanent",
+                self.are_links_permanent != other.are_links_permanent,
+            ),
+            (
+                "retention_days",
+                self.retention_days != other.retention_days,
+            ),
+            ("host_keys", self.host_keys != other.host_keys),
+            (
+                "visitor_secret",
+                self.visitor_secret != other.visitor_secret,
+            ),
+        ];
+        let differing = fields.into_iter().filter(|(_, differs)| *differs);
+        differing.map(|(name, _)| name).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> CompanySettings {
+        CompanySettings {
+            language: "ne".into(),
+            file_bytes_max: Some(5),
+            visitor_secret: Some(SharedSecret::new("hush")),
+            host_keys: BTreeMap::from([("a".to_owned(), SharedSecret::new("hush"))]),
+            ..CompanySettings::default()
+        }
+    }
+
+    #[test]
+    fn what_is_absent_stays_and_what_holds_nothing_is_taken_away() {
+        let nothing: SettingsChange = serde_json::from_str("{}").expect("a change");
+        assert_eq!(nothing.applied_to(&settings()), settings());
+        let text = r#"{"file_bytes_max":null,"visitor_secret":null,"host_keys":{"a":null}}"#;
+        let change: SettingsChange = serde_json::from_str(text).expect("a change");
+        let changed = change.applied_to(&settings());
+        let differing = changed.differing(&settings());
+        assert_eq!(differing, ["file_bytes_max", "host_keys", "visitor_secret"]);
+        let bytes = rmp_serde::to_vec_named(&change).expect("encodes");
+        let read: SettingsChange = rmp_serde::from_slice(&bytes).expect("decodes");
+        assert_eq!(read, change);
+    }
+
+    #[test]
+    fn nothing_shows_a_secret_while_debugging() {
+        let change = SettingsChange {
+            visitor_secret: Some(Some(SharedSecret::new("hush"))),
+            ..SettingsChange::default()
+        };
+        assert!(!format!("{:?} {change:?}", settings()).contains("hush"));
+    }
 }

@@ -234,6 +234,20 @@ pub enum StaffCommand {
         /// Which login.
         family: Uuid,
     },
+    /// Notes something else that was done, in the audit log. Only the company itself sends this,
+    /// in order; a repeat changes nothing.
+    NoteAct {
+        /// The company's own number for it, counted from 1.
+        act_no: u64,
+        /// When.
+        at: Timestamp,
+        /// Who did it.
+        by: PersonId,
+        /// What.
+        act: Arc<str>,
+        /// To what.
+        subject: Arc<str>,
+    },
 }
 
 /// What was done to an account.
@@ -310,6 +324,21 @@ pub enum StaffEvent {
         /// Its number in the audit log, if it stands there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         audit: Option<u64>,
+    },
+    /// Something was done in the company that stands in the audit log.
+    ActNoted {
+        /// The company's own number for it.
+        act_no: u64,
+        /// When.
+        at: Timestamp,
+        /// Who did it.
+        by: PersonId,
+        /// What.
+        act: Arc<str>,
+        /// To what.
+        subject: Arc<str>,
+        /// Its number in the audit log.
+        audit: u64,
     },
     /// Somebody logged in or out, or took a refresh token for another.
     FamiliesSet {

@@ -14,6 +14,7 @@ mod tests;
 
 mod founding;
 mod ids;
+mod origins;
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, Row};
 use serde::{Deserialize, Serialize};
 
-use crate::bus::Revoked;
+use crate::bus::{BusMessage, Revoked};
 use crate::company::tables;
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, Written};
 use crate::staff::AuditEntry;
@@ -90,7 +91,9 @@ impl Rules for CompaniesState {
             }
             CompaniesCommand::ChangeCompany { id, .. }
             | CompaniesCommand::CloseCompany { id, .. } => vec![tables::company_key(id)],
-            CompaniesCommand::CreatePlan { .. } => Vec::new(),
+            CompaniesCommand::CreatePlan { .. } | CompaniesCommand::NoteOrigins { .. } => {
+                Vec::new()
+            }
         }
     }
 
@@ -105,8 +108,12 @@ impl Rules for CompaniesState {
             Command::Wake => return Ok(Decided::nothing(Answer::Done)),
             _ => return Err(Rejection::new(ErrorCode::NotSupported)),
         };
+        if let CompaniesCommand::NoteOrigins { origins } = command {
+            return origins::note(asked.caller, origins);
+        }
         let caller = superadmin(asked.caller)?;
         match command {
+            CompaniesCommand::NoteOrigins { .. } => Err(Rejection::new(ErrorCode::Internal)),
             CompaniesCommand::CreateCompany { id, card, plan } => {
                 self.create(caller, id.as_ref(), card, *plan, known, now)
             }
@@ -184,6 +191,7 @@ impl Rules for CompaniesState {
                 self.plan_count = self.plan_count.max(plan.no);
                 self.audit_count = *audit;
             }
+            CompaniesEvent::OriginsNoted { .. } => {}
         }
         self.written.take(rows_of(event));
     }
@@ -209,6 +217,10 @@ impl Rules for CompaniesState {
                 agent_count_max: *agent_count_max,
             }),
         })
+    }
+
+    fn spread(_entity: &EntityId, event: &CompaniesEvent) -> Option<BusMessage> {
+        origins::spread(event)
     }
 
     fn announce(event: &CompaniesEvent) -> Option<Revoked> {
@@ -382,6 +394,9 @@ fn rows_of(event: &CompaniesEvent) -> Vec<Row> {
             tables::set(tables::plan_key(plan.no), plan),
             audit(at, by, "plan_set", plan.no.to_string(), *number),
         ],
+        CompaniesEvent::OriginsNoted { company, origins } => {
+            vec![origins::row_of(company, origins)]
+        }
     }
 }
 

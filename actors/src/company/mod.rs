@@ -9,17 +9,22 @@
 //! 2. A pair has at most one direct room.
 //! 3. A room that was opened is made, whatever crashes in between: the company owes it as an
 //!    effect.
+//! 4. What is done to its settings stands in its staff's audit log, whatever crashes in between.
 //!
 //! Never: speaks to a client, or holds what a room said.
 
 mod chats;
+mod prompts;
 mod rules;
+pub(crate) mod settings;
 pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use frontdesk_protocol::settings::CompanySettings;
 use frontdesk_protocol::{ChatId, ConversationNo, PersonId, RoomId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +36,9 @@ pub(crate) struct CompanyState {
     pub(crate) last_conversation: ConversationNo,
     /// The last number that was given to a visitor's profile.
     pub(crate) last_profile: u64,
+    /// Things that the audit log was told of.
+    #[serde(default)]
+    pub(crate) act_count: u64,
     /// What this batch changed and the index rows do not show yet.
     #[serde(skip)]
     pub(crate) pairs: BTreeMap<(PersonId, PersonId), (RoomId, ConversationNo)>,
@@ -40,4 +48,6 @@ pub(crate) struct CompanyState {
     pub(crate) profiles: BTreeMap<RoomId, (u64, Timestamp)>,
     #[serde(skip)]
     pub(crate) people: BTreeMap<PersonId, tables::PersonRow>,
+    #[serde(skip)]
+    pub(crate) settings: Option<Arc<CompanySettings>>,
 }

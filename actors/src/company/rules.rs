@@ -4,15 +4,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Prompt, Role, RoomCommand};
+use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Role, RoomCommand};
 use frontdesk_protocol::event::CompanyEvent;
-use frontdesk_protocol::limits::{OPEN_PARTICIPANT_COUNT_MAX, PROMPT_CHARS_MAX, PROMPT_COUNT_MAX};
+use frontdesk_protocol::limits::OPEN_PARTICIPANT_COUNT_MAX;
 use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq, Timestamp};
 use frontdesk_storage::{EntityId, Row};
 
 use super::tables::{self, PersonRow, RoomRow};
-use super::{CompanyState, chats};
+use super::{CompanyState, chats, prompts, settings};
+use crate::bus::BusMessage;
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, person_of};
 use crate::room::check_title;
 
@@ -28,6 +30,8 @@ impl Rules for CompanyState {
         Self {
             last_conversation: ConversationNo(0),
             last_profile: 0,
+            act_count: 0,
+            settings: None,
             pairs: std::collections::BTreeMap::new(),
             chats: std::collections::BTreeMap::new(),
             profiles: std::collections::BTreeMap::new(),
@@ -44,6 +48,7 @@ impl Rules for CompanyState {
         self.chats.clear();
         self.profiles.clear();
         self.people.clear();
+        self.settings = None;
     }
 
     fn lookups(&self, asked: &Asked<'_>) -> Vec<Vec<u8>> {
@@ -82,6 +87,7 @@ impl Rules for CompanyState {
                 chats::lookups(asked)
             }
             CompanyCommand::SetPrompts { .. } => Vec::new(),
+            CompanyCommand::ChangeSettings { .. } => vec![tables::settings_key()],
         }
     }
 
@@ -95,13 +101,16 @@ impl Rules for CompanyState {
             Command::Company(CompanyCommand::OpenRoom { .. }) => self.open_room(asked, known, now),
             Command::Company(CompanyCommand::KnowPerson { .. }) => self.know_person(asked, known),
             Command::Company(CompanyCommand::SetPrompts { prompts }) => {
-                set_prompts(asked, prompts, now)
+                prompts::set_prompts(asked, prompts, now)
             }
             Command::Company(CompanyCommand::KeepProfile { person, answers }) => {
                 self.keep_profile(asked, person, answers, known, now)
             }
             Command::Company(CompanyCommand::DropProfile { no }) => {
                 self.drop_profile(asked, *no, known, now)
+            }
+            Command::Company(CompanyCommand::ChangeSettings { change }) => {
+                self.change_settings(asked.caller, change, known, now)
             }
             Command::Wake => Ok(Decided::nothing(Answer::Done)),
             _ => Err(Rejection::new(ErrorCode::NotSupported)),
@@ -124,6 +133,7 @@ impl Rules for CompanyState {
     fn waits_for(&self, entity: &EntityId, answer: &Answer) -> Option<EntityId> {
         match answer {
             Answer::Opened { room, .. } => Some(EntityId::room(entity.company.clone(), *room)),
+            Answer::Numbered { owed_to, .. } => owed_to.clone(),
             _ => None,
         }
     }
@@ -161,7 +171,15 @@ impl Rules for CompanyState {
                 self.last_profile = self.last_profile.max(*no);
                 self.profiles.insert(*room, (*no, *at));
             }
-            CompanyEvent::ProfileDropped { .. } | CompanyEvent::PromptsSet { .. } => {}
+            CompanyEvent::SettingsSet {
+                act_no, settings, ..
+            } => {
+                self.act_count = *act_no;
+                self.settings = Some(Arc::clone(settings));
+            }
+            CompanyEvent::ProfileDropped { .. }
+            | CompanyEvent::PromptsSet { .. }
+            | CompanyEvent::OriginsSet { .. } => {}
         }
     }
 
@@ -206,7 +224,19 @@ impl Rules for CompanyState {
             CompanyEvent::PromptsSet { prompts, .. } => {
                 vec![tables::set(tables::prompts_key(), prompts)]
             }
+            CompanyEvent::SettingsSet { settings, .. } => {
+                vec![tables::set(tables::settings_key(), settings)]
+            }
+            CompanyEvent::OriginsSet { .. } => Vec::new(),
         }
+    }
+
+    fn spread(entity: &EntityId, event: &CompanyEvent) -> Option<BusMessage> {
+        settings::spread(entity, event)
+    }
+
+    fn spread_again(entity: &EntityId) -> Option<BusMessage> {
+        Some(BusMessage::SettingsChanged(entity.company.clone()))
     }
 
     fn effect(&self, entity: &EntityId, event: &CompanyEvent) -> Option<Effect> {
@@ -222,7 +252,7 @@ impl Rules for CompanyState {
             ..
         } = event
         else {
-            return None;
+            return settings::effect(entity, event);
         };
         let create = RoomCommand::CreateRoom {
             conversation: *conversation,
@@ -405,46 +435,6 @@ impl CompanyState {
 
 pub(super) fn is_admin(caller: &Principal) -> bool {
     matches!(caller.role, Role::Admin | Role::Superadmin)
-}
-
-fn set_prompts(
-    asked: &Asked<'_>,
-    prompts: &[Prompt],
-    now: Timestamp,
-) -> Result<Decided<CompanyEvent>, Rejection> {
-    let may = matches!(asked.caller, Caller::Person(caller) if is_admin(caller));
-    if !may {
-        return Err(Rejection::new(ErrorCode::Forbidden));
-    }
-    let refuse = |why: String| Err(Rejection::because(ErrorCode::BadField, why));
-    let count = prompts.len();
-    if count > PROMPT_COUNT_MAX {
-        return refuse(format!(
-            "too many prompts: {count}, limit {PROMPT_COUNT_MAX}"
-        ));
-    }
-    for prompt in prompts {
-        check_title(&prompt.title)?;
-        let chars = prompt.text.chars().count();
-        if chars > PROMPT_CHARS_MAX {
-            let id = prompt.id;
-            return refuse(format!(
-                "text of prompt {id} too long: {chars} characters, limit {PROMPT_CHARS_MAX}"
-            ));
-        }
-    }
-    let ids: BTreeSet<u64> = prompts.iter().map(|prompt| prompt.id).collect();
-    if ids.len() != count {
-        return refuse("two prompts have the same id".to_owned());
-    }
-    Ok(Decided {
-        events: vec![CompanyEvent::PromptsSet {
-            at: now,
-            prompts: prompts.to_vec(),
-        }],
-        answer: Answer::Done,
-        remember: None,
-    })
 }
 
 /// The room of this id, if it was opened before.

@@ -46,6 +46,8 @@ const COMPANY_NUMBERS: u8 = b'O';
 /// Three letters → the last number that was given to a company whose id begins so; the
 /// installation's.
 const PREFIXES: u8 = b'B';
+/// Company → origins that it named; the installation's.
+const ORIGINS: u8 = b'G';
 /// Number → plan; the installation's.
 const PLANS: u8 = b'K';
 /// Login name → who has it; the installation's.
@@ -225,6 +227,30 @@ pub(crate) fn company_number_bounds() -> (Vec<u8>, Vec<u8>) {
 /// Key of the last number that was given to three letters.
 pub(crate) fn prefix_key(letters: &str) -> Vec<u8> {
     named(PREFIXES, letters)
+}
+
+/// Key of the origins that a company named.
+pub(crate) fn origins_key(company: &CompanyId) -> Vec<u8> {
+    named(ORIGINS, company.as_str())
+}
+
+/// Behind the origins of a company, and behind those of all.
+pub(crate) fn origins_after(company: Option<&CompanyId>) -> (Vec<u8>, Vec<u8>) {
+    let from = company.map_or_else(
+        || vec![ORIGINS],
+        |company| {
+            let mut key = origins_key(company);
+            key.push(0); // the next key there could be: ids hold no control characters
+            key
+        },
+    );
+    (from, vec![ORIGINS + 1])
+}
+
+/// The company that ends a key of these tables.
+pub(crate) fn company_of(key: &[u8]) -> Option<CompanyId> {
+    let (_, id) = key.split_first()?;
+    CompanyId::new(std::str::from_utf8(id).ok()?).ok()
 }
 
 /// Key of a plan.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontdesk_protocol::command::RoomCommand;
+use frontdesk_protocol::companies::CompaniesCommand;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::staff::{NameCommand, StaffCommand};
 use frontdesk_protocol::{Epoch, Pos};
@@ -183,6 +184,9 @@ impl<R: Rules> Actor for EntityActor<R> {
             missed,
             is_news,
         );
+        if is_news && let Some(news) = R::spread_again(&self.slot.entity) {
+            self.node.send(news);
+        }
         // Before anyone is answered: what the predecessor wrote may not be listed yet.
         if R::IS_LISTED && state.owed_from().is_some() {
             self.node.index.is_behind(&self.slot.entity, state.tail.pos);
@@ -382,6 +386,14 @@ impl<R: Rules> EntityActor<R> {
         for revoked in batch.events.iter().filter_map(R::announce) {
             self.node.send(BusMessage::Revoked(revoked));
         }
+        let entity = &self.slot.entity;
+        for news in batch
+            .events
+            .iter()
+            .filter_map(|event| R::spread(entity, event))
+        {
+            self.node.send(news);
+        }
         for effect in batch.effects {
             state.effects.owe(state.tail.pos, effect);
         }
@@ -457,7 +469,8 @@ pub(crate) fn is_internal(command: &Command) -> bool {
             RoomCommand::CreateRoom { .. }
                 | RoomCommand::TakeTurn { .. }
                 | RoomCommand::PostAnswer { .. }
-        ) | Command::Staff(StaffCommand::Found { .. })
+        ) | Command::Staff(StaffCommand::Found { .. } | StaffCommand::NoteAct { .. })
+            | Command::Companies(CompaniesCommand::NoteOrigins { .. })
             | Command::Name(NameCommand::Confirm { .. } | NameCommand::Release { .. })
     )
 }

@@ -31,7 +31,7 @@ use frontdesk_storage::{EntityId, Record, Row};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::bus::Revoked;
+use crate::bus::{BusMessage, Revoked};
 use crate::door::DoorId;
 use crate::feed::{Audience, HandoffNotice};
 use crate::limits::ENVELOPE_OVERHEAD_BYTES;
@@ -82,7 +82,10 @@ impl Envelope {
                 // In the journal and again as a row.
                 2 * answers.iter().map(answer_bytes).sum::<usize>()
             }
-            Command::Staff(_) | Command::Companies(_) | Command::Name(_) => {
+            Command::Company(CompanyCommand::ChangeSettings { .. })
+            | Command::Staff(_)
+            | Command::Companies(_)
+            | Command::Name(_) => {
                 // Rare, and of many texts; in the journal and again as a row.
                 let bytes = rmp_serde::to_vec_named(&self.command);
                 bytes.map_or(0, |bytes| 2 * bytes.len())
@@ -286,6 +289,16 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
 
     /// What else must hear of an event once it is durable: every node's connections.
     fn announce(_event: &Self::Event) -> Option<Revoked> {
+        None
+    }
+
+    /// What every node must forget or learn because of an event, once it is durable.
+    fn spread(_entity: &EntityId, _event: &Self::Event) -> Option<BusMessage> {
+        None
+    }
+
+    /// The same for events of a predecessor that died between the journal and the bus.
+    fn spread_again(_entity: &EntityId) -> Option<BusMessage> {
         None
     }
 

@@ -73,7 +73,8 @@ fn languages(spec: &FormSpec) -> Checked {
     }
 }
 
-fn is_language(tag: &str) -> bool {
+/// Whether a text is a language tag in lower case: `en`, `pt-br`.
+pub fn is_language(tag: &str) -> bool {
     let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let mut parts = tag.split('-');
     let base = parts.next().unwrap_or_default();

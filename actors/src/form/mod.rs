@@ -27,7 +27,7 @@ pub mod state;
 mod tests;
 mod validate;
 
-pub use check::SpecError;
+pub use check::{SpecError, is_language};
 pub use countries::{Country, country_codes};
 pub use phone::{PhoneCheck, PhoneFault, validate_phone};
 pub use spec::{ChoiceOption, EndTexts, FormSpec, Skip, StepSpec, StepTexts, Validator, Words};

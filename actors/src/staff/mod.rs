@@ -13,7 +13,9 @@
 //!
 //! Never: sees a password, or acts for another company.
 
+mod cards;
 mod logins;
+mod noted;
 mod reads;
 mod rules;
 #[cfg(test)]
@@ -25,8 +27,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::Written;
 
+pub use cards::check_card;
 pub use reads::installation_secret;
-pub use rules::check_card;
 
 /// The staff's state; serialised it is the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,9 @@ pub(crate) struct StaffState {
     account_count: u64,
     /// Entries of the audit log.
     audit_count: u64,
+    /// The last thing that its company had noted there, by the company's own number.
+    #[serde(default)]
+    noted_act_no: u64,
     /// What this batch changed.
     #[serde(skip)]
     written: Written,

@@ -2,19 +2,17 @@
 //!
 //! Never: looks at a clock, a disk or an actor; rows it needs are read for it before it decides.
 
-use std::sync::Arc;
-
 use frontdesk_protocol::command::{Principal, Role};
-use frontdesk_protocol::limits::{ACCOUNT_COUNT_MAX, EMAIL_BYTES_MAX, STAFF_TEXT_CHARS_MAX};
+use frontdesk_protocol::limits::ACCOUNT_COUNT_MAX;
 use frontdesk_protocol::staff::{
-    Account, Act, Availability, NameCommand, PasswordHash, StaffCard, StaffCardChange,
-    StaffCommand, StaffEvent,
+    Account, Act, Availability, NameCommand, PasswordHash, StaffCommand, StaffEvent,
 };
 use frontdesk_protocol::{AccountNo, ErrorCode, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 
+use super::cards::{apply_change, check_card};
 use super::logins::check_as_of;
-use super::{AuditEntry, StaffState};
+use super::{AuditEntry, StaffState, noted};
 use crate::bus::Revoked;
 use crate::company::tables;
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, Written};
@@ -32,6 +30,7 @@ impl Rules for StaffState {
             agent_count: 0,
             account_count: 0,
             audit_count: 0,
+            noted_act_no: 0,
             written: Written::default(),
         }
     }
@@ -71,6 +70,9 @@ impl Rules for StaffState {
         } = command
         {
             return self.found(asked, *company_no, *agent_count_max);
+        }
+        if let StaffCommand::NoteAct { .. } = command {
+            return self.note_act(asked, command);
         }
         let Caller::Person(caller) = asked.caller else {
             return Err(Rejection::new(ErrorCode::Forbidden));
@@ -134,6 +136,10 @@ impl Rules for StaffState {
                     _ => {}
                 }
                 self.audit_count = audit.unwrap_or(self.audit_count);
+            }
+            StaffEvent::ActNoted { act_no, audit, .. } => {
+                self.noted_act_no = *act_no;
+                self.audit_count = *audit;
             }
             StaffEvent::FamiliesSet { .. } => {}
         }
@@ -412,13 +418,16 @@ fn rows_of(event: &StaffEvent) -> Vec<Row> {
         StaffEvent::FamiliesSet {
             account, families, ..
         } => vec![tables::set(tables::families_key(*account), families)],
+        StaffEvent::ActNoted { .. } => noted::row_of(event).into_iter().collect(),
     }
 }
 
 /// The account that a command is about; `None` for those that make one.
 fn account_of(command: &StaffCommand) -> Option<AccountNo> {
     match command {
-        StaffCommand::Found { .. } | StaffCommand::AddAccount { .. } => None,
+        StaffCommand::Found { .. }
+        | StaffCommand::AddAccount { .. }
+        | StaffCommand::NoteAct { .. } => None,
         StaffCommand::ChangeAccount { account, .. }
         | StaffCommand::SetRole { account, .. }
         | StaffCommand::RemoveAccount { account }
@@ -446,51 +455,4 @@ fn may_govern(caller: &Principal, role: Role) -> Result<(), Rejection> {
 fn set_password(account: &mut Account, password: &PasswordHash, is_first_login: bool) {
     account.password = password.clone();
     account.is_first_login = is_first_login;
-}
-
-/// Whether anything changed.
-fn apply_change(card: &mut StaffCard, change: &StaffCardChange) -> bool {
-    let older = card.clone();
-    let take = |field: &mut Arc<str>, new: &Option<Arc<str>>| {
-        if let Some(new) = new {
-            *field = Arc::clone(new);
-        }
-    };
-    take(&mut card.name, &change.name);
-    take(&mut card.phone, &change.phone);
-    take(&mut card.specialization, &change.specialization);
-    *card != older
-}
-
-/// Whether an account may say this of its owner.
-pub fn check_card(card: &StaffCard) -> Result<(), Rejection> {
-    let refuse = |why: String| Err(Rejection::because(ErrorCode::BadField, why));
-    if card.name.trim().is_empty() {
-        return refuse("name: is empty".to_owned());
-    }
-    let texts = [
-        ("name", &card.name),
-        ("phone", &card.phone),
-        ("specialization", &card.specialization),
-    ];
-    for (field, text) in texts {
-        let chars = text.chars().count();
-        if chars > STAFF_TEXT_CHARS_MAX {
-            let limit = STAFF_TEXT_CHARS_MAX;
-            return refuse(format!("{field}: {chars} characters, limit {limit}"));
-        }
-    }
-    let bytes = card.email.len();
-    let has_place = card
-        .email
-        .split_once('@')
-        .is_some_and(|(who, place)| !who.is_empty() && place.contains('.') && !place.contains('@'));
-    let is_plain = !card
-        .email
-        .chars()
-        .any(|char| char.is_whitespace() || char.is_control());
-    if bytes > EMAIL_BYTES_MAX || !has_place || !is_plain {
-        return refuse("email: is no e-mail address".to_owned());
-    }
-    Ok(())
 }

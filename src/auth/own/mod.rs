@@ -32,7 +32,7 @@ use super::{AuthError, random, signature};
 use claims::{AccessClaims, RefreshClaims, VisitorClaims};
 
 /// The key id and the issuer in our own tokens; no host's key may be called so.
-pub const OWN_NAME: &str = "frontdesk";
+pub const OWN_NAME: &str = frontdesk_protocol::settings::OWN_KEY_ID;
 /// How long an access token is good for, seconds: a working day and the night after it.
 pub const ACCESS_TTL_S: u64 = 24 * 60 * 60;
 /// How long a refresh token is good for, seconds: a week without logging in.
