@@ -34,7 +34,7 @@ use super::recover::{Recovered, encode_snapshot, recover};
 use super::slot::Slot;
 use super::{Command, Envelope, Outcome, ReplyTo, Rules};
 
-use crate::bus::BusMessage;
+use crate::bus::{BusMessage, Revoked};
 use crate::door::OwnDoor;
 use crate::index::Hurry;
 use crate::limits::{
@@ -96,6 +96,8 @@ pub(crate) struct EntityState<R: Rules> {
     pub(super) effect_door: Option<OwnDoor>,
     /// The first record that lists do not show, and how they are told.
     pub(super) listing: Listing,
+    /// What a predecessor may have made durable and not lived to announce.
+    unannounced: Vec<Revoked>,
     snapshot_at: Tail,
     work_later: bool,
     /// When patient commands were last decided, milliseconds of the clock that never goes back.
@@ -183,6 +185,12 @@ impl<R: Rules> Actor for EntityActor<R> {
             missed,
             is_news,
         );
+        // At most one append was under way: what may not have been announced is in one record.
+        // After a start of the node nobody is connected yet.
+        let unannounced = std::mem::take(&mut state.unannounced);
+        for revoked in unannounced.into_iter().filter(|_| is_news) {
+            self.node.send(BusMessage::Revoked(revoked));
+        }
         // Before anyone is answered: what the predecessor wrote may not be listed yet.
         if R::IS_LISTED && state.owed_from().is_some() {
             self.node.index.is_behind(&self.slot.entity, state.tail.pos);
@@ -225,6 +233,7 @@ impl<R: Rules> EntityActor<R> {
             effects,
             effect_door: None,
             listing: Listing::after_recovery(recovered.pending.filter(|_| R::IS_LISTED)),
+            unannounced: recovered.revoked,
             snapshot_at: recovered.snapshot_at,
             work_later: false,
             patient_ms: None,

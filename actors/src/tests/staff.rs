@@ -156,4 +156,31 @@ both_modes! {
         world.tell(EntityId::companies(), Command::Companies(close)).await;
         assert!(lock(&heard).contains(&Revoked::Company(company)));
     }
+
+    async fn what_a_staff_did_not_live_to_announce_its_successor_does(serialize: bool) {
+        let world = World::new(serialize).await;
+        let heard: Arc<Mutex<Vec<Revoked>>> = Arc::default();
+        let ear = Arc::clone(&heard);
+        world.node.heed_revoked(move |revoked| lock(&ear).push(revoked.clone()));
+        let company = world.company("Spacely").await;
+        let reservation = Uuid::from_u128(1);
+        world.reserve(reservation).await;
+        let no = account_no(&world.account(&company, reservation).await);
+        let staff = EntityId::staff(company.clone());
+        world.writer_is_idle().await;
+        // The account is taken away, and its staff dies before it hears that this is durable.
+        world.memory.faults().next_append(Verdict::WriteAnswerUnknown);
+        let remove = Command::Staff(StaffCommand::RemoveAccount { account: no });
+        let again = world.tell(staff, remove).await;
+        assert_eq!(refusal(&again), ErrorCode::NotFound, "it is gone");
+        let is_told = |revoked: &Revoked| {
+            matches!(revoked, Revoked::Account { account, .. } if *account == no)
+        };
+        assert!(lock(&heard).iter().any(is_told));
+        let close = CompaniesCommand::CloseCompany { id: company.clone(), is_closed: true };
+        world.memory.faults().next_append(Verdict::WriteAnswerUnknown);
+        let done = world.tell(EntityId::companies(), Command::Companies(close)).await;
+        assert_eq!(done, Outcome::Done(Answer::Done));
+        assert!(lock(&heard).contains(&Revoked::Company(company)));
+    }
 }
