@@ -25,7 +25,7 @@ use frontdesk_protocol::companies::{
 use frontdesk_protocol::limits::{COMPANY_COUNT_MAX, STAFF_TEXT_CHARS_MAX};
 use frontdesk_protocol::staff::StaffCommand;
 use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, Seq, Timestamp};
-use frontdesk_storage::{EntityId, Row};
+use frontdesk_storage::{EntityId, EntityKind, Row};
 use serde::{Deserialize, Serialize};
 
 use crate::bus::Revoked;
@@ -159,12 +159,15 @@ impl Rules for CompaniesState {
         }
     }
 
-    fn repeat(&self, _asked: &Asked<'_>, number: u64, _at: Timestamp) -> Answer {
-        // Only making a company or a plan is remembered.
-        Answer::Numbered {
-            number,
-            owed_to: None,
-        }
+    fn repeat(&self, asked: &Asked<'_>, number: u64, _at: Timestamp) -> Answer {
+        // Only making a company or a plan is remembered. Which id a company was given is not, and
+        // the founding that it waits for has its number.
+        let owed_to = match asked.command {
+            Command::Companies(CompaniesCommand::CreateCompany { .. }) => Some(asked.entity),
+            _ => None,
+        };
+        let owed_to = owed_to.cloned();
+        Answer::Numbered { number, owed_to }
     }
 
     fn waits_for(&self, _entity: &EntityId, answer: &Answer) -> Option<EntityId> {
@@ -172,6 +175,16 @@ impl Rules for CompaniesState {
             Answer::Numbered { owed_to, .. } => owed_to.clone(),
             _ => None,
         }
+    }
+
+    fn is_awaited(&self, other: &EntityId, answer: &Answer, effect: &Effect) -> bool {
+        let (Answer::Numbered { number, .. }, EntityKind::Companies) = (answer, other.kind) else {
+            return effect.to == *other;
+        };
+        matches!(
+            &effect.command,
+            Command::Staff(StaffCommand::Found { company_no, .. }) if company_no == number
+        )
     }
 
     fn apply(&mut self, event: &CompaniesEvent) {
@@ -253,7 +266,7 @@ impl CompaniesState {
             if let Ok(record) = self.company(id, known) {
                 return Ok(Decided::nothing(Answer::Numbered {
                     number: record.no,
-                    owed_to: None,
+                    owed_to: Some(EntityId::staff(record.id)),
                 }));
             }
         }

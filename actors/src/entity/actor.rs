@@ -32,7 +32,7 @@ use super::owing::Listing;
 use super::publish::publish;
 use super::recover::{Recovered, encode_snapshot, recover};
 use super::slot::Slot;
-use super::{Command, Envelope, Outcome, ReplyTo, Rules};
+use super::{Command, Effect, Envelope, Outcome, ReplyTo, Rules};
 
 use crate::bus::{BusMessage, Revoked};
 use crate::door::OwnDoor;
@@ -396,7 +396,9 @@ impl<R: Rules> EntityActor<R> {
         }
         self.answer_all(batch.replies);
         for (other, to, answer) in batch.waiting {
-            if !state.effects.wait(&other, to, &answer) {
+            let rules = &state.rules;
+            let is_awaited = |effect: &Effect| rules.is_awaited(&other, &answer, effect);
+            if !state.effects.wait(is_awaited, to, &answer) {
                 self.answer_held([(to, Outcome::Done(answer))]);
             }
         }

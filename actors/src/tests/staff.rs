@@ -183,4 +183,32 @@ both_modes! {
         assert_eq!(done, Outcome::Done(Answer::Done));
         assert!(lock(&heard).contains(&Revoked::Company(company)));
     }
+
+    async fn who_makes_a_company_waits_for_its_staff_although_the_companies_crash(serialize: bool) {
+        let world = World::new(serialize).await;
+        let companies = EntityId::companies();
+        let faults = world.memory.faults();
+        faults.next_append(Verdict::Pass);
+        for _ in 0..3 {
+            faults.next_append(Verdict::DropAnswerUnknown);
+        }
+        let durable = |entity: &EntityId| world.journal().tail(entity).expect("a tail").pos.0;
+        let create = CompaniesCommand::CreateCompany {
+            id: None,
+            card: CompanyCard { name: "Spacely".into(), ..CompanyCard::default() },
+            plan: None,
+        };
+        let staff = EntityId::staff(company_of("SPA001"));
+        let making = async {
+            let made = world.tell(companies.clone(), Command::Companies(create)).await;
+            assert!(matches!(made, Outcome::Done(_)), "{made:?}");
+            assert!(durable(&staff) > 0, "its staff is founded");
+        };
+        let crashing = async {
+            eventually("the company has its record", || durable(&companies) == 1).await;
+            world.node.registry.crash(&companies);
+        };
+        tokio::join!(making, crashing);
+        world.all_asleep().await;
+    }
 }
