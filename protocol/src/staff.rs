@@ -339,6 +339,13 @@ pub enum NameCommand {
         /// Names the reservation.
         reservation: Uuid,
     },
+    /// No account was made: the reservation ends, if it is still there.
+    Cancel {
+        /// Which.
+        name: Arc<str>,
+        /// The reservation.
+        reservation: Uuid,
+    },
     /// The account was made. Only its staff sends this.
     Confirm {
         /// Which.

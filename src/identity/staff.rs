@@ -1,13 +1,14 @@
 //! What is done to accounts: making one, giving it another password.
 //!
-//! Invariant: an account's e-mail address is reserved before the account is made, so two of one
-//! address never exist; whoever crashes in between loses the reservation and nothing else.
+//! Invariants: an account's e-mail address is reserved before the account is made, so two of one
+//! address never exist; whoever crashes in between loses the reservation and nothing else. What is
+//! refused gives the address back.
 //! Never: decides who may; the staff's rules do.
 
 use std::sync::Arc;
 
 use frontdesk_actors::clock::fresh_cid;
-use frontdesk_actors::{Answer, Command, check_card, login_name};
+use frontdesk_actors::{Answer, Command, Outcome, check_card, login_name};
 use frontdesk_protocol::command::{Principal, Role};
 use frontdesk_protocol::staff::{NameCommand, PasswordHash, StaffCard, StaffCommand};
 use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode};
@@ -26,6 +27,12 @@ pub(crate) struct NewAccount {
     pub(crate) card: StaffCard,
     pub(crate) password: PasswordHash,
     pub(crate) is_first_login: bool,
+}
+
+/// An e-mail address that is kept for an account.
+pub(crate) struct Reservation {
+    name: Arc<str>,
+    reservation: Uuid,
 }
 
 impl App {
@@ -57,7 +64,7 @@ impl App {
     }
 
     /// Keeps an e-mail address for an account that is about to be made.
-    pub(crate) async fn reserve(self: &Arc<Self>, email: &str) -> Result<Uuid, ApiError> {
+    pub(crate) async fn reserve(self: &Arc<Self>, email: &str) -> Result<Reservation, ApiError> {
         self.reserve_as(email, Uuid::new_v4()).await
     }
 
@@ -66,12 +73,30 @@ impl App {
         self: &Arc<Self>,
         email: &str,
         reservation: Uuid,
-    ) -> Result<Uuid, ApiError> {
+    ) -> Result<Reservation, ApiError> {
         let (name, part) = login_name(email);
-        let reserve = Command::Name(NameCommand::Reserve { name, reservation });
+        let kept = Reservation { name, reservation };
+        let name = Arc::clone(&kept.name);
+        let reserve = NameCommand::Reserve { name, reservation };
+        answer(self.tell_names(part, reserve).await)?;
+        Ok(kept)
+    }
+
+    /// Gives an address back that no account was made for. Whoever cannot loses nothing but time:
+    /// the reservation ends by itself.
+    pub(crate) async fn give_back(self: &Arc<Self>, kept: Reservation) {
+        let (name, part) = login_name(&kept.name);
+        let reservation = kept.reservation;
+        let cancel = NameCommand::Cancel { name, reservation };
+        if let Err(error) = answer(self.tell_names(part, cancel).await) {
+            tracing::debug!(%error, "a reservation ends by itself");
+        }
+    }
+
+    async fn tell_names(self: &Arc<Self>, part: EntityId, command: NameCommand) -> Outcome {
         let caller = Arc::new(Principal::of_installation());
-        answer(self.node.ask(part, caller, reserve, fresh_cid()).await)?;
-        Ok(reservation)
+        let command = Command::Name(command);
+        self.node.ask(part, caller, command, fresh_cid()).await
     }
 
     /// Makes an account whose e-mail address is reserved.
@@ -80,18 +105,22 @@ impl App {
         company: &CompanyId,
         by: &Arc<Principal>,
         new: NewAccount,
-        reservation: Uuid,
+        kept: Reservation,
     ) -> Result<AccountNo, ApiError> {
         let add = StaffCommand::AddAccount {
             role: new.role,
             card: new.card,
             password: new.password,
             is_first_login: new.is_first_login,
-            reservation,
+            reservation: kept.reservation,
         };
         let staff = EntityId::staff(company.clone());
         let (by, add) = (Arc::clone(by), Command::Staff(add));
-        match answer(self.node.ask(staff, by, add, fresh_cid()).await)? {
+        let outcome = self.node.ask(staff, by, add, fresh_cid()).await;
+        if matches!(outcome, Outcome::Refused(_)) {
+            self.give_back(kept).await;
+        }
+        match answer(outcome)? {
             Answer::Numbered { number, .. } => Ok(AccountNo(number)),
             _ => Err(ApiError::new(ErrorCode::Internal)),
         }

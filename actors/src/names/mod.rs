@@ -2,7 +2,7 @@
 //! rules; the engine around them is in [`crate::entity`].
 //!
 //! A name is reserved, the account made, the name confirmed by the account's staff, which owes that
-//! as an effect. Whoever reserves and then makes no account loses the name after
+//! as an effect. Whoever reserves and then makes no account gives the name back, or loses it after
 //! [`NAME_RESERVED_MS`]; an account whose confirmation comes later than that keeps the name as long
 //! as nobody else has reserved it.
 //!
@@ -14,6 +14,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use frontdesk_protocol::limits::{EMAIL_BYTES_MAX, NAME_RESERVED_MS};
@@ -46,9 +47,14 @@ pub(crate) fn entity_of(name: &str) -> EntityId {
     EntityId::names((fingerprint(name.as_bytes()) % PART_COUNT) as u8)
 }
 
-/// A part of the index; everything is in rows.
+/// Reservations that have ended and are taken away with one command: more than it can add.
+const ENDED_COUNT_MAX: usize = 4;
+
+/// A part of the index; names that are taken are in rows alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NamesState {
+    /// Names that are reserved, and until when. Few: each ends, or is confirmed, within minutes.
+    reserved: BTreeMap<Arc<str>, Timestamp>,
     /// What this batch changed.
     #[serde(skip)]
     written: Written,
@@ -57,10 +63,11 @@ pub(crate) struct NamesState {
 impl Rules for NamesState {
     type Event = NameEvent;
 
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
 
     fn new(_entity: &EntityId) -> Self {
         Self {
+            reserved: BTreeMap::new(),
             written: Written::default(),
         }
     }
@@ -100,10 +107,17 @@ impl Rules for NamesState {
             return Err(Rejection::because(ErrorCode::BadField, why));
         }
         let holder: Option<NameHolder> = self.written.row(known, &tables::name_key(name));
+        let mut events = self.ended(name, now);
         let holder = match command {
             NameCommand::Reserve { reservation, .. } => {
                 Some(reserved(holder.as_ref(), *reservation, now)?)
             }
+            NameCommand::Cancel { reservation, .. } => match &holder {
+                Some(NameHolder::Reserved {
+                    reservation: other, ..
+                }) if other == reservation => None,
+                _ => return Ok(Decided::nothing(Answer::Done)),
+            },
             NameCommand::Confirm {
                 reservation,
                 account,
@@ -138,11 +152,12 @@ impl Rules for NamesState {
                 None
             }
         };
+        events.push(NameEvent {
+            name: Arc::clone(name),
+            holder,
+        });
         Ok(Decided {
-            events: vec![NameEvent {
-                name: Arc::clone(name),
-                holder,
-            }],
+            events,
             answer: Answer::Done,
             remember: None,
         })
@@ -153,11 +168,33 @@ impl Rules for NamesState {
     }
 
     fn apply(&mut self, event: &NameEvent) {
+        match &event.holder {
+            Some(NameHolder::Reserved { until, .. }) => {
+                self.reserved.insert(Arc::clone(&event.name), *until);
+            }
+            Some(NameHolder::Taken { .. }) | None => {
+                self.reserved.remove(&event.name);
+            }
+        }
         self.written.take(rows_of(event));
     }
 
     fn rows(&self, _entity: &EntityId, event: &NameEvent) -> Vec<Row> {
         rows_of(event)
+    }
+}
+
+impl NamesState {
+    /// Reservations of other names that nobody came back to.
+    fn ended(&self, name: &str, now: Timestamp) -> Vec<NameEvent> {
+        let is_over =
+            |(other, until): &(&Arc<str>, &Timestamp)| ***other != *name && **until <= now;
+        let ended = self.reserved.iter().filter(is_over);
+        let event = |(name, _): (&Arc<str>, &Timestamp)| NameEvent {
+            name: Arc::clone(name),
+            holder: None,
+        };
+        ended.take(ENDED_COUNT_MAX).map(event).collect()
     }
 }
 
@@ -192,6 +229,7 @@ fn rows_of(event: &NameEvent) -> Vec<Row> {
 fn name_of(command: &NameCommand) -> &Arc<str> {
     match command {
         NameCommand::Reserve { name, .. }
+        | NameCommand::Cancel { name, .. }
         | NameCommand::Confirm { name, .. }
         | NameCommand::Release { name, .. } => name,
     }

@@ -94,6 +94,47 @@ fn a_reservation_ends_and_a_late_confirmation_counts_where_nobody_came_between()
     assert_eq!(code(late), ErrorCode::NameTaken);
 }
 
+fn cancel(reservation: u128) -> Command {
+    Command::Name(NameCommand::Cancel {
+        name: NAME.into(),
+        reservation: Uuid::from_u128(reservation),
+    })
+}
+
+#[test]
+fn a_reservation_that_is_given_back_leaves_nothing_and_no_other_is() {
+    let mut desk = desk();
+    desk.one(&somebody(), reserve(1)).expect("kept");
+    assert_eq!(desk.one(&somebody(), cancel(2)), Ok(Answer::Done));
+    assert_eq!(
+        code(desk.one(&somebody(), reserve(2))),
+        ErrorCode::NameTaken
+    );
+    assert_eq!(desk.one(&somebody(), cancel(1)), Ok(Answer::Done));
+    assert_eq!(desk.rows.len(), 0);
+    desk.one(&somebody(), reserve(2)).expect("kept");
+    desk.one(&staff("TES001"), confirm(2, 7)).expect("taken");
+    assert_eq!(desk.one(&somebody(), cancel(2)), Ok(Answer::Done));
+    let holder: Option<NameHolder> = desk.row(&tables::name_key(NAME));
+    assert!(matches!(holder, Some(NameHolder::Taken { .. })));
+    desk.assert_replays();
+}
+
+#[test]
+fn reservations_that_ended_leave_with_what_is_asked_next() {
+    let mut desk = desk();
+    desk.one(&somebody(), reserve(1)).expect("kept");
+    desk.now.0 += NAME_RESERVED_MS;
+    let other = Command::Name(NameCommand::Reserve {
+        name: "bob@tes.example".into(),
+        reservation: Uuid::from_u128(2),
+    });
+    desk.one(&somebody(), other).expect("kept");
+    assert_eq!(desk.row::<NameHolder>(&tables::name_key(NAME)), None);
+    assert_eq!(desk.rows.len(), 1);
+    desk.assert_replays();
+}
+
 #[test]
 fn only_the_holder_gives_a_name_back() {
     let mut desk = desk();

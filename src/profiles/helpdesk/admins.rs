@@ -124,7 +124,14 @@ async fn create(
         },
         plan: new.plan_id,
     };
-    let made = app.tell_companies(scope.principal(), create).await?;
+    let made = match app.tell_companies(scope.principal(), create).await {
+        Ok(made) => made,
+        Err(error) => {
+            // Also where nobody knows: a company without an admin is no reason to keep an address.
+            app.give_back(reservation).await;
+            return Err(error);
+        }
+    };
     let Answer::Numbered { number, .. } = made else {
         return Err(ApiError::new(ErrorCode::Internal));
     };
