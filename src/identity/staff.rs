@@ -10,7 +10,7 @@ use std::sync::Arc;
 use frontdesk_actors::clock::fresh_cid;
 use frontdesk_actors::{Answer, Command, Outcome, check_card, login_name};
 use frontdesk_protocol::command::{Principal, Role};
-use frontdesk_protocol::staff::{NameCommand, PasswordHash, StaffCard, StaffCommand};
+use frontdesk_protocol::staff::{Account, NameCommand, PasswordHash, StaffCard, StaffCommand};
 use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode};
 use frontdesk_storage::EntityId;
 use uuid::Uuid;
@@ -106,7 +106,7 @@ impl App {
         by: &Arc<Principal>,
         new: NewAccount,
         kept: Reservation,
-    ) -> Result<AccountNo, ApiError> {
+    ) -> Result<Account, ApiError> {
         let add = StaffCommand::AddAccount {
             role: new.role,
             card: new.card,
@@ -120,10 +120,13 @@ impl App {
         if matches!(outcome, Outcome::Refused(_)) {
             self.give_back(kept).await;
         }
-        match answer(outcome)? {
-            Answer::Numbered { number, .. } => Ok(AccountNo(number)),
-            _ => Err(ApiError::new(ErrorCode::Internal)),
-        }
+        let Answer::Numbered { number, .. } = answer(outcome)? else {
+            return Err(ApiError::new(ErrorCode::Internal));
+        };
+        let made = self.node.account(company, AccountNo(number)).await;
+        let made = made.map_err(|error| ApiError::fault(&error))?;
+        // Its reservation had ended, and somebody else has the address: it was taken away again.
+        made.ok_or_else(|| ApiError::new(ErrorCode::NameTaken))
     }
 
     /// Gives an account a password that nobody knew before; its owner must change it first.

@@ -468,7 +468,7 @@ pub(crate) fn is_internal(command: &Command) -> bool {
             RoomCommand::CreateRoom { .. }
                 | RoomCommand::TakeTurn { .. }
                 | RoomCommand::PostAnswer { .. }
-        ) | Command::Staff(StaffCommand::Found { .. })
+        ) | Command::Staff(StaffCommand::Found { .. } | StaffCommand::Disown { .. })
             | Command::Name(NameCommand::Confirm { .. } | NameCommand::Release { .. })
     )
 }

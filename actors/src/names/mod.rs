@@ -4,7 +4,8 @@
 //! A name is reserved, the account made, the name confirmed by the account's staff, which owes that
 //! as an effect. Whoever reserves and then makes no account gives the name back, or loses it after
 //! [`NAME_RESERVED_MS`]; an account whose confirmation comes later than that keeps the name as long
-//! as nobody else has reserved it.
+//! as nobody else has reserved it. Else nobody could log in to it, and its staff is owed to take it
+//! away again before the confirmation is answered.
 //!
 //! Names are ordered rows, split by hash into parts that are entities of their own: ten thousand
 //! companies do not wait for one journal.
@@ -18,14 +19,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use frontdesk_protocol::limits::{EMAIL_BYTES_MAX, NAME_RESERVED_MS};
-use frontdesk_protocol::staff::{NameCommand, NameEvent, NameHolder};
-use frontdesk_protocol::{ErrorCode, Rejection, Seq, Timestamp};
+use frontdesk_protocol::staff::{NameCommand, NameEvent, NameHolder, StaffCommand};
+use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::company::tables;
-use crate::entity::{Answer, Asked, Caller, Command, Decided, Known, Rules, Written, fingerprint};
+use crate::entity::{
+    Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, Written, fingerprint,
+};
 
 /// Parts of the index. Never changed: a name would be looked for in another part.
 const PART_COUNT: u64 = 16;
@@ -107,7 +110,6 @@ impl Rules for NamesState {
             return Err(Rejection::because(ErrorCode::BadField, why));
         }
         let holder: Option<NameHolder> = self.written.row(known, &tables::name_key(name));
-        let mut events = self.ended(name, now);
         let holder = match command {
             NameCommand::Reserve { reservation, .. } => {
                 Some(reserved(holder.as_ref(), *reservation, now)?)
@@ -123,23 +125,14 @@ impl Rules for NamesState {
                 account,
                 ..
             } => {
-                let taken = NameHolder::Taken {
-                    company: staff_of(asked.caller)?.clone(),
-                    account: *account,
-                };
-                match &holder {
-                    Some(same) if *same == taken => return Ok(Decided::nothing(Answer::Done)),
-                    Some(NameHolder::Taken { .. }) => {
-                        return Err(Rejection::new(ErrorCode::NameTaken));
-                    }
-                    Some(NameHolder::Reserved {
-                        reservation: other,
-                        until,
-                    }) if other != reservation && *until > now => {
-                        return Err(Rejection::new(ErrorCode::NameTaken));
-                    }
-                    _ => Some(taken),
-                }
+                let company = staff_of(asked.caller)?.clone();
+                return Ok(confirm(
+                    name,
+                    holder,
+                    *reservation,
+                    (company, *account),
+                    now,
+                ));
             }
             NameCommand::Release { account, .. } => {
                 let taken = NameHolder::Taken {
@@ -152,9 +145,11 @@ impl Rules for NamesState {
                 None
             }
         };
+        let mut events = self.ended(name, now);
         events.push(NameEvent {
             name: Arc::clone(name),
             holder,
+            disowned: None,
         });
         Ok(Decided {
             events,
@@ -182,6 +177,21 @@ impl Rules for NamesState {
     fn rows(&self, _entity: &EntityId, event: &NameEvent) -> Vec<Row> {
         rows_of(event)
     }
+
+    fn effect(&self, _entity: &EntityId, event: &NameEvent) -> Option<Effect> {
+        let (company, account) = event.disowned.clone()?;
+        Some(Effect {
+            to: EntityId::staff(company),
+            command: Command::Staff(StaffCommand::Disown { account }),
+        })
+    }
+
+    fn waits_for(&self, _entity: &EntityId, answer: &Answer) -> Option<EntityId> {
+        match answer {
+            Answer::Numbered { owed_to, .. } => owed_to.clone(),
+            _ => None,
+        }
+    }
 }
 
 impl NamesState {
@@ -193,8 +203,44 @@ impl NamesState {
         let event = |(name, _): (&Arc<str>, &Timestamp)| NameEvent {
             name: Arc::clone(name),
             holder: None,
+            disowned: None,
         };
         ended.take(ENDED_COUNT_MAX).map(event).collect()
+    }
+}
+
+/// The account has the name, or its staff is owed to take it away.
+fn confirm(
+    name: &Arc<str>,
+    holder: Option<NameHolder>,
+    reservation: Uuid,
+    (company, account): (CompanyId, AccountNo),
+    now: Timestamp,
+) -> Decided<NameEvent> {
+    let taken = NameHolder::Taken {
+        company: company.clone(),
+        account,
+    };
+    if holder.as_ref() == Some(&taken) {
+        return Decided::nothing(Answer::Done);
+    }
+    let is_free = reserved(holder.as_ref(), reservation, now).is_ok();
+    let (holder, disowned) = match is_free {
+        true => (Some(taken), None),
+        false => (holder, Some((company.clone(), account))),
+    };
+    let owed_to = disowned.as_ref().map(|_| EntityId::staff(company));
+    Decided {
+        events: vec![NameEvent {
+            name: Arc::clone(name),
+            holder,
+            disowned,
+        }],
+        answer: Answer::Numbered {
+            number: account.0,
+            owed_to,
+        },
+        remember: None,
     }
 }
 
@@ -236,7 +282,7 @@ fn name_of(command: &NameCommand) -> &Arc<str> {
 }
 
 /// The company whose staff asks.
-fn staff_of(caller: &Caller) -> Result<&frontdesk_protocol::CompanyId, Rejection> {
+fn staff_of(caller: &Caller) -> Result<&CompanyId, Rejection> {
     match caller {
         Caller::Entity(from) if from.kind == EntityKind::Staff => Ok(&from.company),
         _ => Err(Rejection::new(ErrorCode::Forbidden)),

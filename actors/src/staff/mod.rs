@@ -13,6 +13,7 @@
 //!
 //! Never: sees a password, or acts for another company.
 
+mod cards;
 mod logins;
 mod reads;
 mod rules;
@@ -25,8 +26,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::Written;
 
+pub use cards::check_card;
 pub use reads::installation_secret;
-pub use rules::check_card;
 
 /// The staff's state; serialised it is the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

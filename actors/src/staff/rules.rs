@@ -2,17 +2,15 @@
 //!
 //! Never: looks at a clock, a disk or an actor; rows it needs are read for it before it decides.
 
-use std::sync::Arc;
-
 use frontdesk_protocol::command::{Principal, Role};
-use frontdesk_protocol::limits::{ACCOUNT_COUNT_MAX, EMAIL_BYTES_MAX, STAFF_TEXT_CHARS_MAX};
+use frontdesk_protocol::limits::ACCOUNT_COUNT_MAX;
 use frontdesk_protocol::staff::{
-    Account, Act, Availability, NameCommand, PasswordHash, StaffCard, StaffCardChange,
-    StaffCommand, StaffEvent,
+    Account, Act, Availability, NameCommand, PasswordHash, StaffCommand, StaffEvent,
 };
-use frontdesk_protocol::{AccountNo, ErrorCode, Rejection, Seq, Timestamp};
+use frontdesk_protocol::{AccountNo, ErrorCode, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 
+use super::cards::{apply_change, check_card};
 use super::logins::check_as_of;
 use super::{AuditEntry, StaffState};
 use crate::bus::Revoked;
@@ -71,6 +69,9 @@ impl Rules for StaffState {
         } = command
         {
             return self.found(asked, *company_no, *agent_count_max);
+        }
+        if let StaffCommand::Disown { account } = command {
+            return self.disown(asked, *account, known, now);
         }
         let Caller::Person(caller) = asked.caller else {
             return Err(Rejection::new(ErrorCode::Forbidden));
@@ -264,7 +265,7 @@ impl StaffState {
             owed_to: Some(names::entity_of(&names::normal(&card.email))),
         };
         let remember = Some(account.no.0);
-        let mut decided = self.set(caller, Act::Added, account, answer, now);
+        let mut decided = self.set(&caller.person, Act::Added, account, answer, now);
         if let Some(StaffEvent::AccountSet {
             reservation: of, ..
         }) = decided.events.first_mut()
@@ -324,8 +325,7 @@ impl StaffState {
             }
             StaffCommand::RemoveAccount { .. } => {
                 may_govern(caller, account.role)?;
-                account.is_removed = true;
-                account.availability = Availability::Offline;
+                remove(&mut account);
                 Act::Removed
             }
             StaffCommand::SetPassword {
@@ -357,25 +357,48 @@ impl StaffState {
             }
             _ => return self.log_in_or_out(is_own, command, &account, known, now),
         };
-        if act.revokes() {
-            // Never the same twice, whatever the clock does: logins are opened as of it.
-            account.valid_from = now.max(account.valid_from.next());
+        Ok(self.set(&caller.person, act, account, Answer::Done, now))
+    }
+
+    /// An account that nobody can log in to: its name is somebody else's.
+    fn disown(
+        &self,
+        asked: &Asked<'_>,
+        no: AccountNo,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<StaffEvent>, Rejection> {
+        let is_allowed = matches!(
+            asked.caller,
+            Caller::Entity(from) if matches!(from.kind, EntityKind::Names(_))
+        );
+        if !is_allowed {
+            return Err(Rejection::new(ErrorCode::Forbidden));
         }
-        Ok(self.set(caller, act, account, Answer::Done, now))
+        let Ok(mut account) = self.account(no, known) else {
+            return Ok(Decided::nothing(Answer::Done));
+        };
+        remove(&mut account);
+        let by = PersonId::installation();
+        Ok(self.set(&by, Act::Removed, account, Answer::Done, now))
     }
 
     fn set(
         &self,
-        caller: &Principal,
+        by: &PersonId,
         act: Act,
-        account: Account,
+        mut account: Account,
         answer: Answer,
         now: Timestamp,
     ) -> Decided<StaffEvent> {
+        if act.revokes() {
+            // Never the same twice, whatever the clock does: logins are opened as of it.
+            account.valid_from = now.max(account.valid_from.next());
+        }
         Decided {
             events: vec![StaffEvent::AccountSet {
                 at: now,
-                by: caller.person.clone(),
+                by: by.clone(),
                 act,
                 account,
                 reservation: None,
@@ -422,6 +445,7 @@ fn account_of(command: &StaffCommand) -> Option<AccountNo> {
         StaffCommand::ChangeAccount { account, .. }
         | StaffCommand::SetRole { account, .. }
         | StaffCommand::RemoveAccount { account }
+        | StaffCommand::Disown { account }
         | StaffCommand::SetPassword { account, .. }
         | StaffCommand::SetAvailability { account, .. }
         | StaffCommand::OpenFamily { account, .. }
@@ -443,54 +467,12 @@ fn may_govern(caller: &Principal, role: Role) -> Result<(), Rejection> {
     }
 }
 
+fn remove(account: &mut Account) {
+    account.is_removed = true;
+    account.availability = Availability::Offline;
+}
+
 fn set_password(account: &mut Account, password: &PasswordHash, is_first_login: bool) {
     account.password = password.clone();
     account.is_first_login = is_first_login;
-}
-
-/// Whether anything changed.
-fn apply_change(card: &mut StaffCard, change: &StaffCardChange) -> bool {
-    let older = card.clone();
-    let take = |field: &mut Arc<str>, new: &Option<Arc<str>>| {
-        if let Some(new) = new {
-            *field = Arc::clone(new);
-        }
-    };
-    take(&mut card.name, &change.name);
-    take(&mut card.phone, &change.phone);
-    take(&mut card.specialization, &change.specialization);
-    *card != older
-}
-
-/// Whether an account may say this of its owner.
-pub fn check_card(card: &StaffCard) -> Result<(), Rejection> {
-    let refuse = |why: String| Err(Rejection::because(ErrorCode::BadField, why));
-    if card.name.trim().is_empty() {
-        return refuse("name: is empty".to_owned());
-    }
-    let texts = [
-        ("name", &card.name),
-        ("phone", &card.phone),
-        ("specialization", &card.specialization),
-    ];
-    for (field, text) in texts {
-        let chars = text.chars().count();
-        if chars > STAFF_TEXT_CHARS_MAX {
-            let limit = STAFF_TEXT_CHARS_MAX;
-            return refuse(format!("{field}: {chars} characters, limit {limit}"));
-        }
-    }
-    let bytes = card.email.len();
-    let has_place = card
-        .email
-        .split_once('@')
-        .is_some_and(|(who, place)| !who.is_empty() && place.contains('.') && !place.contains('@'));
-    let is_plain = !card
-        .email
-        .chars()
-        .any(|char| char.is_whitespace() || char.is_control());
-    if bytes > EMAIL_BYTES_MAX || !has_place || !is_plain {
-        return refuse("email: is no e-mail address".to_owned());
-    }
-    Ok(())
 }

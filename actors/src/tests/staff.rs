@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use frontdesk_protocol::command::{Card, Principal, Role};
 use frontdesk_protocol::companies::{CompaniesCommand, CompanyCard};
+use frontdesk_protocol::limits::NAME_RESERVED_MS;
 use frontdesk_protocol::staff::{NameCommand, PasswordHash, StaffCard, StaffCommand};
 use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, PersonId};
 use frontdesk_storage::EntityId;
@@ -209,6 +210,25 @@ both_modes! {
             world.node.registry.crash(&companies);
         };
         tokio::join!(making, crashing);
+        world.all_asleep().await;
+    }
+
+    async fn an_account_whose_name_went_to_somebody_else_is_taken_away_again(serialize: bool) {
+        let world = World::new(serialize).await;
+        let company = world.company("Spacely").await;
+        let (late, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        world.reserve(late).await;
+        world.clock.advance_ms(NAME_RESERVED_MS);
+        world.reserve(other).await;
+        let no = account_no(&world.account(&company, late).await);
+        // Whoever is answered finds it gone, and what was done in the log.
+        assert_eq!(world.node.account(&company, no).await.expect("read"), None);
+        let log = world.node.audit(&company, None, 10).await.expect("read");
+        let acts: Vec<&str> = log.iter().map(|(_, entry)| entry.act.as_str()).collect();
+        assert_eq!(acts, ["account_removed", "account_added"]);
+        let next = account_no(&world.account(&company, other).await);
+        let holder = world.node.holder_of(EMAIL).await.expect("read");
+        assert_eq!(holder, Some((company, next)));
         world.all_asleep().await;
     }
 }

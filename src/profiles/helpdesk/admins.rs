@@ -139,14 +139,14 @@ async fn create(
     let record = record.map_err(|error| ApiError::fault(&error))?;
     let record = record.ok_or_else(|| ApiError::new(ErrorCode::Unavailable))?;
     let company = scope.company(&app, &record.id).await?;
-    let no = app
+    let made = app
         .add_account(company.company(), company.principal(), account, reservation)
         .await?;
     let plans = app.node.plans().await;
     let plans = plans.map_err(|error| ApiError::fault(&error))?;
     let shown = plans.iter().find(|plan| record.plan == Some(plan.no));
     let body = MadeAdmin {
-        id: no.0,
+        id: made.no.0,
         name: record.card.name.to_string(),
         email: record.card.email.to_string(),
         password: password.expose().to_owned(),

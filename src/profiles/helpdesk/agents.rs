@@ -103,10 +103,9 @@ async fn create(
     };
     let account = app.prepare(Role::Agent, card, &password, true).await?;
     let reservation = app.reserve(&email).await?;
-    let no = app
+    let account = app
         .add_account(scope.company(), scope.principal(), account, reservation)
         .await?;
-    let account = agent_of(&app, &scope, no).await?;
     let body = MadeAgent {
         email: email.to_string(),
         password: password.expose().to_owned(),
