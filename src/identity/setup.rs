@@ -15,6 +15,7 @@ use frontdesk_storage::EntityId;
 use uuid::Uuid;
 
 use super::logins::answer;
+use super::scope::CompanyScope;
 use crate::app::App;
 use crate::auth::passwords::Password;
 use crate::config::{Provision, Superadmin};
@@ -82,10 +83,8 @@ impl App {
         let name = wanted.email.trim().to_lowercase();
         let reservation = Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes());
         let reservation = self.reserve_as(&wanted.email, reservation).await?;
-        let installation = CompanyId::installation();
-        let by = Arc::new(Principal::of_installation());
-        self.add_account(&installation, &by, new, reservation)
-            .await?;
+        let installation = CompanyScope::at_start();
+        self.add_account(&installation, new, reservation).await?;
         tracing::info!("account of the superadmin made");
         Ok(())
     }
@@ -111,7 +110,7 @@ impl App {
     }
 
     /// Tells whoever keeps the companies something.
-    pub(crate) async fn tell_companies(
+    pub(super) async fn tell_companies(
         self: &Arc<Self>,
         by: &Arc<Principal>,
         command: CompaniesCommand,

@@ -89,6 +89,7 @@ impl Rules for CompaniesState {
                 company.into_iter().chain(plan_key(plan)).collect()
             }
             CompaniesCommand::ChangeCompany { id, .. }
+            | CompaniesCommand::SetAdmin { id, .. }
             | CompaniesCommand::CloseCompany { id, .. } => vec![tables::company_key(id)],
             CompaniesCommand::CreatePlan { .. } => Vec::new(),
         }
@@ -143,6 +144,20 @@ impl Rules for CompaniesState {
                 record.plan = *plan;
                 let act = CompanyAct::PlanAssigned;
                 Ok(self.company_set(caller, act, record, agent_count_max, now))
+            }
+            CompaniesCommand::SetAdmin { id, admin } => {
+                let mut record = self.company(id, known)?;
+                if admin.company_no() != record.no {
+                    return Err(Rejection::because(
+                        ErrorCode::BadField,
+                        "admin: of another company",
+                    ));
+                }
+                if record.admin == Some(*admin) {
+                    return Ok(Decided::nothing(Answer::Done));
+                }
+                record.admin = Some(*admin);
+                Ok(self.company_set(caller, CompanyAct::AdminSet, record, None, now))
             }
             CompaniesCommand::CloseCompany { id, is_closed } => {
                 let mut record = self.company(id, known)?;
@@ -290,6 +305,7 @@ impl CompaniesState {
             no: self.company_count + 1,
             card: card.clone(),
             plan,
+            admin: None,
             created_at: now,
             is_closed: false,
         };
