@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use frontdesk_actors::clock::fresh_cid;
-use frontdesk_actors::{Answer, Command};
+use frontdesk_actors::{Answer, Command, Node};
 use frontdesk_protocol::command::{Principal, Role};
 use frontdesk_protocol::companies::{CompaniesCommand, CompanyCard};
 use frontdesk_protocol::staff::{StaffCard, StaffCommand};
@@ -22,6 +22,27 @@ use crate::config::{Provision, Superadmin};
 use crate::http::ApiError;
 use crate::node::Error;
 
+/// Makes a company that is not there, as whoever keeps the companies does.
+pub(crate) async fn provide_company(node: &Arc<Node>, company: &CompanyId) -> Result<(), ApiError> {
+    let record = node.company_record(company).await;
+    if record.map_err(|error| ApiError::fault(&error))?.is_some() {
+        return Ok(());
+    }
+    let create = Command::Companies(CompaniesCommand::CreateCompany {
+        id: Some(company.clone()),
+        card: CompanyCard {
+            name: company.as_str().into(),
+            ..CompanyCard::default()
+        },
+        plan: None,
+    });
+    let by = Arc::new(Principal::of_installation());
+    let made = node.ask(EntityId::companies(), by, create, fresh_cid());
+    answer(made.await)?;
+    tracing::info!(%company, "company made");
+    Ok(())
+}
+
 impl App {
     /// Makes what the settings name and the store has not.
     pub(crate) async fn set_up(self: &Arc<Self>, wanted: &Provision) -> Result<(), Error> {
@@ -29,38 +50,19 @@ impl App {
             |what: String| move |error: ApiError| Error::Settings(format!("{what}: {error}"));
         if let Some(unnumbered) = self.node.unnumbered_companies().await? {
             for company in &unnumbered {
-                let made = self.provide_company(company).await;
+                let made = provide_company(&self.node, company).await;
                 made.map_err(failed(format!("company {company} gets no number")))?;
             }
             self.node.all_numbered().await?;
         }
         for company in &wanted.companies {
-            let made = self.provide_company(company).await;
+            let made = provide_company(&self.node, company).await;
             made.map_err(failed(format!("provision.companies: {company}")))?;
         }
         if let Some(superadmin) = &wanted.superadmin {
             let made = self.provide_superadmin(superadmin).await;
             made.map_err(failed("provision.superadmin".to_owned()))?;
         }
-        Ok(())
-    }
-
-    async fn provide_company(self: &Arc<Self>, company: &CompanyId) -> Result<(), ApiError> {
-        let record = self.node.company_record(company).await;
-        if record.map_err(|error| ApiError::fault(&error))?.is_some() {
-            return Ok(());
-        }
-        let create = CompaniesCommand::CreateCompany {
-            id: Some(company.clone()),
-            card: CompanyCard {
-                name: company.as_str().into(),
-                ..CompanyCard::default()
-            },
-            plan: None,
-        };
-        self.tell_companies(&Arc::new(Principal::of_installation()), create)
-            .await?;
-        tracing::info!(%company, "company made");
         Ok(())
     }
 
