@@ -7,7 +7,7 @@ use crate::support::staff::{
     ROOT, ROOT_PASSWORD, agent, company, get, installation, log_in, post, provide, text, token,
 };
 use crate::support::token::token_with;
-use crate::support::{Bus, Site, in_both_buses, until};
+use crate::support::{Bus, Site, in_both_buses, soon, until};
 use frontdesk_protocol::CompanyId;
 use frontdesk_storage::Directory;
 
@@ -25,6 +25,7 @@ in_both_buses!(
     a_change_that_is_refused_changes_nothing_and_a_plan_can_be_taken_away,
     an_admin_cannot_fill_the_threads_that_hash,
     companies_are_listed_page_by_page_in_either_order,
+    an_account_that_opens_a_conversation_is_shown_by_name,
 );
 
 async fn a_superadmin_makes_companies_whose_admins_make_agents_who_log_in(bus: Bus) {
@@ -450,4 +451,19 @@ async fn companies_are_listed_page_by_page_in_either_order(bus: Bus) {
     assert_eq!(ids(&format!("{latest}&page=2")).await, ["TES001"]);
     let by_name = ids("ordering=-company_id").await;
     assert_eq!(by_name, ["TES001", "SPA001", "ACM001"]);
+}
+
+async fn an_account_that_opens_a_conversation_is_shown_by_name(bus: Bus) {
+    let site = installation(bus).await;
+    let root = token(&site, ROOT, ROOT_PASSWORD).await;
+    let (tesla, admin) = company(&site, &root, "Tesla").await;
+    let (_, ann) = agent(&site, &admin, "ann@tesla.example").await;
+    let guest = token_with(&json!("guest"), &json!({"company_id": tesla}));
+    let body = json!({"participants": ["guest"], "direct": true});
+    post(&site, "/v1/rooms", Some(&ann), body, 201).await;
+    let named = async {
+        let path = "/api/chat/conversations/";
+        while get(&site, path, &guest, 200).await[0]["other_participant"]["name"] != "Ann" {}
+    };
+    soon("her name is shown", named).await;
 }

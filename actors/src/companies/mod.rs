@@ -22,7 +22,7 @@ use frontdesk_protocol::companies::{
     CompaniesCommand, CompaniesEvent, CompanyAct, CompanyCard, CompanyCardChange, CompanyRecord,
     Plan,
 };
-use frontdesk_protocol::limits::{COMPANY_COUNT_MAX, STAFF_TEXT_CHARS_MAX};
+use frontdesk_protocol::limits::COMPANY_COUNT_MAX;
 use frontdesk_protocol::staff::StaffCommand;
 use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::bus::Revoked;
 use crate::company::tables;
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, Written};
-use crate::staff::AuditEntry;
+use crate::staff::{AuditEntry, check_name, check_texts};
 
 /// The companies' state; serialised it is the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -443,9 +443,7 @@ fn apply_change(card: &mut CompanyCard, change: &CompanyCardChange) -> bool {
 }
 
 fn check_card(card: &CompanyCard) -> Result<(), Rejection> {
-    if card.name.trim().is_empty() {
-        return Err(Rejection::because(ErrorCode::BadField, "name: is empty"));
-    }
+    check_name(&card.name)?;
     check_texts([
         ("name", &card.name),
         ("email", &card.email),
@@ -454,16 +452,4 @@ fn check_card(card: &CompanyCard) -> Result<(), Rejection> {
         ("contact_number", &card.contact_number),
         ("phone_number", &card.phone_number),
     ])
-}
-
-fn check_texts<const N: usize>(texts: [(&str, &Arc<str>); N]) -> Result<(), Rejection> {
-    for (field, text) in texts {
-        let chars = text.chars().count();
-        if chars > STAFF_TEXT_CHARS_MAX {
-            let limit = STAFF_TEXT_CHARS_MAX;
-            let why = format!("{field}: {chars} characters, limit {limit}");
-            return Err(Rejection::because(ErrorCode::BadField, why));
-        }
-    }
-    Ok(())
 }
