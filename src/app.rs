@@ -107,6 +107,16 @@ impl App {
         let revocation_count = self.identity.revocations.count();
         if is_own(token) {
             let (logged_in, access) = self.logged_in(token).await?;
+            let principal = logged_in.principal();
+            let is_news = match self.acquaintance(principal).await? {
+                Acquaintance::Known(row) => row.card != principal.card,
+                Acquaintance::Stranger => true,
+                // The installation itself has nobody who talks.
+                Acquaintance::NoCompany => false,
+            };
+            if is_news {
+                self.remember(principal);
+            }
             return Ok(Known {
                 principal: Arc::clone(logged_in.principal()),
                 expires_at: access.expires_at(),
@@ -120,13 +130,7 @@ impl App {
             Rejection::from(error)
         })?;
         let claimed = verified.principal();
-        let node = &self.node;
-        let found = node.acquaintance(&claimed.company, &claimed.person).await;
-        let found = found.map_err(|error| {
-            tracing::error!(%error, "people cannot be read");
-            Rejection::new(ErrorCode::Unavailable)
-        })?;
-        let stored = match found {
+        let stored = match self.acquaintance(claimed).await? {
             Acquaintance::NoCompany => {
                 self.metrics.refused_token();
                 return Err(Rejection::new(ErrorCode::UnknownCompany));
@@ -148,6 +152,14 @@ impl App {
             expires_at: verified.expires_at(),
             login: None,
             revocation_count,
+        })
+    }
+
+    async fn acquaintance(&self, who: &Principal) -> Result<Acquaintance, Rejection> {
+        let found = self.node.acquaintance(&who.company, &who.person).await;
+        found.map_err(|error| {
+            tracing::error!(%error, "people cannot be read");
+            Rejection::new(ErrorCode::Unavailable)
         })
     }
 

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use clap::{Args, Parser, Subcommand};
 use frontdesk_protocol::command::{Card, Role};
 use frontdesk_protocol::{CompanyId, PersonId, Timestamp};
-use frontdesk_storage::{Directory, Moved};
+use frontdesk_storage::Moved;
 
 use crate::auth::{Authenticator, Grant};
 use crate::bots::prompts;
@@ -258,15 +258,8 @@ fn seed(arguments: SeedArguments) -> Result<(), Error> {
             source,
         })?;
         let store = node::open_store(&config)?;
-        // As `serve` would: a store that was just made has its companies then.
-        for company in &config.provision.companies {
-            store.create_company(company)?;
-        }
-        if store.companies()?.is_empty() {
-            let why = "no company is there: name the store with --data, or set provision.companies";
-            return Err(node::Error::Settings(why.to_owned()));
-        }
-        runtime.block_on(prompts::seed(store, arguments.company, entries))
+        let provided = &config.provision.companies;
+        runtime.block_on(prompts::seed(store, provided, arguments.company, entries))
     })();
     match seeded {
         Ok(seeded) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CompanyId, PersonId, Timestamp};
+use crate::ids::{AccountNo, CompanyId, PersonId, Timestamp};
 
 /// What is known of a company; absent fields are empty texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +76,9 @@ pub struct CompanyRecord {
     /// The plan it is on.
     #[serde(default)]
     pub plan: Option<u64>,
+    /// The account of its first admin, once it has one.
+    #[serde(default)]
+    pub admin: Option<AccountNo>,
     /// When it was made.
     pub created_at: Timestamp,
     /// It is closed: no token speaks for it.
@@ -110,6 +113,13 @@ pub enum CompaniesCommand {
         /// Which plan.
         plan: Option<u64>,
     },
+    /// Says which account is its admin's.
+    SetAdmin {
+        /// Of which company.
+        id: CompanyId,
+        /// Whose.
+        admin: AccountNo,
+    },
     /// Closes a company, or opens it again.
     CloseCompany {
         /// Which.
@@ -143,6 +153,8 @@ pub enum CompanyAct {
     Changed,
     /// It was put on another plan.
     PlanAssigned,
+    /// It got an admin.
+    AdminSet,
     /// It was closed.
     Closed,
     /// It was opened again.
@@ -156,6 +168,7 @@ impl CompanyAct {
             CompanyAct::Created => "company_created",
             CompanyAct::Changed => "company_changed",
             CompanyAct::PlanAssigned => "plan_assigned",
+            CompanyAct::AdminSet => "admin_set",
             CompanyAct::Closed => "company_closed",
             CompanyAct::Reopened => "company_reopened",
         }

@@ -181,6 +181,12 @@ pub enum StaffCommand {
         /// Which.
         account: AccountNo,
     },
+    /// Takes an account away whose e-mail address somebody else got: its reservation had ended.
+    /// Only the index of login names sends this.
+    Disown {
+        /// Which.
+        account: AccountNo,
+    },
     /// Replaces a password.
     SetPassword {
         /// Whose.
@@ -368,6 +374,13 @@ pub enum NameCommand {
         /// Names the reservation.
         reservation: Uuid,
     },
+    /// No account was made: the reservation ends, if it is still there.
+    Cancel {
+        /// Which.
+        name: Arc<str>,
+        /// The reservation.
+        reservation: Uuid,
+    },
     /// The account was made. Only its staff sends this.
     Confirm {
         /// Which.
@@ -412,4 +425,7 @@ pub struct NameEvent {
     pub name: Arc<str>,
     /// Who has it now; `None` for nobody.
     pub holder: Option<NameHolder>,
+    /// An account that was made for this name and cannot have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disowned: Option<(CompanyId, AccountNo)>,
 }

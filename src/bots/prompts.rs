@@ -15,6 +15,7 @@ use frontdesk_storage::{Directory, EntityId, Journal, Store};
 use serde::Deserialize;
 
 use crate::config::Profiles;
+use crate::identity::setup::provide_company;
 use crate::node::Error;
 
 /// Who puts prompts there, in the record of who did what.
@@ -98,13 +99,15 @@ pub(crate) fn read(file: &Path) -> Result<Vec<PromptEntry>, Error> {
 }
 
 /// Puts prompts into a store and closes it, whatever comes of it. Without companies named, those of
-/// every company that has none. Nothing is done when one that is named does not exist.
+/// every company that has none. Those that are `provided` are made if they are missing; nothing is
+/// done when another one that is named does not exist, or when there is none at all.
 pub(crate) async fn seed(
     store: Arc<Store>,
+    provided: &[CompanyId],
     companies: Vec<CompanyId>,
     entries: Vec<PromptEntry>,
 ) -> Result<Vec<CompanyId>, Error> {
-    let seeded = seed_open(&store, companies, entries).await;
+    let seeded = seed_open(&store, provided, companies, entries).await;
     let closed = store.close();
     let seeded = seeded?;
     closed?;
@@ -113,11 +116,16 @@ pub(crate) async fn seed(
 
 async fn seed_open(
     store: &Arc<Store>,
+    provided: &[CompanyId],
     companies: Vec<CompanyId>,
     entries: Vec<PromptEntry>,
 ) -> Result<Vec<CompanyId>, Error> {
+    if provided.is_empty() && store.companies()?.is_empty() {
+        let why = "no company is there: name the store with --data, or set provision.companies";
+        return Err(Error::Settings(why.to_owned()));
+    }
     for company in &companies {
-        if !store.has_company(company)? {
+        if !provided.contains(company) && !store.has_company(company)? {
             return Err(Error::Settings(format!("unknown company {company}")));
         }
     }
@@ -131,7 +139,7 @@ async fn seed_open(
         bus_serialize: false,
     })
     .await?;
-    let seeded = seed_awake(&node, store, companies, entries).await;
+    let seeded = seed_awake(&node, store, provided, companies, entries).await;
     let all_asleep = node.drain(Duration::from_millis(REST_MS)).await;
     match all_asleep {
         true => seeded,
@@ -142,9 +150,15 @@ async fn seed_open(
 async fn seed_awake(
     node: &Arc<Node>,
     store: &Store,
+    provided: &[CompanyId],
     companies: Vec<CompanyId>,
     entries: Vec<PromptEntry>,
 ) -> Result<Vec<CompanyId>, Error> {
+    // As `serve` would: a store that was just made has its companies then.
+    for company in provided {
+        let made = provide_company(node, company).await;
+        made.map_err(|error| Error::Settings(format!("company {company}: {error}")))?;
+    }
     let mut seeded = Vec::new();
     let all = companies.is_empty();
     let wanted = if all { store.companies()? } else { companies };
@@ -195,16 +209,42 @@ mod tests {
         let known = company("TES001");
         memory.store().create_company(&known).expect("made");
         let named = vec![known.clone(), company("NOBODY")];
-        let refused = seed(memory.store(), named, usual()).await;
+        let refused = seed(memory.store(), &[], named, usual()).await;
         let refused = refused.expect_err("one is not there");
         assert!(refused.is_refusal());
         assert_eq!(refused.to_string(), "unknown company NOBODY");
         assert!(memory.store().create_company(&company("LATER")).is_err());
         let again = memory.crash(Crash::PowerLoss).expect("a store");
-        let seeded = seed(again.store(), Vec::new(), usual()).await;
+        let seeded = seed(again.store(), &[], Vec::new(), usual()).await;
         assert_eq!(seeded.expect("done"), [known], "it had none");
         let last = again.crash(Crash::PowerLoss).expect("a store");
-        let seeded = seed(last.store(), Vec::new(), usual()).await;
+        let seeded = seed(last.store(), &[], Vec::new(), usual()).await;
         assert_eq!(seeded.expect("done"), []);
+    }
+
+    #[tokio::test]
+    async fn companies_of_the_settings_are_made_with_a_number_and_a_staff() {
+        let memory = MemoryStore::new(MemoryOptions::default()).expect("a store");
+        let refused = seed(memory.store(), &[], Vec::new(), usual()).await;
+        assert!(refused.expect_err("nobody is there").is_refusal());
+        let memory = memory.crash(Crash::PowerLoss).expect("a store");
+        let provided = [company("TES001"), company("SPA001")];
+        let seeded = seed(memory.store(), &provided, Vec::new(), usual()).await;
+        let mut seeded = seeded.expect("done");
+        seeded.sort();
+        assert_eq!(seeded, [company("SPA001"), company("TES001")]);
+        let again = memory.crash(Crash::PowerLoss).expect("a store");
+        let staff = EntityId::staff(company("TES001"));
+        let store = again.store();
+        assert!(
+            store.tail(&staff).expect("read").pos.0 > 0,
+            "its staff is founded"
+        );
+        let companies = EntityId::companies();
+        assert_eq!(
+            store.tail(&companies).expect("read").pos.0,
+            2,
+            "one record each"
+        );
     }
 }

@@ -169,6 +169,10 @@ fn check_limits(limits: &Limits, findings: &mut Vec<Finding>) {
             limits.logins_per_minute_address,
         ),
         (
+            "limits.passwords_per_minute_company",
+            limits.passwords_per_minute_company,
+        ),
+        (
             "limits.requests_per_second_person",
             limits.requests_per_second_person,
         ),

@@ -13,6 +13,15 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor
 /// Up to here every whole number has a floating one of its own.
 const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
 
+/// For a field whose null is not its absence, with `#[serde(default)]`.
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 /// The people of a new room.
 pub(crate) struct People(pub(crate) Vec<PersonId>);
 

@@ -131,6 +131,37 @@ impl utoipa::IntoResponses for Open {
     }
 }
 
+/// Refusals of every route that administers something.
+pub(crate) struct Governed;
+
+impl utoipa::IntoResponses for Governed {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let refusals = [
+            (
+                StatusCode::BAD_REQUEST,
+                "the path, the query or the body does not fit",
+            ),
+            (StatusCode::FORBIDDEN, "not somebody who may do this"),
+            (StatusCode::NOT_FOUND, "not there, or not the caller's"),
+        ];
+        let mut all = BehindToken::responses();
+        all.extend(refusals.map(refusal));
+        all
+    }
+}
+
+/// The same of those that take a body.
+pub(crate) struct GovernedBody;
+
+impl utoipa::IntoResponses for GovernedBody {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
+        let mut all = Governed::responses();
+        all.extend([refusal(too_large)]);
+        all
+    }
+}
+
 fn refusal((status, why): (StatusCode, &str)) -> (String, RefOr<utoipa::openapi::Response>) {
     let body = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name("ErrorBody")))

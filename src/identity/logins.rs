@@ -10,7 +10,7 @@ use frontdesk_actors::clock::fresh_cid;
 use frontdesk_actors::{Answer, Command, Outcome, login_name};
 use frontdesk_protocol::command::Role;
 use frontdesk_protocol::limits::EMAIL_BYTES_MAX;
-use frontdesk_protocol::staff::{Account, Family, StaffCommand};
+use frontdesk_protocol::staff::{Account, Availability, Family, StaffCommand};
 use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, Rejection, Timestamp};
 use frontdesk_storage::EntityId;
 use uuid::Uuid;
@@ -207,7 +207,7 @@ impl App {
     }
 
     /// Tells an account's staff something in its own name.
-    pub(crate) async fn tell_own(
+    async fn tell_own(
         self: &Arc<Self>,
         company: &CompanyId,
         account: &Account,
@@ -217,6 +217,24 @@ impl App {
         let caller = principal_of(company, account);
         let command = Command::Staff(command);
         answer(self.node.ask(staff, caller, command, fresh_cid()).await)
+    }
+
+    /// Says whether somebody takes conversations, in their own name.
+    pub(crate) async fn set_availability(
+        self: &Arc<Self>,
+        who: &LoggedIn,
+        availability: Availability,
+    ) -> Result<Account, ApiError> {
+        let account = who.account().no;
+        let set = StaffCommand::SetAvailability {
+            account,
+            availability,
+        };
+        self.tell_own(who.company(), who.account(), set).await?;
+        Ok(Account {
+            availability,
+            ..who.account().clone()
+        })
     }
 
     fn refresh_end(&self) -> Timestamp {

@@ -1,6 +1,8 @@
-//! The proofs that handlers of administration take: who acts, and for which company. There is no
-//! other way to a company's staff.
+//! The proofs that handlers of administration take: who acts, and for which company. What they may
+//! read and do hangs on the proof, and there is no other way to a company's staff.
 //!
+//! Invariant: a company that a request names becomes a [`CompanyScope`] only for its admins and for
+//! those who run the installation.
 //! Never: made of a host's token, or from what a request says of itself.
 
 use std::sync::Arc;
@@ -8,9 +10,11 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
+use frontdesk_actors::AuditEntry;
 use frontdesk_protocol::command::{Principal, Role};
+use frontdesk_protocol::companies::{CompanyRecord, Plan};
 use frontdesk_protocol::staff::Account;
-use frontdesk_protocol::{CompanyId, ErrorCode, Rejection};
+use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, Rejection};
 use uuid::Uuid;
 
 use super::principal_of;
@@ -58,6 +62,10 @@ impl LoggedIn {
     pub(crate) fn principal(&self) -> &Arc<Principal> {
         &self.principal
     }
+
+    fn runs_the_installation(&self) -> bool {
+        self.account.role == Role::Superadmin && self.company.is_installation()
+    }
 }
 
 impl FromRequestParts<Arc<App>> for LoggedIn {
@@ -94,18 +102,68 @@ impl InstallationScope {
         self.0.principal()
     }
 
-    /// The same person at work in a company that is there.
-    pub(crate) async fn company(
+    /// The same person at work in a company.
+    pub(crate) fn company(&self, record: &CompanyRecord) -> CompanyScope {
+        CompanyScope::of(record.id.clone(), &self.0)
+    }
+
+    /// What is known of a company, closed ones among them.
+    pub(crate) async fn record(
         &self,
         app: &Arc<App>,
-        company: &CompanyId,
-    ) -> Result<CompanyScope, ApiError> {
-        let record = app.node.company_record(company).await;
-        let record = record.map_err(|error| ApiError::fault(&error))?;
-        if record.is_none() {
-            return Err(ApiError::because(ErrorCode::NotFound, "no such company"));
-        }
-        Ok(CompanyScope::of(company.clone(), self.0.account()))
+        named: &str,
+    ) -> Result<CompanyRecord, ApiError> {
+        let Ok(id) = CompanyId::new(named) else {
+            return Err(no_company());
+        };
+        let record = read(app.node.company_record(&id).await)?;
+        record.ok_or_else(no_company)
+    }
+
+    /// The same by its number.
+    pub(crate) async fn record_of_no(
+        &self,
+        app: &Arc<App>,
+        no: u64,
+    ) -> Result<Option<CompanyRecord>, ApiError> {
+        read(app.node.company_by_no(no).await)
+    }
+
+    /// Companies in the order of their numbers, from behind one on.
+    pub(crate) async fn records_after(
+        &self,
+        app: &Arc<App>,
+        after: u64,
+        count: usize,
+    ) -> Result<Vec<CompanyRecord>, ApiError> {
+        read(app.node.companies_after(after, count).await)
+    }
+
+    /// Companies there are: their numbers go from 1 to this one.
+    pub(crate) async fn company_count(&self, app: &Arc<App>) -> Result<u64, ApiError> {
+        read(app.node.company_count().await)
+    }
+
+    /// The plans.
+    pub(crate) async fn plans(&self, app: &Arc<App>) -> Result<Vec<Plan>, ApiError> {
+        read(app.node.plans().await)
+    }
+
+    /// A plan.
+    pub(crate) async fn plan(&self, app: &Arc<App>, no: u64) -> Result<Plan, ApiError> {
+        let plan = read(app.node.plan(no).await)?;
+        plan.ok_or_else(|| ApiError::because(ErrorCode::NotFound, "no such plan"))
+    }
+
+    /// What was done to companies and plans, the newest first.
+    pub(crate) async fn audit(
+        &self,
+        app: &Arc<App>,
+        before: Option<u64>,
+        count: usize,
+    ) -> Result<Vec<(u64, AuditEntry)>, ApiError> {
+        let companies = CompanyId::installation();
+        read(app.node.audit(&companies, before, count).await)
     }
 }
 
@@ -114,7 +172,7 @@ impl FromRequestParts<Arc<App>> for InstallationScope {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let who = LoggedIn::from_request_parts(parts, app).await?;
-        match who.account().role == Role::Superadmin && who.company().is_installation() {
+        match who.runs_the_installation() {
             true => Ok(Self(who)),
             false => Err(ApiError::new(ErrorCode::Forbidden)),
         }
@@ -125,13 +183,31 @@ impl FromRequestParts<Arc<App>> for InstallationScope {
 #[derive(Debug, Clone)]
 pub(crate) struct CompanyScope {
     company: CompanyId,
+    /// As the company's entities know them.
     principal: Arc<Principal>,
+    /// As the installation's entities do.
+    own: Arc<Principal>,
 }
 
 impl CompanyScope {
-    fn of(company: CompanyId, account: &Account) -> Self {
-        let principal = principal_of(&company, account);
-        Self { company, principal }
+    fn of(company: CompanyId, who: &LoggedIn) -> Self {
+        let principal = principal_of(&company, &who.account);
+        let own = Arc::clone(&who.principal);
+        Self {
+            company,
+            principal,
+            own,
+        }
+    }
+
+    /// The installation's own staff, for what is done at start.
+    pub(super) fn at_start() -> Self {
+        let principal = Arc::new(Principal::of_installation());
+        Self {
+            company: CompanyId::installation(),
+            own: Arc::clone(&principal),
+            principal,
+        }
     }
 
     /// The company.
@@ -144,29 +220,103 @@ impl CompanyScope {
         &self.principal
     }
 
-    /// For an admin their own company; for those who run the installation the one they name.
+    /// Who acts, as a person of their own company.
+    pub(super) fn own_principal(&self) -> &Arc<Principal> {
+        &self.own
+    }
+
+    /// For an admin their own company; for those who run the installation the open one they name.
     pub(crate) async fn resolve(
         app: &Arc<App>,
         who: LoggedIn,
         named: Option<&str>,
     ) -> Result<Self, ApiError> {
-        match who.account().role {
-            Role::Admin => Ok(Self::of(who.company.clone(), &who.account)),
-            Role::Superadmin if who.company().is_installation() => {
-                let named = named.ok_or_else(|| {
-                    Rejection::because(ErrorCode::BadField, "company_id is missing")
-                })?;
-                let company = CompanyId::new(named)
-                    .map_err(|why| Rejection::because(ErrorCode::BadField, why.to_string()))?;
-                let record = app.node.company_record(&company).await;
-                let record = record.map_err(|error| ApiError::fault(&error))?;
-                if record.is_some_and(|record| record.is_closed) {
-                    let why = "the company is closed";
-                    return Err(ApiError::because(ErrorCode::NotFound, why));
-                }
-                InstallationScope(who).company(app, &company).await
-            }
-            _ => Err(ApiError::new(ErrorCode::Forbidden)),
+        if who.account().role == Role::Admin {
+            return Ok(Self::of(who.company.clone(), &who));
+        }
+        if !who.runs_the_installation() {
+            return Err(ApiError::new(ErrorCode::Forbidden));
+        }
+        let bad = |why: String| ApiError::from(Rejection::because(ErrorCode::BadField, why));
+        let named = named.ok_or_else(|| bad("company_id is missing".to_owned()))?;
+        CompanyId::new(named).map_err(|why| bad(why.to_string()))?;
+        let scope = InstallationScope(who);
+        let record = scope.record(app, named).await?;
+        match record.is_closed {
+            true => Err(ApiError::because(
+                ErrorCode::NotFound,
+                "the company is closed",
+            )),
+            false => Ok(scope.company(&record)),
         }
     }
+
+    /// The company of a path: `me` or their own for an admin, any for those who run the
+    /// installation. Another one is answered like one that does not exist.
+    pub(crate) async fn at(app: &Arc<App>, who: LoggedIn, named: &str) -> Result<Self, ApiError> {
+        if who.account().role == Role::Admin {
+            return match named == OWN_COMPANY || named == who.company.as_str() {
+                true => Ok(Self::of(who.company.clone(), &who)),
+                false => Err(no_company()),
+            };
+        }
+        if !who.runs_the_installation() {
+            return Err(ApiError::new(ErrorCode::Forbidden));
+        }
+        let scope = InstallationScope(who);
+        let record = scope.record(app, named).await?;
+        Ok(scope.company(&record))
+    }
+
+    /// What is known of the company.
+    pub(crate) async fn record(&self, app: &Arc<App>) -> Result<CompanyRecord, ApiError> {
+        let record = read(app.node.company_record(&self.company).await)?;
+        record.ok_or_else(no_company)
+    }
+
+    /// An account of the company; `None` also for one that was taken away.
+    pub(crate) async fn account(
+        &self,
+        app: &Arc<App>,
+        no: AccountNo,
+    ) -> Result<Option<Account>, ApiError> {
+        read(app.node.account(&self.company, no).await)
+    }
+
+    /// Its accounts, in the order they were made.
+    pub(crate) async fn accounts(&self, app: &Arc<App>) -> Result<Vec<Account>, ApiError> {
+        read(app.node.accounts(&self.company).await)
+    }
+
+    /// The same from behind one on.
+    pub(crate) async fn accounts_after(
+        &self,
+        app: &Arc<App>,
+        after: AccountNo,
+        count: usize,
+    ) -> Result<Vec<Account>, ApiError> {
+        let accounts = app.node.accounts_after(&self.company, after, count);
+        read(accounts.await)
+    }
+
+    /// What was done to its accounts, the newest first.
+    pub(crate) async fn audit(
+        &self,
+        app: &Arc<App>,
+        before: Option<u64>,
+        count: usize,
+    ) -> Result<Vec<(u64, AuditEntry)>, ApiError> {
+        read(app.node.audit(&self.company, before, count).await)
+    }
+}
+
+/// Stands in paths for the caller's own company.
+const OWN_COMPANY: &str = "me";
+
+fn no_company() -> ApiError {
+    ApiError::because(ErrorCode::NotFound, "no such company")
+}
+
+fn read<T>(found: frontdesk_storage::Result<T>) -> Result<T, ApiError> {
+    found.map_err(|error| ApiError::fault(&error))
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use frontdesk_actors::clock::fresh_cid;
-use frontdesk_actors::{Answer, Command};
+use frontdesk_actors::{Answer, Command, Node};
 use frontdesk_protocol::command::{Principal, Role};
 use frontdesk_protocol::companies::{CompaniesCommand, CompanyCard};
 use frontdesk_protocol::staff::{StaffCard, StaffCommand};
@@ -15,11 +15,33 @@ use frontdesk_storage::EntityId;
 use uuid::Uuid;
 
 use super::logins::answer;
+use super::scope::CompanyScope;
 use crate::app::App;
 use crate::auth::passwords::Password;
 use crate::config::{Provision, Superadmin};
 use crate::http::ApiError;
 use crate::node::Error;
+
+/// Makes a company that is not there, as whoever keeps the companies does.
+pub(crate) async fn provide_company(node: &Arc<Node>, company: &CompanyId) -> Result<(), ApiError> {
+    let record = node.company_record(company).await;
+    if record.map_err(|error| ApiError::fault(&error))?.is_some() {
+        return Ok(());
+    }
+    let create = Command::Companies(CompaniesCommand::CreateCompany {
+        id: Some(company.clone()),
+        card: CompanyCard {
+            name: company.as_str().into(),
+            ..CompanyCard::default()
+        },
+        plan: None,
+    });
+    let by = Arc::new(Principal::of_installation());
+    let made = node.ask(EntityId::companies(), by, create, fresh_cid());
+    answer(made.await)?;
+    tracing::info!(%company, "company made");
+    Ok(())
+}
 
 impl App {
     /// Makes what the settings name and the store has not.
@@ -28,38 +50,19 @@ impl App {
             |what: String| move |error: ApiError| Error::Settings(format!("{what}: {error}"));
         if let Some(unnumbered) = self.node.unnumbered_companies().await? {
             for company in &unnumbered {
-                let made = self.provide_company(company).await;
+                let made = provide_company(&self.node, company).await;
                 made.map_err(failed(format!("company {company} gets no number")))?;
             }
             self.node.all_numbered().await?;
         }
         for company in &wanted.companies {
-            let made = self.provide_company(company).await;
+            let made = provide_company(&self.node, company).await;
             made.map_err(failed(format!("provision.companies: {company}")))?;
         }
         if let Some(superadmin) = &wanted.superadmin {
             let made = self.provide_superadmin(superadmin).await;
             made.map_err(failed("provision.superadmin".to_owned()))?;
         }
-        Ok(())
-    }
-
-    async fn provide_company(self: &Arc<Self>, company: &CompanyId) -> Result<(), ApiError> {
-        let record = self.node.company_record(company).await;
-        if record.map_err(|error| ApiError::fault(&error))?.is_some() {
-            return Ok(());
-        }
-        let create = CompaniesCommand::CreateCompany {
-            id: Some(company.clone()),
-            card: CompanyCard {
-                name: company.as_str().into(),
-                ..CompanyCard::default()
-            },
-            plan: None,
-        };
-        self.tell_companies(&Arc::new(Principal::of_installation()), create)
-            .await?;
-        tracing::info!(%company, "company made");
         Ok(())
     }
 
@@ -82,10 +85,8 @@ impl App {
         let name = wanted.email.trim().to_lowercase();
         let reservation = Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes());
         let reservation = self.reserve_as(&wanted.email, reservation).await?;
-        let installation = CompanyId::installation();
-        let by = Arc::new(Principal::of_installation());
-        self.add_account(&installation, &by, new, reservation)
-            .await?;
+        let installation = CompanyScope::at_start();
+        self.add_account(&installation, new, reservation).await?;
         tracing::info!("account of the superadmin made");
         Ok(())
     }
@@ -111,7 +112,7 @@ impl App {
     }
 
     /// Tells whoever keeps the companies something.
-    pub(crate) async fn tell_companies(
+    pub(super) async fn tell_companies(
         self: &Arc<Self>,
         by: &Arc<Principal>,
         command: CompaniesCommand,

@@ -1,16 +1,19 @@
 //! What is done to accounts: making one, giving it another password.
 //!
-//! Invariant: an account's e-mail address is reserved before the account is made, so two of one
-//! address never exist; whoever crashes in between loses the reservation and nothing else.
+//! Invariants: an account's e-mail address is reserved before the account is made, so two of one
+//! address never exist; whoever crashes in between loses the reservation and nothing else. What is
+//! refused gives the address back.
 //! Never: decides who may; the staff's rules do.
 
 use std::sync::Arc;
 
 use frontdesk_actors::clock::fresh_cid;
-use frontdesk_actors::{Answer, Command, check_card, login_name};
+use frontdesk_actors::{Answer, Command, Outcome, check_card, login_name};
 use frontdesk_protocol::command::{Principal, Role};
-use frontdesk_protocol::staff::{NameCommand, PasswordHash, StaffCard, StaffCommand};
-use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode};
+use frontdesk_protocol::staff::{
+    Account, NameCommand, PasswordHash, StaffCard, StaffCardChange, StaffCommand,
+};
+use frontdesk_protocol::{AccountNo, ErrorCode};
 use frontdesk_storage::EntityId;
 use uuid::Uuid;
 
@@ -21,16 +24,29 @@ use crate::auth::passwords::Password;
 use crate::http::ApiError;
 
 /// An account that is to be made.
-pub(crate) struct NewAccount {
-    pub(crate) role: Role,
-    pub(crate) card: StaffCard,
-    pub(crate) password: PasswordHash,
-    pub(crate) is_first_login: bool,
+pub(super) struct NewAccount {
+    role: Role,
+    card: StaffCard,
+    password: PasswordHash,
+    is_first_login: bool,
+}
+
+impl NewAccount {
+    /// What its owner will log in with.
+    pub(super) fn email(&self) -> &str {
+        &self.card.email
+    }
+}
+
+/// An e-mail address that is kept for an account.
+pub(super) struct Reservation {
+    name: Arc<str>,
+    reservation: Uuid,
 }
 
 impl App {
     /// What may be refused before anything is made: the card, then the hash of the password.
-    pub(crate) async fn prepare(
+    pub(super) async fn prepare(
         self: &Arc<Self>,
         role: Role,
         card: StaffCard,
@@ -57,7 +73,7 @@ impl App {
     }
 
     /// Keeps an e-mail address for an account that is about to be made.
-    pub(crate) async fn reserve(self: &Arc<Self>, email: &str) -> Result<Uuid, ApiError> {
+    pub(super) async fn reserve(self: &Arc<Self>, email: &str) -> Result<Reservation, ApiError> {
         self.reserve_as(email, Uuid::new_v4()).await
     }
 
@@ -66,62 +82,133 @@ impl App {
         self: &Arc<Self>,
         email: &str,
         reservation: Uuid,
-    ) -> Result<Uuid, ApiError> {
+    ) -> Result<Reservation, ApiError> {
         let (name, part) = login_name(email);
-        let reserve = Command::Name(NameCommand::Reserve { name, reservation });
+        let kept = Reservation { name, reservation };
+        let name = Arc::clone(&kept.name);
+        let reserve = NameCommand::Reserve { name, reservation };
+        answer(self.tell_names(part, reserve).await)?;
+        Ok(kept)
+    }
+
+    /// Gives an address back that no account was made for. Whoever cannot loses nothing but time:
+    /// the reservation ends by itself.
+    pub(super) async fn give_back(self: &Arc<Self>, kept: Reservation) {
+        let (name, part) = login_name(&kept.name);
+        let reservation = kept.reservation;
+        let cancel = NameCommand::Cancel { name, reservation };
+        if let Err(error) = answer(self.tell_names(part, cancel).await) {
+            tracing::debug!(%error, "a reservation ends by itself");
+        }
+    }
+
+    async fn tell_names(self: &Arc<Self>, part: EntityId, command: NameCommand) -> Outcome {
         let caller = Arc::new(Principal::of_installation());
-        answer(self.node.ask(part, caller, reserve, fresh_cid()).await)?;
-        Ok(reservation)
+        let command = Command::Name(command);
+        self.node.ask(part, caller, command, fresh_cid()).await
     }
 
     /// Makes an account whose e-mail address is reserved.
-    pub(crate) async fn add_account(
+    pub(super) async fn add_account(
         self: &Arc<Self>,
-        company: &CompanyId,
-        by: &Arc<Principal>,
+        scope: &CompanyScope,
         new: NewAccount,
-        reservation: Uuid,
-    ) -> Result<AccountNo, ApiError> {
+        kept: Reservation,
+    ) -> Result<Account, ApiError> {
         let add = StaffCommand::AddAccount {
             role: new.role,
             card: new.card,
             password: new.password,
             is_first_login: new.is_first_login,
-            reservation,
+            reservation: kept.reservation,
         };
-        let staff = EntityId::staff(company.clone());
-        let (by, add) = (Arc::clone(by), Command::Staff(add));
-        match answer(self.node.ask(staff, by, add, fresh_cid()).await)? {
-            Answer::Numbered { number, .. } => Ok(AccountNo(number)),
-            _ => Err(ApiError::new(ErrorCode::Internal)),
+        let outcome = self.ask_staff(scope, add).await;
+        if matches!(outcome, Outcome::Refused(_)) {
+            self.give_back(kept).await;
         }
+        let Answer::Numbered { number, .. } = answer(outcome)? else {
+            return Err(ApiError::new(ErrorCode::Internal));
+        };
+        let made = scope.account(self, AccountNo(number)).await?;
+        // Its reservation had ended, and somebody else has the address: it was taken away again.
+        made.ok_or_else(|| ApiError::new(ErrorCode::NameTaken))
+    }
+
+    /// Asks a company's staff in the name of who administers it.
+    async fn ask_staff(self: &Arc<Self>, scope: &CompanyScope, command: StaffCommand) -> Outcome {
+        let staff = EntityId::staff(scope.company().clone());
+        let (by, command) = (Arc::clone(scope.principal()), Command::Staff(command));
+        self.node.ask(staff, by, command, fresh_cid()).await
+    }
+}
+
+impl CompanyScope {
+    /// Makes an account with a password that nobody knew before.
+    pub(crate) async fn create_account(
+        &self,
+        app: &Arc<App>,
+        role: Role,
+        card: StaffCard,
+        is_first_login: bool,
+    ) -> Result<(Account, Password), ApiError> {
+        let password = Password::generate();
+        app.rates.take_password(self.principal())?;
+        let new = app.prepare(role, card, &password, is_first_login).await?;
+        let kept = app.reserve(&new.card.email).await?;
+        let made = app.add_account(self, new, kept).await?;
+        if role == Role::Admin {
+            self.note_admin(app, made.no).await;
+        }
+        Ok((made, password))
+    }
+
+    /// Changes what is known of somebody.
+    pub(crate) async fn change_account(
+        &self,
+        app: &Arc<App>,
+        account: AccountNo,
+        change: StaffCardChange,
+    ) -> Result<(), ApiError> {
+        let change = StaffCommand::ChangeAccount { account, change };
+        answer(app.ask_staff(self, change).await).map(|_| ())
+    }
+
+    /// Changes what somebody may do; every login of theirs ends.
+    pub(crate) async fn set_role(
+        &self,
+        app: &Arc<App>,
+        account: AccountNo,
+        role: Role,
+    ) -> Result<(), ApiError> {
+        let set = StaffCommand::SetRole { account, role };
+        answer(app.ask_staff(self, set).await).map(|_| ())
+    }
+
+    /// Takes an account away; every login of theirs ends.
+    pub(crate) async fn remove_account(
+        &self,
+        app: &Arc<App>,
+        account: AccountNo,
+    ) -> Result<(), ApiError> {
+        let remove = StaffCommand::RemoveAccount { account };
+        answer(app.ask_staff(self, remove).await).map(|_| ())
     }
 
     /// Gives an account a password that nobody knew before; its owner must change it first.
     pub(crate) async fn reset_password(
-        self: &Arc<Self>,
-        scope: &CompanyScope,
+        &self,
+        app: &Arc<App>,
         account: AccountNo,
     ) -> Result<Password, ApiError> {
         let password = Password::generate();
+        app.rates.take_password(self.principal())?;
         let set = StaffCommand::SetPassword {
             account,
-            password: self.hash(&password).await?,
+            password: app.hash(&password).await?,
             is_first_login: true,
             as_of: None,
         };
-        self.govern(scope, set).await?;
+        answer(app.ask_staff(self, set).await)?;
         Ok(password)
-    }
-
-    /// Tells a company's staff something in the name of who administers it.
-    pub(crate) async fn govern(
-        self: &Arc<Self>,
-        scope: &CompanyScope,
-        command: StaffCommand,
-    ) -> Result<Answer, ApiError> {
-        let staff = EntityId::staff(scope.company().clone());
-        let (by, command) = (Arc::clone(scope.principal()), Command::Staff(command));
-        answer(self.node.ask(staff, by, command, fresh_cid()).await)
     }
 }

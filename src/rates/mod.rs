@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontdesk_actors::clock::Clock;
-use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::command::{Principal, Role};
 use frontdesk_protocol::{CompanyId, PersonId};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
@@ -74,6 +74,7 @@ pub(crate) struct Rates {
     people: Option<Keyed<(CompanyId, PersonId)>>,
     login_names: Option<Keyed<Arc<str>>>,
     login_addresses: Option<Keyed<IpAddr>>,
+    passwords: Option<Keyed<CompanyId>>,
     connections: Option<RateLimiter<Pace, InPace, NodeClock, NoOpMiddleware<Nanos>>>,
 }
 
@@ -92,6 +93,8 @@ impl Rates {
             login_names: per_minute(limits.logins_per_minute_name)
                 .map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
             login_addresses: per_minute(limits.logins_per_minute_address)
+                .map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
+            passwords: per_minute(limits.passwords_per_minute_company)
                 .map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
             connections: connections.map(|quota| RateLimiter::new(quota, InPace, time())),
             clock,
@@ -132,6 +135,19 @@ impl Rates {
         of_name.transpose().map(|_| ())
     }
 
+    /// Somebody has a password made for an account of a company. Who runs the installation is not
+    /// counted: the threads are theirs.
+    pub(crate) fn take_password(&self, by: &Principal) -> Result<(), TooSoon> {
+        let Some(passwords) = &self.passwords else {
+            return Ok(());
+        };
+        if by.role == Role::Superadmin {
+            return Ok(());
+        }
+        let taken = passwords.check_key(&by.company);
+        taken.map_err(|refused| self.too_soon(&refused, &self.metrics.passwords))
+    }
+
     /// A command came over the connection with this allowance.
     pub(crate) fn take_command(&self, pace: &Pace) -> Result<(), TooSoon> {
         let Some(connections) = &self.connections else {
@@ -158,6 +174,10 @@ impl Rates {
         if let Some(addresses) = &self.login_addresses {
             addresses.retain_recent();
             addresses.shrink_to_fit();
+        }
+        if let Some(passwords) = &self.passwords {
+            passwords.retain_recent();
+            passwords.shrink_to_fit();
         }
     }
 

@@ -19,6 +19,7 @@ pub(crate) struct RateMetrics {
     pub(crate) addresses: Counter,
     pub(crate) people: Counter,
     pub(crate) logins: Counter,
+    pub(crate) passwords: Counter,
     pub(crate) connections: Counter,
 }
 
@@ -33,6 +34,7 @@ impl RateMetrics {
             addresses: of("address"),
             people: of("person"),
             logins: of("login"),
+            passwords: of("password"),
             connections: of("connection"),
         }
     }

@@ -7,7 +7,7 @@ use crate::support::staff::{
     ROOT, ROOT_PASSWORD, agent, company, get, installation, log_in, post, provide, text, token,
 };
 use crate::support::token::token_with;
-use crate::support::{Bus, Site, in_both_buses, until};
+use crate::support::{Bus, Site, in_both_buses, soon, until};
 use frontdesk_protocol::CompanyId;
 use frontdesk_storage::Directory;
 
@@ -21,6 +21,11 @@ in_both_buses!(
     a_company_from_before_there_were_numbers_is_not_given_to_a_new_one,
     what_is_refused_leaves_nothing_behind,
     an_agent_is_not_taken_for_the_admin_of_a_company_that_has_none,
+    a_company_of_the_settings_gets_an_admin,
+    a_change_that_is_refused_changes_nothing_and_a_plan_can_be_taken_away,
+    an_admin_cannot_fill_the_threads_that_hash,
+    companies_are_listed_page_by_page_in_either_order,
+    an_account_that_opens_a_conversation_is_shown_by_name,
 );
 
 async fn a_superadmin_makes_companies_whose_admins_make_agents_who_log_in(bus: Bus) {
@@ -275,15 +280,14 @@ async fn a_plan_limits_agents(bus: Bus) {
     assert_eq!(full["code"], json!("limit_reached"));
     let gone = format!("/api/admin-dashboard/delete-agent/{first}/");
     site.http("DELETE", &gone, Some(&admin), &Value::Null).await;
-    // The address that was refused for the plan is kept for ten minutes, for nobody.
-    site.clock.leap_ms(10 * 60 * 1_000);
-    let admin = token(
-        &site,
-        "admin@tesla.example",
-        made["password"].as_str().expect("text"),
-    )
-    .await;
+    // The address that was refused for the plan is free at once, as is that of an admin whose plan
+    // there is not.
     post(&site, path, Some(&admin), body, 201).await;
+    let path = "/api/auth/create-admin/";
+    let mut body = json!({"name": "Acme", "email": "admin@acme.example", "plan_id": 99});
+    post(&site, path, Some(&root), body.clone(), 404).await;
+    body["plan_id"] = plan["id"].clone();
+    post(&site, path, Some(&root), body, 201).await;
 }
 
 async fn accounts_survive_a_restart_of_everything_in_memory(bus: Bus) {
@@ -354,4 +358,112 @@ async fn an_agent_is_not_taken_for_the_admin_of_a_company_that_has_none(bus: Bus
     assert_eq!((status, &changed["name"]), (200, &json!("Tesla Inc")));
     let path = "/api/admin-dashboard/list-agents/?company_id=TES001";
     assert_eq!(get(&site, path, &root, 200).await[0]["name"], json!("Ann"));
+}
+
+async fn a_company_of_the_settings_gets_an_admin(bus: Bus) {
+    let site = installation(bus).await;
+    let root = token(&site, ROOT, ROOT_PASSWORD).await;
+    // Its first account is an agent, so its admin has another number than it was known by.
+    let path = "/api/admin-dashboard/create-agent/?company_id=TES001";
+    let body = json!({"name": "Ann", "email": "ann@tes.example"});
+    let made = post(&site, path, Some(&root), body, 201).await;
+    let id = made["agent"]["id"].as_u64().expect("a number");
+    let path = format!("/api/auth/update-admin/{id}/");
+    let body = json!({"email": "boss@tes.example", "phone_number": "7"});
+    let (status, changed) = site.http("PATCH", &path, Some(&root), &body).await;
+    assert_eq!(status, 200, "{changed}");
+    let password = text(&changed["password"]);
+    let admin = token(&site, "boss@tes.example", &password).await;
+    let listed = get(&site, "/api/admin-dashboard/list-agents/", &admin, 200).await;
+    assert_eq!(listed[0]["name"], json!("Ann"));
+    let path = "/api/auth/list-admins/?search=tes001";
+    let listed = get(&site, path, &root, 200).await;
+    let found = &listed["results"][0];
+    assert_ne!(found["id"], json!(id));
+    assert_eq!(found.get("password"), None);
+    let path = format!("/api/auth/delete-admin/{}/", found["id"]);
+    site.http("DELETE", &path, Some(&root), &Value::Null).await;
+    get(&site, "/api/auth/profile/", &admin, 401).await;
+}
+
+async fn a_change_that_is_refused_changes_nothing_and_a_plan_can_be_taken_away(bus: Bus) {
+    let site = installation(bus).await;
+    let root = token(&site, ROOT, ROOT_PASSWORD).await;
+    let plan = json!({"plan_name": "Small", "max_agents": 1, "price": "9.00"});
+    let plan = post(&site, "/api/auth/create-plan/", Some(&root), plan, 201).await;
+    let body = json!({"name": "Tesla", "email": "admin@tesla.example", "plan_id": plan["id"]});
+    let made = post(&site, "/api/auth/create-admin/", Some(&root), body, 201).await;
+    let path = format!("/api/auth/update-admin/{}/", made["id"]);
+    let put = async |body: Value| site.http("PUT", &path, Some(&root), &body).await;
+    let (status, _) = put(json!({"name": "Other", "plan_id": 99})).await;
+    assert_eq!(status, 404);
+    let (status, same) = put(json!({})).await;
+    assert_eq!(
+        (status, &same["name"], &same["plan"]["name"]),
+        (200, &json!("Tesla"), &json!("Small"))
+    );
+    let (status, without) = put(json!({"plan_id": null})).await;
+    assert_eq!((status, &without["plan"]), (200, &Value::Null));
+}
+
+async fn an_admin_cannot_fill_the_threads_that_hash(bus: Bus) {
+    let site = Site::with(bus, |config| {
+        provide(config);
+        config.limits.passwords_per_minute_company = 3;
+    })
+    .await;
+    let root = token(&site, ROOT, ROOT_PASSWORD).await;
+    let (_, tesla) = company(&site, &root, "Tesla").await;
+    let (_, spacex) = company(&site, &root, "SpaceX").await;
+    let (id, _) = agent(&site, &tesla, "ann@tesla.example").await;
+    let path = "/api/admin-dashboard/reset-agent-password/";
+    let body = json!({"agent_id": id});
+    for _ in 0..2 {
+        post(&site, path, Some(&tesla), body.clone(), 200).await;
+    }
+    let request = site.request("POST", path).bearer_auth(&tesla).json(&body);
+    let refused = request.send().await.expect("an answer");
+    assert_eq!(refused.status(), 429);
+    assert!(refused.headers().contains_key("retry-after"));
+    // The other company's admins go on, and so does this one after a while.
+    agent(&site, &spacex, "bob@spacex.example").await;
+    site.clock.leap_ms(20_000);
+    post(&site, path, Some(&tesla), body, 200).await;
+}
+
+async fn companies_are_listed_page_by_page_in_either_order(bus: Bus) {
+    let site = installation(bus).await;
+    let root = token(&site, ROOT, ROOT_PASSWORD).await;
+    company(&site, &root, "Acme").await;
+    let ids = async |query: &str| {
+        let path = format!("/api/auth/list-admins/?{query}");
+        let page = get(&site, &path, &root, 200).await;
+        assert_eq!(page["count"], json!(3), "{page}");
+        let results = page["results"].as_array().expect("a list").clone();
+        let id = |shown: &Value| text(&shown["company_id"]);
+        results.iter().map(id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("page_size=2").await, ["TES001", "SPA001"]);
+    assert_eq!(ids("page_size=2&page=2").await, ["ACM001"]);
+    assert_eq!(ids("page_size=2&page=3").await, [""; 0]);
+    let latest = "page_size=2&ordering=-created_at";
+    assert_eq!(ids(latest).await, ["ACM001", "SPA001"]);
+    assert_eq!(ids(&format!("{latest}&page=2")).await, ["TES001"]);
+    let by_name = ids("ordering=-company_id").await;
+    assert_eq!(by_name, ["TES001", "SPA001", "ACM001"]);
+}
+
+async fn an_account_that_opens_a_conversation_is_shown_by_name(bus: Bus) {
+    let site = installation(bus).await;
+    let root = token(&site, ROOT, ROOT_PASSWORD).await;
+    let (tesla, admin) = company(&site, &root, "Tesla").await;
+    let (_, ann) = agent(&site, &admin, "ann@tesla.example").await;
+    let guest = token_with(&json!("guest"), &json!({"company_id": tesla}));
+    let body = json!({"participants": ["guest"], "direct": true});
+    post(&site, "/v1/rooms", Some(&ann), body, 201).await;
+    let named = async {
+        let path = "/api/chat/conversations/";
+        while get(&site, path, &guest, 200).await[0]["other_participant"]["name"] != "Ann" {}
+    };
+    soon("her name is shown", named).await;
 }

@@ -14,6 +14,7 @@ mod documents;
 mod leftovers;
 mod names;
 mod rust;
+mod scopes;
 mod sizes;
 mod tree;
 
@@ -73,6 +74,11 @@ fn a_module_is_either_a_file_or_a_folder() {
 #[test]
 fn names_are_words_of_the_glossary() {
     holds(names::banned_words(repository()));
+}
+
+#[test]
+fn handlers_take_companies_from_proofs() {
+    holds(scopes::proven(repository()));
 }
 
 #[test]

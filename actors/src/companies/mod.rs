@@ -23,16 +23,16 @@ use frontdesk_protocol::companies::{
     CompaniesCommand, CompaniesEvent, CompanyAct, CompanyCard, CompanyCardChange, CompanyRecord,
     Plan,
 };
-use frontdesk_protocol::limits::{COMPANY_COUNT_MAX, STAFF_TEXT_CHARS_MAX};
+use frontdesk_protocol::limits::COMPANY_COUNT_MAX;
 use frontdesk_protocol::staff::StaffCommand;
 use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, Seq, Timestamp};
-use frontdesk_storage::{EntityId, Row};
+use frontdesk_storage::{EntityId, EntityKind, Row};
 use serde::{Deserialize, Serialize};
 
 use crate::bus::{BusMessage, Revoked};
 use crate::company::tables;
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, Written};
-use crate::staff::AuditEntry;
+use crate::staff::{AuditEntry, check_name, check_texts};
 
 /// The companies' state; serialised it is the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,7 @@ impl Rules for CompaniesState {
                 company.into_iter().chain(plan_key(plan)).collect()
             }
             CompaniesCommand::ChangeCompany { id, .. }
+            | CompaniesCommand::SetAdmin { id, .. }
             | CompaniesCommand::CloseCompany { id, .. } => vec![tables::company_key(id)],
             CompaniesCommand::CreatePlan { .. } | CompaniesCommand::NoteOrigins { .. } => {
                 Vec::new()
@@ -151,6 +152,20 @@ impl Rules for CompaniesState {
                 let act = CompanyAct::PlanAssigned;
                 Ok(self.company_set(caller, act, record, agent_count_max, now))
             }
+            CompaniesCommand::SetAdmin { id, admin } => {
+                let mut record = self.company(id, known)?;
+                if admin.company_no() != record.no {
+                    return Err(Rejection::because(
+                        ErrorCode::BadField,
+                        "admin: of another company",
+                    ));
+                }
+                if record.admin == Some(*admin) {
+                    return Ok(Decided::nothing(Answer::Done));
+                }
+                record.admin = Some(*admin);
+                Ok(self.company_set(caller, CompanyAct::AdminSet, record, None, now))
+            }
             CompaniesCommand::CloseCompany { id, is_closed } => {
                 let mut record = self.company(id, known)?;
                 if record.is_closed == *is_closed {
@@ -166,12 +181,15 @@ impl Rules for CompaniesState {
         }
     }
 
-    fn repeat(&self, _asked: &Asked<'_>, number: u64, _at: Timestamp) -> Answer {
-        // Only making a company or a plan is remembered.
-        Answer::Numbered {
-            number,
-            owed_to: None,
-        }
+    fn repeat(&self, asked: &Asked<'_>, number: u64, _at: Timestamp) -> Answer {
+        // Only making a company or a plan is remembered. Which id a company was given is not, and
+        // the founding that it waits for has its number.
+        let owed_to = match asked.command {
+            Command::Companies(CompaniesCommand::CreateCompany { .. }) => Some(asked.entity),
+            _ => None,
+        };
+        let owed_to = owed_to.cloned();
+        Answer::Numbered { number, owed_to }
     }
 
     fn waits_for(&self, _entity: &EntityId, answer: &Answer) -> Option<EntityId> {
@@ -179,6 +197,16 @@ impl Rules for CompaniesState {
             Answer::Numbered { owed_to, .. } => owed_to.clone(),
             _ => None,
         }
+    }
+
+    fn is_awaited(&self, other: &EntityId, answer: &Answer, effect: &Effect) -> bool {
+        let (Answer::Numbered { number, .. }, EntityKind::Companies) = (answer, other.kind) else {
+            return effect.to == *other;
+        };
+        matches!(
+            &effect.command,
+            Command::Staff(StaffCommand::Found { company_no, .. }) if company_no == number
+        )
     }
 
     fn apply(&mut self, event: &CompaniesEvent) {
@@ -265,7 +293,7 @@ impl CompaniesState {
             if let Ok(record) = self.company(id, known) {
                 return Ok(Decided::nothing(Answer::Numbered {
                     number: record.no,
-                    owed_to: None,
+                    owed_to: Some(EntityId::staff(record.id)),
                 }));
             }
         }
@@ -289,6 +317,7 @@ impl CompaniesState {
             no: self.company_count + 1,
             card: card.clone(),
             plan,
+            admin: None,
             created_at: now,
             is_closed: false,
         };
@@ -429,9 +458,7 @@ fn apply_change(card: &mut CompanyCard, change: &CompanyCardChange) -> bool {
 }
 
 fn check_card(card: &CompanyCard) -> Result<(), Rejection> {
-    if card.name.trim().is_empty() {
-        return Err(Rejection::because(ErrorCode::BadField, "name: is empty"));
-    }
+    check_name(&card.name)?;
     check_texts([
         ("name", &card.name),
         ("email", &card.email),
@@ -440,16 +467,4 @@ fn check_card(card: &CompanyCard) -> Result<(), Rejection> {
         ("contact_number", &card.contact_number),
         ("phone_number", &card.phone_number),
     ])
-}
-
-fn check_texts<const N: usize>(texts: [(&str, &Arc<str>); N]) -> Result<(), Rejection> {
-    for (field, text) in texts {
-        let chars = text.chars().count();
-        if chars > STAFF_TEXT_CHARS_MAX {
-            let limit = STAFF_TEXT_CHARS_MAX;
-            let why = format!("{field}: {chars} characters, limit {limit}");
-            return Err(Rejection::because(ErrorCode::BadField, why));
-        }
-    }
-    Ok(())
 }

@@ -33,9 +33,9 @@ use super::owing::Listing;
 use super::publish::publish;
 use super::recover::{Recovered, encode_snapshot, recover};
 use super::slot::Slot;
-use super::{Command, Envelope, Outcome, ReplyTo, Rules};
+use super::{Command, Effect, Envelope, Outcome, ReplyTo, Rules};
 
-use crate::bus::BusMessage;
+use crate::bus::{BusMessage, Revoked};
 use crate::door::OwnDoor;
 use crate::index::Hurry;
 use crate::limits::{
@@ -97,6 +97,8 @@ pub(crate) struct EntityState<R: Rules> {
     pub(super) effect_door: Option<OwnDoor>,
     /// The first record that lists do not show, and how they are told.
     pub(super) listing: Listing,
+    /// What a predecessor may have made durable and not lived to announce.
+    unannounced: Vec<Revoked>,
     snapshot_at: Tail,
     work_later: bool,
     /// When patient commands were last decided, milliseconds of the clock that never goes back.
@@ -187,6 +189,12 @@ impl<R: Rules> Actor for EntityActor<R> {
         if is_news && let Some(news) = R::spread_again(&self.slot.entity) {
             self.node.send(news);
         }
+        // At most one append was under way: what may not have been announced is in one record.
+        // After a start of the node nobody is connected yet.
+        let unannounced = std::mem::take(&mut state.unannounced);
+        for revoked in unannounced.into_iter().filter(|_| is_news) {
+            self.node.send(BusMessage::Revoked(revoked));
+        }
         // Before anyone is answered: what the predecessor wrote may not be listed yet.
         if R::IS_LISTED && state.owed_from().is_some() {
             self.node.index.is_behind(&self.slot.entity, state.tail.pos);
@@ -229,6 +237,7 @@ impl<R: Rules> EntityActor<R> {
             effects,
             effect_door: None,
             listing: Listing::after_recovery(recovered.pending.filter(|_| R::IS_LISTED)),
+            unannounced: recovered.revoked,
             snapshot_at: recovered.snapshot_at,
             work_later: false,
             patient_ms: None,
@@ -399,7 +408,9 @@ impl<R: Rules> EntityActor<R> {
         }
         self.answer_all(batch.replies);
         for (other, to, answer) in batch.waiting {
-            if !state.effects.wait(&other, to, &answer) {
+            let rules = &state.rules;
+            let is_awaited = |effect: &Effect| rules.is_awaited(&other, &answer, effect);
+            if !state.effects.wait(is_awaited, to, &answer) {
                 self.answer_held([(to, Outcome::Done(answer))]);
             }
         }
@@ -469,8 +480,9 @@ pub(crate) fn is_internal(command: &Command) -> bool {
             RoomCommand::CreateRoom { .. }
                 | RoomCommand::TakeTurn { .. }
                 | RoomCommand::PostAnswer { .. }
-        ) | Command::Staff(StaffCommand::Found { .. } | StaffCommand::NoteAct { .. })
-            | Command::Companies(CompaniesCommand::NoteOrigins { .. })
+        ) | Command::Staff(
+            StaffCommand::Found { .. } | StaffCommand::NoteAct { .. } | StaffCommand::Disown { .. },
+        ) | Command::Companies(CompaniesCommand::NoteOrigins { .. })
             | Command::Name(NameCommand::Confirm { .. } | NameCommand::Release { .. })
     )
 }

@@ -9,7 +9,6 @@
 use std::collections::VecDeque;
 
 use frontdesk_protocol::{Pos, Rejection};
-use frontdesk_storage::EntityId;
 
 use super::{Answer, Effect, Outcome, ReplyTo};
 use crate::limits::EFFECT_IN_FLIGHT_COUNT_MAX;
@@ -64,10 +63,15 @@ impl Effects {
         });
     }
 
-    /// Has a caller wait for the last thing owed to an entity; false when nothing is.
-    pub(crate) fn wait(&mut self, other: &EntityId, to: ReplyTo, answer: &Answer) -> bool {
+    /// Has a caller wait for the last debt of these; false when there is none.
+    pub(crate) fn wait(
+        &mut self,
+        is_awaited: impl Fn(&Effect) -> bool,
+        to: ReplyTo,
+        answer: &Answer,
+    ) -> bool {
         let mut owed = self.owed.iter_mut().rev();
-        let last = owed.find(|owed| owed.effect.to == *other && owed.stage != Stage::Delivered);
+        let last = owed.find(|owed| owed.stage != Stage::Delivered && is_awaited(&owed.effect));
         let Some(last) = last else { return false };
         last.waiting.push((to, answer.clone()));
         true
@@ -177,8 +181,8 @@ mod tests {
             door: crate::door::DoorId(2),
             cseq: 3,
         };
-        assert!(effects.wait(&effect(1).to, to, &Answer::Done));
-        assert!(!effects.wait(&effect(2).to, to, &Answer::Done));
+        assert!(effects.wait(|owed| *owed == effect(1), to, &Answer::Done));
+        assert!(!effects.wait(|owed| *owed == effect(2), to, &Answer::Done));
         let first = effects.next_to_send();
         let delivery = effects.answered(first[0].0, Outcome::Done(Answer::Done));
         assert_eq!(delivery, Delivery::Delivered(Vec::new()));
@@ -186,7 +190,7 @@ mod tests {
         let delivery = effects.answered(second[0].0, Outcome::Done(Answer::Done));
         let told = vec![(to, Outcome::Done(Answer::Done))];
         assert_eq!(delivery, Delivery::Delivered(told));
-        assert!(!effects.wait(&effect(1).to, to, &Answer::Done));
+        assert!(!effects.wait(|owed| *owed == effect(1), to, &Answer::Done));
     }
 
     #[test]

@@ -173,7 +173,8 @@ pub enum Answer {
     Numbered {
         /// The number.
         number: u64,
-        /// Whom the entity owes something before the answer is true.
+        /// Whom the entity owes something before the answer is true; the entity itself where that
+        /// is known by the number alone.
         owed_to: Option<EntityId>,
     },
     /// A refresh token was taken for another, or it came a second time and its login is closed.
@@ -306,6 +307,11 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// entity that the answer speaks of as being there.
     fn waits_for(&self, _entity: &EntityId, _answer: &Answer) -> Option<EntityId> {
         None
+    }
+
+    /// Whether a debt is one that [`Rules::waits_for`] speaks of.
+    fn is_awaited(&self, other: &EntityId, _answer: &Answer, effect: &Effect) -> bool {
+        effect.to == *other
     }
 
     /// An event changes the state.

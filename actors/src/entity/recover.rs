@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cids::{CidWindows, Floor, Remembered};
 use super::{Effect, Rules};
+use crate::bus::Revoked;
 
 /// Records read at once while recovering.
 const PAGE_RECORD_COUNT: usize = 512;
@@ -71,6 +72,9 @@ pub(crate) struct Recovered<R> {
     pub(crate) snapshot_at: Tail,
     /// The first record that something may still be owed for: effects or its place in lists.
     pub(crate) pending: Option<Pos>,
+    /// What the last record revokes, unless a snapshot stands behind it: that is made of records
+    /// which were announced.
+    pub(crate) revoked: Vec<Revoked>,
 }
 
 /// Encodes a record.
@@ -181,6 +185,7 @@ fn start<R: Rules>(
             effects: Vec::new(),
             snapshot_at: at,
             pending: effects_from,
+            revoked: Vec::new(),
         },
         None => Recovered {
             rules: R::new(entity),
@@ -189,6 +194,7 @@ fn start<R: Rules>(
             effects: Vec::new(),
             snapshot_at: Tail::default(),
             pending: effects_from,
+            revoked: Vec::new(),
         },
     };
     Ok((recovered, effects_from))
@@ -209,6 +215,7 @@ fn replay<R: Rules>(
             expected
         )));
     }
+    recovered.revoked = body.events.iter().filter_map(R::announce).collect();
     recovered.rules.begin_batch();
     for event in &body.events {
         if is_new {

@@ -2,9 +2,10 @@
 //! rules; the engine around them is in [`crate::entity`].
 //!
 //! A name is reserved, the account made, the name confirmed by the account's staff, which owes that
-//! as an effect. Whoever reserves and then makes no account loses the name after
+//! as an effect. Whoever reserves and then makes no account gives the name back, or loses it after
 //! [`NAME_RESERVED_MS`]; an account whose confirmation comes later than that keeps the name as long
-//! as nobody else has reserved it.
+//! as nobody else has reserved it. Else nobody could log in to it, and its staff is owed to take it
+//! away again before the confirmation is answered.
 //!
 //! Names are ordered rows, split by hash into parts that are entities of their own: ten thousand
 //! companies do not wait for one journal.
@@ -14,17 +15,20 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use frontdesk_protocol::limits::{EMAIL_BYTES_MAX, NAME_RESERVED_MS};
-use frontdesk_protocol::staff::{NameCommand, NameEvent, NameHolder};
-use frontdesk_protocol::{ErrorCode, Rejection, Seq, Timestamp};
+use frontdesk_protocol::staff::{NameCommand, NameEvent, NameHolder, StaffCommand};
+use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::company::tables;
-use crate::entity::{Answer, Asked, Caller, Command, Decided, Known, Rules, Written, fingerprint};
+use crate::entity::{
+    Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, Written, fingerprint,
+};
 
 /// Parts of the index. Never changed: a name would be looked for in another part.
 const PART_COUNT: u64 = 16;
@@ -46,9 +50,14 @@ pub(crate) fn entity_of(name: &str) -> EntityId {
     EntityId::names((fingerprint(name.as_bytes()) % PART_COUNT) as u8)
 }
 
-/// A part of the index; everything is in rows.
+/// Reservations that have ended and are taken away with one command: more than it can add.
+const ENDED_COUNT_MAX: usize = 4;
+
+/// A part of the index; names that are taken are in rows alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NamesState {
+    /// Names that are reserved, and until when. Few: each ends, or is confirmed, within minutes.
+    reserved: BTreeMap<Arc<str>, Timestamp>,
     /// What this batch changed.
     #[serde(skip)]
     written: Written,
@@ -57,10 +66,11 @@ pub(crate) struct NamesState {
 impl Rules for NamesState {
     type Event = NameEvent;
 
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
 
     fn new(_entity: &EntityId) -> Self {
         Self {
+            reserved: BTreeMap::new(),
             written: Written::default(),
         }
     }
@@ -104,28 +114,25 @@ impl Rules for NamesState {
             NameCommand::Reserve { reservation, .. } => {
                 Some(reserved(holder.as_ref(), *reservation, now)?)
             }
+            NameCommand::Cancel { reservation, .. } => match &holder {
+                Some(NameHolder::Reserved {
+                    reservation: other, ..
+                }) if other == reservation => None,
+                _ => return Ok(Decided::nothing(Answer::Done)),
+            },
             NameCommand::Confirm {
                 reservation,
                 account,
                 ..
             } => {
-                let taken = NameHolder::Taken {
-                    company: staff_of(asked.caller)?.clone(),
-                    account: *account,
-                };
-                match &holder {
-                    Some(same) if *same == taken => return Ok(Decided::nothing(Answer::Done)),
-                    Some(NameHolder::Taken { .. }) => {
-                        return Err(Rejection::new(ErrorCode::NameTaken));
-                    }
-                    Some(NameHolder::Reserved {
-                        reservation: other,
-                        until,
-                    }) if other != reservation && *until > now => {
-                        return Err(Rejection::new(ErrorCode::NameTaken));
-                    }
-                    _ => Some(taken),
-                }
+                let company = staff_of(asked.caller)?.clone();
+                return Ok(confirm(
+                    name,
+                    holder,
+                    *reservation,
+                    (company, *account),
+                    now,
+                ));
             }
             NameCommand::Release { account, .. } => {
                 let taken = NameHolder::Taken {
@@ -138,11 +145,14 @@ impl Rules for NamesState {
                 None
             }
         };
+        let mut events = self.ended(name, now);
+        events.push(NameEvent {
+            name: Arc::clone(name),
+            holder,
+            disowned: None,
+        });
         Ok(Decided {
-            events: vec![NameEvent {
-                name: Arc::clone(name),
-                holder,
-            }],
+            events,
             answer: Answer::Done,
             remember: None,
         })
@@ -153,11 +163,84 @@ impl Rules for NamesState {
     }
 
     fn apply(&mut self, event: &NameEvent) {
+        match &event.holder {
+            Some(NameHolder::Reserved { until, .. }) => {
+                self.reserved.insert(Arc::clone(&event.name), *until);
+            }
+            Some(NameHolder::Taken { .. }) | None => {
+                self.reserved.remove(&event.name);
+            }
+        }
         self.written.take(rows_of(event));
     }
 
     fn rows(&self, _entity: &EntityId, event: &NameEvent) -> Vec<Row> {
         rows_of(event)
+    }
+
+    fn effect(&self, _entity: &EntityId, event: &NameEvent) -> Option<Effect> {
+        let (company, account) = event.disowned.clone()?;
+        Some(Effect {
+            to: EntityId::staff(company),
+            command: Command::Staff(StaffCommand::Disown { account }),
+        })
+    }
+
+    fn waits_for(&self, _entity: &EntityId, answer: &Answer) -> Option<EntityId> {
+        match answer {
+            Answer::Numbered { owed_to, .. } => owed_to.clone(),
+            _ => None,
+        }
+    }
+}
+
+impl NamesState {
+    /// Reservations of other names that nobody came back to.
+    fn ended(&self, name: &str, now: Timestamp) -> Vec<NameEvent> {
+        let is_over =
+            |(other, until): &(&Arc<str>, &Timestamp)| ***other != *name && **until <= now;
+        let ended = self.reserved.iter().filter(is_over);
+        let event = |(name, _): (&Arc<str>, &Timestamp)| NameEvent {
+            name: Arc::clone(name),
+            holder: None,
+            disowned: None,
+        };
+        ended.take(ENDED_COUNT_MAX).map(event).collect()
+    }
+}
+
+/// The account has the name, or its staff is owed to take it away.
+fn confirm(
+    name: &Arc<str>,
+    holder: Option<NameHolder>,
+    reservation: Uuid,
+    (company, account): (CompanyId, AccountNo),
+    now: Timestamp,
+) -> Decided<NameEvent> {
+    let taken = NameHolder::Taken {
+        company: company.clone(),
+        account,
+    };
+    if holder.as_ref() == Some(&taken) {
+        return Decided::nothing(Answer::Done);
+    }
+    let is_free = reserved(holder.as_ref(), reservation, now).is_ok();
+    let (holder, disowned) = match is_free {
+        true => (Some(taken), None),
+        false => (holder, Some((company.clone(), account))),
+    };
+    let owed_to = disowned.as_ref().map(|_| EntityId::staff(company));
+    Decided {
+        events: vec![NameEvent {
+            name: Arc::clone(name),
+            holder,
+            disowned,
+        }],
+        answer: Answer::Numbered {
+            number: account.0,
+            owed_to,
+        },
+        remember: None,
     }
 }
 
@@ -192,13 +275,14 @@ fn rows_of(event: &NameEvent) -> Vec<Row> {
 fn name_of(command: &NameCommand) -> &Arc<str> {
     match command {
         NameCommand::Reserve { name, .. }
+        | NameCommand::Cancel { name, .. }
         | NameCommand::Confirm { name, .. }
         | NameCommand::Release { name, .. } => name,
     }
 }
 
 /// The company whose staff asks.
-fn staff_of(caller: &Caller) -> Result<&frontdesk_protocol::CompanyId, Rejection> {
+fn staff_of(caller: &Caller) -> Result<&CompanyId, Rejection> {
     match caller {
         Caller::Entity(from) if from.kind == EntityKind::Staff => Ok(&from.company),
         _ => Err(Rejection::new(ErrorCode::Forbidden)),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use frontdesk_protocol::command::{Card, Principal, Role};
 use frontdesk_protocol::limits::NAME_RESERVED_MS;
-use frontdesk_protocol::staff::{NameCommand, NameHolder};
+use frontdesk_protocol::staff::{NameCommand, NameHolder, StaffCommand};
 use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, PersonId};
 use frontdesk_storage::EntityId;
 use uuid::Uuid;
@@ -66,14 +66,14 @@ fn a_name_has_one_holder() {
         ErrorCode::NameTaken
     );
     for _ in 0..2 {
-        assert_eq!(desk.one(&staff("TES001"), confirm(1, 7)), Ok(Answer::Done));
+        desk.one(&staff("TES001"), confirm(1, 7)).expect("taken");
     }
     assert_eq!(
         code(desk.one(&somebody(), reserve(2))),
         ErrorCode::NameTaken
     );
-    let other = desk.one(&staff("SPA001"), confirm(1, 7));
-    assert_eq!(code(other), ErrorCode::NameTaken);
+    desk.one(&staff("SPA001"), confirm(1, 7)).expect("told");
+    assert_eq!(desk.effects.len(), 1, "it takes the account away");
     let holder: NameHolder = desk.row(&tables::name_key(NAME)).expect("held");
     let (company, account) = (company("TES001"), AccountNo(7));
     assert_eq!(holder, NameHolder::Taken { company, account });
@@ -84,14 +84,71 @@ fn a_reservation_ends_and_a_late_confirmation_counts_where_nobody_came_between()
     let mut desk = desk();
     desk.one(&somebody(), reserve(1)).expect("kept");
     desk.now.0 += NAME_RESERVED_MS;
-    assert_eq!(desk.one(&staff("TES001"), confirm(1, 7)), Ok(Answer::Done));
+    desk.one(&staff("TES001"), confirm(1, 7)).expect("taken");
+    assert_eq!(desk.effects, []);
 
     let mut desk = self::desk();
     desk.one(&somebody(), reserve(1)).expect("kept");
     desk.now.0 += NAME_RESERVED_MS;
     assert_eq!(desk.one(&somebody(), reserve(2)), Ok(Answer::Done));
-    let late = desk.one(&staff("TES001"), confirm(1, 7));
-    assert_eq!(code(late), ErrorCode::NameTaken);
+    for _ in 0..2 {
+        desk.one(&staff("TES001"), confirm(1, 7)).expect("told");
+        let owed = desk.effects.pop().expect("its staff is owed something");
+        assert_eq!(owed.to, EntityId::staff(company("TES001")));
+        let account = AccountNo(7);
+        assert_eq!(
+            owed.command,
+            Command::Staff(StaffCommand::Disown { account })
+        );
+    }
+    // The reservation that came between is as it was.
+    assert_eq!(
+        desk.one(&staff("SPA001"), confirm(2, 9)).map(|_| ()),
+        Ok(())
+    );
+    assert_eq!(desk.effects, []);
+    desk.assert_replays();
+}
+
+fn cancel(reservation: u128) -> Command {
+    Command::Name(NameCommand::Cancel {
+        name: NAME.into(),
+        reservation: Uuid::from_u128(reservation),
+    })
+}
+
+#[test]
+fn a_reservation_that_is_given_back_leaves_nothing_and_no_other_is() {
+    let mut desk = desk();
+    desk.one(&somebody(), reserve(1)).expect("kept");
+    assert_eq!(desk.one(&somebody(), cancel(2)), Ok(Answer::Done));
+    assert_eq!(
+        code(desk.one(&somebody(), reserve(2))),
+        ErrorCode::NameTaken
+    );
+    assert_eq!(desk.one(&somebody(), cancel(1)), Ok(Answer::Done));
+    assert_eq!(desk.rows.len(), 0);
+    desk.one(&somebody(), reserve(2)).expect("kept");
+    desk.one(&staff("TES001"), confirm(2, 7)).expect("taken");
+    assert_eq!(desk.one(&somebody(), cancel(2)), Ok(Answer::Done));
+    let holder: Option<NameHolder> = desk.row(&tables::name_key(NAME));
+    assert!(matches!(holder, Some(NameHolder::Taken { .. })));
+    desk.assert_replays();
+}
+
+#[test]
+fn reservations_that_ended_leave_with_what_is_asked_next() {
+    let mut desk = desk();
+    desk.one(&somebody(), reserve(1)).expect("kept");
+    desk.now.0 += NAME_RESERVED_MS;
+    let other = Command::Name(NameCommand::Reserve {
+        name: "bob@tes.example".into(),
+        reservation: Uuid::from_u128(2),
+    });
+    desk.one(&somebody(), other).expect("kept");
+    assert_eq!(desk.row::<NameHolder>(&tables::name_key(NAME)), None);
+    assert_eq!(desk.rows.len(), 1);
+    desk.assert_replays();
 }
 
 #[test]

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::entity::Written;
 
 pub use cards::check_card;
+pub(crate) use cards::{check_name, check_texts};
 pub use reads::installation_secret;
 
 /// The staff's state; serialised it is the snapshot.

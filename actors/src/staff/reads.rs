@@ -80,23 +80,33 @@ impl Node {
 
     /// The accounts of a company that are there, in the order they were made.
     pub async fn accounts(self: &Arc<Self>, company: &CompanyId) -> Result<Vec<Account>> {
-        let (mut from, to) = tables::account_bounds();
+        self.accounts_after(company, AccountNo(0), usize::MAX).await
+    }
+
+    /// The same from behind one on, this many at most.
+    pub async fn accounts_after(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        after: AccountNo,
+        count: usize,
+    ) -> Result<Vec<Account>> {
+        let mut from = tables::account_key(after.next());
+        let (_, to) = tables::account_bounds();
+        let page_count = count.min(PAGE_COUNT_MAX);
         let mut all: Vec<Account> = Vec::new();
         loop {
             let (company, to) = (company.clone(), to.clone());
-            let page: Vec<Account> = self.page(company, from, to, false, PAGE_COUNT_MAX).await?;
+            let page: Vec<Account> = self.page(company, from, to, false, page_count).await?;
             let last = page.last().map(|account| account.no);
-            let is_full = page.len() == PAGE_COUNT_MAX;
-            all.extend(page);
-            match last.filter(|_| is_full) {
+            let is_full = page.len() == page_count;
+            all.extend(page.into_iter().filter(|account| !account.is_removed));
+            match last.filter(|_| is_full && all.len() < count) {
                 Some(no) => from = tables::account_key(no.next()),
                 None => break,
             }
         }
-        Ok(all
-            .into_iter()
-            .filter(|account| !account.is_removed)
-            .collect())
+        all.truncate(count);
+        Ok(all)
     }
 
     /// What is known of a company, closed ones among them.
@@ -141,6 +151,19 @@ impl Node {
                 records.extend(row.as_ref().and_then(tables::read));
             }
             Ok(records)
+        })
+        .await
+    }
+
+    /// Companies there are, closed ones among them: their numbers have no gap.
+    pub async fn company_count(self: &Arc<Self>) -> Result<u64> {
+        let node = Arc::clone(self);
+        blocking(move || {
+            let (from, to) = tables::company_number_bounds();
+            let installation = CompanyId::installation();
+            let last = node.directory.rows(&installation, &from, &to, true, 1)?;
+            let number = last.first().and_then(|(key, _)| tables::number_of(key));
+            Ok(number.unwrap_or_default())
         })
         .await
     }

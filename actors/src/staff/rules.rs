@@ -7,7 +7,7 @@ use frontdesk_protocol::limits::ACCOUNT_COUNT_MAX;
 use frontdesk_protocol::staff::{
     Account, Act, Availability, NameCommand, PasswordHash, StaffCommand, StaffEvent,
 };
-use frontdesk_protocol::{AccountNo, ErrorCode, Rejection, Seq, Timestamp};
+use frontdesk_protocol::{AccountNo, ErrorCode, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 
 use super::cards::{apply_change, check_card};
@@ -73,6 +73,9 @@ impl Rules for StaffState {
         }
         if let StaffCommand::NoteAct { .. } = command {
             return self.note_act(asked, command);
+        }
+        if let StaffCommand::Disown { account } = command {
+            return self.disown(asked, *account, known, now);
         }
         let Caller::Person(caller) = asked.caller else {
             return Err(Rejection::new(ErrorCode::Forbidden));
@@ -270,7 +273,7 @@ impl StaffState {
             owed_to: Some(names::entity_of(&names::normal(&card.email))),
         };
         let remember = Some(account.no.0);
-        let mut decided = self.set(caller, Act::Added, account, answer, now);
+        let mut decided = self.set(&caller.person, Act::Added, account, answer, now);
         if let Some(StaffEvent::AccountSet {
             reservation: of, ..
         }) = decided.events.first_mut()
@@ -330,8 +333,7 @@ impl StaffState {
             }
             StaffCommand::RemoveAccount { .. } => {
                 may_govern(caller, account.role)?;
-                account.is_removed = true;
-                account.availability = Availability::Offline;
+                remove(&mut account);
                 Act::Removed
             }
             StaffCommand::SetPassword {
@@ -363,25 +365,48 @@ impl StaffState {
             }
             _ => return self.log_in_or_out(is_own, command, &account, known, now),
         };
-        if act.revokes() {
-            // Never the same twice, whatever the clock does: logins are opened as of it.
-            account.valid_from = now.max(account.valid_from.next());
+        Ok(self.set(&caller.person, act, account, Answer::Done, now))
+    }
+
+    /// An account that nobody can log in to: its name is somebody else's.
+    fn disown(
+        &self,
+        asked: &Asked<'_>,
+        no: AccountNo,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<StaffEvent>, Rejection> {
+        let is_allowed = matches!(
+            asked.caller,
+            Caller::Entity(from) if matches!(from.kind, EntityKind::Names(_))
+        );
+        if !is_allowed {
+            return Err(Rejection::new(ErrorCode::Forbidden));
         }
-        Ok(self.set(caller, act, account, Answer::Done, now))
+        let Ok(mut account) = self.account(no, known) else {
+            return Ok(Decided::nothing(Answer::Done));
+        };
+        remove(&mut account);
+        let by = PersonId::installation();
+        Ok(self.set(&by, Act::Removed, account, Answer::Done, now))
     }
 
     fn set(
         &self,
-        caller: &Principal,
+        by: &PersonId,
         act: Act,
-        account: Account,
+        mut account: Account,
         answer: Answer,
         now: Timestamp,
     ) -> Decided<StaffEvent> {
+        if act.revokes() {
+            // Never the same twice, whatever the clock does: logins are opened as of it.
+            account.valid_from = now.max(account.valid_from.next());
+        }
         Decided {
             events: vec![StaffEvent::AccountSet {
                 at: now,
-                by: caller.person.clone(),
+                by: by.clone(),
                 act,
                 account,
                 reservation: None,
@@ -431,6 +456,7 @@ fn account_of(command: &StaffCommand) -> Option<AccountNo> {
         StaffCommand::ChangeAccount { account, .. }
         | StaffCommand::SetRole { account, .. }
         | StaffCommand::RemoveAccount { account }
+        | StaffCommand::Disown { account }
         | StaffCommand::SetPassword { account, .. }
         | StaffCommand::SetAvailability { account, .. }
         | StaffCommand::OpenFamily { account, .. }
@@ -450,6 +476,11 @@ fn may_govern(caller: &Principal, role: Role) -> Result<(), Rejection> {
         true => Ok(()),
         false => Err(Rejection::new(ErrorCode::Forbidden)),
     }
+}
+
+fn remove(account: &mut Account) {
+    account.is_removed = true;
+    account.availability = Availability::Offline;
 }
 
 fn set_password(account: &mut Account, password: &PasswordHash, is_first_login: bool) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use frontdesk_protocol::command::{Card, Principal, Role};
 use frontdesk_protocol::companies::{CompaniesCommand, CompanyCard};
+use frontdesk_protocol::limits::NAME_RESERVED_MS;
 use frontdesk_protocol::staff::{NameCommand, PasswordHash, StaffCard, StaffCommand};
 use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, PersonId};
 use frontdesk_storage::EntityId;
@@ -155,5 +156,79 @@ both_modes! {
         let close = CompaniesCommand::CloseCompany { id: company.clone(), is_closed: true };
         world.tell(EntityId::companies(), Command::Companies(close)).await;
         assert!(lock(&heard).contains(&Revoked::Company(company)));
+    }
+
+    async fn what_a_staff_did_not_live_to_announce_its_successor_does(serialize: bool) {
+        let world = World::new(serialize).await;
+        let heard: Arc<Mutex<Vec<Revoked>>> = Arc::default();
+        let ear = Arc::clone(&heard);
+        world.node.heed_revoked(move |revoked| lock(&ear).push(revoked.clone()));
+        let company = world.company("Spacely").await;
+        let reservation = Uuid::from_u128(1);
+        world.reserve(reservation).await;
+        let no = account_no(&world.account(&company, reservation).await);
+        let staff = EntityId::staff(company.clone());
+        world.writer_is_idle().await;
+        // The account is taken away, and its staff dies before it hears that this is durable.
+        world.memory.faults().next_append(Verdict::WriteAnswerUnknown);
+        let remove = Command::Staff(StaffCommand::RemoveAccount { account: no });
+        let again = world.tell(staff, remove).await;
+        assert_eq!(refusal(&again), ErrorCode::NotFound, "it is gone");
+        let is_told = |revoked: &Revoked| {
+            matches!(revoked, Revoked::Account { account, .. } if *account == no)
+        };
+        assert!(lock(&heard).iter().any(is_told));
+        let close = CompaniesCommand::CloseCompany { id: company.clone(), is_closed: true };
+        world.memory.faults().next_append(Verdict::WriteAnswerUnknown);
+        let done = world.tell(EntityId::companies(), Command::Companies(close)).await;
+        assert_eq!(done, Outcome::Done(Answer::Done));
+        assert!(lock(&heard).contains(&Revoked::Company(company)));
+    }
+
+    async fn who_makes_a_company_waits_for_its_staff_although_the_companies_crash(serialize: bool) {
+        let world = World::new(serialize).await;
+        let companies = EntityId::companies();
+        let faults = world.memory.faults();
+        faults.next_append(Verdict::Pass);
+        for _ in 0..3 {
+            faults.next_append(Verdict::DropAnswerUnknown);
+        }
+        let durable = |entity: &EntityId| world.journal().tail(entity).expect("a tail").pos.0;
+        let create = CompaniesCommand::CreateCompany {
+            id: None,
+            card: CompanyCard { name: "Spacely".into(), ..CompanyCard::default() },
+            plan: None,
+        };
+        let staff = EntityId::staff(company_of("SPA001"));
+        let making = async {
+            let made = world.tell(companies.clone(), Command::Companies(create)).await;
+            assert!(matches!(made, Outcome::Done(_)), "{made:?}");
+            assert!(durable(&staff) > 0, "its staff is founded");
+        };
+        let crashing = async {
+            eventually("the company has its record", || durable(&companies) == 1).await;
+            world.node.registry.crash(&companies);
+        };
+        tokio::join!(making, crashing);
+        world.all_asleep().await;
+    }
+
+    async fn an_account_whose_name_went_to_somebody_else_is_taken_away_again(serialize: bool) {
+        let world = World::new(serialize).await;
+        let company = world.company("Spacely").await;
+        let (late, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        world.reserve(late).await;
+        world.clock.advance_ms(NAME_RESERVED_MS);
+        world.reserve(other).await;
+        let no = account_no(&world.account(&company, late).await);
+        // Whoever is answered finds it gone, and what was done in the log.
+        assert_eq!(world.node.account(&company, no).await.expect("read"), None);
+        let log = world.node.audit(&company, None, 10).await.expect("read");
+        let acts: Vec<&str> = log.iter().map(|(_, entry)| entry.act.as_str()).collect();
+        assert_eq!(acts, ["account_removed", "account_added"]);
+        let next = account_no(&world.account(&company, other).await);
+        let holder = world.node.holder_of(EMAIL).await.expect("read");
+        assert_eq!(holder, Some((company, next)));
+        world.all_asleep().await;
     }
 }

@@ -1,8 +1,8 @@
 //! Companies, each with its first admin, which these clients name as one; and plans. For those who
 //! run the installation.
 //!
-//! Invariant: an admin's e-mail address is reserved before the company is made, so that a company
-//! without an admin does not come of an address that is taken.
+//! Invariant: a page reads the companies it shows and no others, unless something is searched for
+//! or another order is wanted.
 //! Never: shows a password but the one it has just made.
 
 use std::cmp::Ordering;
@@ -12,12 +12,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use frontdesk_actors::Answer;
 use frontdesk_protocol::command::Role;
-use frontdesk_protocol::companies::{
-    CompaniesCommand, CompanyCard, CompanyCardChange, CompanyRecord,
-};
-use frontdesk_protocol::staff::{StaffCard, StaffCardChange, StaffCommand};
+use frontdesk_protocol::companies::{CompanyCard, CompanyCardChange, CompanyRecord};
+use frontdesk_protocol::staff::{StaffCard, StaffCardChange};
 use frontdesk_protocol::{AccountNo, ErrorCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -25,11 +22,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::listing::{Numbered, PageQuery};
-use super::shape::{AdminBody, PlanBody, admin, admin_no, plan};
+use super::shape::{AdminBody, PlanBody, admin, plan};
 use crate::app::App;
-use crate::auth::passwords::Password;
-use crate::http::openapi::BehindToken;
+use crate::http::fields::present;
+use crate::http::openapi::{BehindToken, Governed, GovernedBody};
 use crate::http::{ApiError, ErrorBody, JsonBody, PathOf, QueryOf};
+use crate::identity::companies::{NewCompany, admin_no};
 use crate::identity::scope::InstallationScope;
 
 /// The routes of this file.
@@ -89,12 +87,8 @@ struct MadeAdmin {
     request_body = NewAdmin,
     responses(
         (status = 201, description = "made", body = MadeAdmin),
-        (status = 400, description = "the body does not fit", body = ErrorBody),
-        (status = 403, description = "not one who runs the installation", body = ErrorBody),
-        (status = 404, description = "no such plan", body = ErrorBody),
         (status = 409, description = "the address is taken", body = ErrorBody),
-        (status = 413, description = "the body is too large", body = ErrorBody),
-        BehindToken,
+        GovernedBody,
     ),
 )]
 async fn create(
@@ -103,19 +97,16 @@ async fn create(
     JsonBody(new): JsonBody<NewAdmin>,
 ) -> Result<Response, ApiError> {
     let email: Arc<str> = new.email.trim().into();
-    let password = Password::generate();
     let card = StaffCard {
         name: new.name.as_str().into(),
         email: Arc::clone(&email),
         phone: new.phone_number.as_str().into(),
         ..StaffCard::default()
     };
-    let account = app.prepare(Role::Admin, card, &password, false).await?;
-    let reservation = app.reserve(&email).await?;
-    let create = CompaniesCommand::CreateCompany {
+    let company = NewCompany {
         id: None,
         card: CompanyCard {
-            name: new.name.as_str().into(),
+            name: new.name.into(),
             email,
             address: new.address.into(),
             contact_person: new.contact_person.into(),
@@ -124,22 +115,12 @@ async fn create(
         },
         plan: new.plan_id,
     };
-    let made = app.tell_companies(scope.principal(), create).await?;
-    let Answer::Numbered { number, .. } = made else {
-        return Err(ApiError::new(ErrorCode::Internal));
-    };
-    let record = app.node.company_by_no(number).await;
-    let record = record.map_err(|error| ApiError::fault(&error))?;
-    let record = record.ok_or_else(|| ApiError::new(ErrorCode::Unavailable))?;
-    let company = scope.company(&app, &record.id).await?;
-    let no = app
-        .add_account(company.company(), company.principal(), account, reservation)
-        .await?;
-    let plans = app.node.plans().await;
-    let plans = plans.map_err(|error| ApiError::fault(&error))?;
+    let made = scope.create_with_admin(&app, company, card, false).await;
+    let (record, account, password) = made?;
+    let plans = scope.plans(&app).await?;
     let shown = plans.iter().find(|plan| record.plan == Some(plan.no));
     let body = MadeAdmin {
-        id: no.0,
+        id: account.no.0,
         name: record.card.name.to_string(),
         email: record.card.email.to_string(),
         password: password.expose().to_owned(),
@@ -175,25 +156,28 @@ enum AdminsBody {
     params(OneQuery, PageQuery),
     responses(
         (status = 200, description = "a page, or the one that was asked for", body = AdminsBody),
-        (status = 400, description = "the query does not fit", body = ErrorBody),
-        (status = 403, description = "not one who runs the installation", body = ErrorBody),
-        (status = 404, description = "no such admin", body = ErrorBody),
-        BehindToken,
+        Governed,
     ),
 )]
 async fn list(
     State(app): State<Arc<App>>,
-    _scope: InstallationScope,
+    scope: InstallationScope,
     QueryOf(one): QueryOf<OneQuery>,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<AdminsBody>, ApiError> {
-    let plans = app.node.plans().await;
-    let plans = plans.map_err(|error| ApiError::fault(&error))?;
+    let plans = scope.plans(&app).await?;
+    let show = |record: &CompanyRecord| admin(record, &plans);
     if let Some(id) = one.admin_id {
-        let record = find(&app, id).await?;
-        return Ok(Json(AdminsBody::One(Box::new(admin(&record, &plans)))));
+        let record = find(&app, &scope, id).await?;
+        return Ok(Json(AdminsBody::One(Box::new(show(&record)))));
     }
-    let mut records = every_company(&app).await?;
+    if let Some(is_reverse) = query.is_as_made(&ORDERED_BY) {
+        let (count, records) = as_made(&app, &scope, query.range(), is_reverse).await?;
+        let shown = records.iter().map(show).collect();
+        let page = query.page(LIST_PATH, count, shown);
+        return Ok(Json(AdminsBody::Page(page)));
+    }
+    let mut records = every_company(&app, &scope).await?;
     records
         .retain(|record| query.finds(&[&record.card.name, &record.card.email, record.id.as_str()]));
     if let Some((field, is_reverse)) = query.order() {
@@ -202,8 +186,35 @@ async fn list(
             false => compare(field, one, two),
         });
     }
-    let page = query.cut(LIST_PATH, records, |record| admin(record, &plans));
+    let page = query.cut(LIST_PATH, records, show);
     Ok(Json(AdminsBody::Page(page)))
+}
+
+/// Fields that order companies otherwise than they were made.
+const ORDERED_BY: [&str; 3] = ["name", "email", "company_id"];
+
+/// How many companies there are, and those of a page. Numbers have no gap, so a page is some of
+/// them.
+async fn as_made(
+    app: &Arc<App>,
+    scope: &InstallationScope,
+    (from, size): (usize, usize),
+    is_reverse: bool,
+) -> Result<(usize, Vec<CompanyRecord>), ApiError> {
+    let count = usize::try_from(scope.company_count(app).await?).unwrap_or(usize::MAX);
+    let size = size.min(count.saturating_sub(from));
+    let after = match is_reverse {
+        true => count.saturating_sub(from + size),
+        false => from,
+    };
+    let mut records = match size {
+        0 => Vec::new(),
+        _ => scope.records_after(app, after as u64, size).await?,
+    };
+    if is_reverse {
+        records.reverse();
+    }
+    Ok((count, records))
 }
 
 /// In the order they were made where a field is unknown.
@@ -216,13 +227,15 @@ fn compare(field: &str, one: &CompanyRecord, two: &CompanyRecord) -> Ordering {
     }
 }
 
-async fn every_company(app: &Arc<App>) -> Result<Vec<CompanyRecord>, ApiError> {
+async fn every_company(
+    app: &Arc<App>,
+    scope: &InstallationScope,
+) -> Result<Vec<CompanyRecord>, ApiError> {
     const COUNT: usize = 1_000;
     let mut all: Vec<CompanyRecord> = Vec::new();
     loop {
         let after = all.last().map_or(0, |record| record.no);
-        let page = app.node.companies_after(after, COUNT).await;
-        let page = page.map_err(|error| ApiError::fault(&error))?;
+        let page = scope.records_after(app, after, COUNT).await?;
         let is_last = page.len() < COUNT;
         all.extend(page);
         if is_last {
@@ -231,12 +244,15 @@ async fn every_company(app: &Arc<App>) -> Result<Vec<CompanyRecord>, ApiError> {
     }
 }
 
-/// The company whose first admin this is.
-async fn find(app: &Arc<App>, id: u64) -> Result<CompanyRecord, ApiError> {
+/// The company whose first admin this is; one that has none yet goes by its first number.
+async fn find(
+    app: &Arc<App>,
+    scope: &InstallationScope,
+    id: u64,
+) -> Result<CompanyRecord, ApiError> {
     let no = AccountNo(id);
-    let record = app.node.company_by_no(no.company_no()).await;
-    let record = record.map_err(|error| ApiError::fault(&error))?;
-    let found = record.filter(|record| admin_no(record) == no);
+    let record = scope.record_of_no(app, no.company_no()).await?;
+    let found = record.filter(|record| admin_no(record) == no || no.number() == 1);
     found.ok_or_else(|| ApiError::because(ErrorCode::NotFound, "no such admin"))
 }
 
@@ -253,8 +269,13 @@ struct AdminChange {
     contact_number: Option<String>,
     #[schema(max_length = 255)]
     phone_number: Option<String>,
-    /// Another plan.
-    plan_id: Option<u64>,
+    /// Another plan; null for none.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u64>)]
+    plan_id: Option<Option<u64>>,
+    /// Makes an admin for a company that has none; of another admin it is not changed.
+    #[schema(max_length = 254)]
+    email: Option<String>,
 }
 
 /// Changes what is known of a company and its first admin.
@@ -268,11 +289,7 @@ struct AdminChange {
     request_body = AdminChange,
     responses(
         (status = 200, description = "as it is now", body = AdminBody),
-        (status = 400, description = "the body does not fit", body = ErrorBody),
-        (status = 403, description = "not one who runs the installation", body = ErrorBody),
-        (status = 404, description = "no such admin", body = ErrorBody),
-        (status = 413, description = "the body is too large", body = ErrorBody),
-        BehindToken,
+        GovernedBody,
     ),
 )]
 async fn update(
@@ -281,43 +298,47 @@ async fn update(
     PathOf(id): PathOf<u64>,
     JsonBody(change): JsonBody<AdminChange>,
 ) -> Result<Json<AdminBody>, ApiError> {
-    let record = find(&app, id).await?;
+    let record = find(&app, &scope, id).await?;
     let text = |text: Option<String>| text.map(Arc::<str>::from);
     let (name, phone) = (text(change.name), text(change.phone_number));
-    let command = CompaniesCommand::ChangeCompany {
-        id: record.id.clone(),
-        change: CompanyCardChange {
-            name: name.clone(),
-            email: None,
-            address: text(change.address),
-            contact_person: text(change.contact_person),
-            contact_number: text(change.contact_number),
-            phone_number: phone.clone(),
-        },
+    let of_company = CompanyCardChange {
+        name: name.clone(),
+        email: None,
+        address: text(change.address),
+        contact_person: text(change.contact_person),
+        contact_number: text(change.contact_number),
+        phone_number: phone.clone(),
     };
-    app.tell_companies(scope.principal(), command).await?;
-    if let Some(plan) = change.plan_id {
-        let (id, plan) = (record.id.clone(), Some(plan));
-        let assign = CompaniesCommand::AssignPlan { id, plan };
-        app.tell_companies(scope.principal(), assign).await?;
+    scope
+        .change_company(&app, &record, of_company, change.plan_id)
+        .await?;
+    let company = scope.company(&record);
+    let mut password = None;
+    match (company.admin(&app).await?, change.email) {
+        (Some(account), _) => {
+            let change = StaffCardChange {
+                name,
+                phone,
+                specialization: None,
+            };
+            company.change_account(&app, account.no, change).await?;
+        }
+        (None, Some(email)) => {
+            let card = StaffCard {
+                name: name.unwrap_or_else(|| Arc::clone(&record.card.name)),
+                email: email.trim().into(),
+                phone: phone.unwrap_or_default(),
+                ..StaffCard::default()
+            };
+            let made = company.create_account(&app, Role::Admin, card, false);
+            password = Some(made.await?.1.expose().to_owned());
+        }
+        (None, None) => {}
     }
-    let account = admin_no(&record);
-    let found = app.node.account(&record.id, account).await;
-    let found = found.map_err(|error| ApiError::fault(&error))?;
-    if found.is_some_and(|account| account.role == Role::Admin) {
-        let company = scope.company(&app, &record.id).await?;
-        let change = StaffCardChange {
-            name,
-            phone,
-            specialization: None,
-        };
-        app.govern(&company, StaffCommand::ChangeAccount { account, change })
-            .await?;
-    }
-    let record = find(&app, id).await?;
-    let plans = app.node.plans().await;
-    let plans = plans.map_err(|error| ApiError::fault(&error))?;
-    Ok(Json(admin(&record, &plans)))
+    let record = scope.record(&app, record.id.as_str()).await?;
+    let mut shown = admin(&record, &scope.plans(&app).await?);
+    shown.password = password;
+    Ok(Json(shown))
 }
 
 /// The same, for clients that say PATCH.
@@ -331,11 +352,7 @@ async fn update(
     request_body = AdminChange,
     responses(
         (status = 200, description = "as it is now", body = AdminBody),
-        (status = 400, description = "the body does not fit", body = ErrorBody),
-        (status = 403, description = "not one who runs the installation", body = ErrorBody),
-        (status = 404, description = "no such admin", body = ErrorBody),
-        (status = 413, description = "the body is too large", body = ErrorBody),
-        BehindToken,
+        GovernedBody,
     ),
 )]
 async fn patch(
@@ -374,10 +391,7 @@ struct Deleted {
     params(("id" = u64, Path)),
     responses(
         (status = 200, description = "done", body = Deleted),
-        (status = 400, description = "the id does not fit", body = ErrorBody),
-        (status = 403, description = "not one who runs the installation", body = ErrorBody),
-        (status = 404, description = "no such admin", body = ErrorBody),
-        BehindToken,
+        Governed,
     ),
 )]
 async fn delete(
@@ -385,20 +399,12 @@ async fn delete(
     scope: InstallationScope,
     PathOf(id): PathOf<u64>,
 ) -> Result<Json<Deleted>, ApiError> {
-    let record = find(&app, id).await?;
-    let close = CompaniesCommand::CloseCompany {
-        id: record.id.clone(),
-        is_closed: true,
-    };
-    app.tell_companies(scope.principal(), close).await?;
-    let account = admin_no(&record);
-    let company = scope.company(&app, &record.id).await?;
-    let found = app.node.account(&record.id, account).await;
-    let found = found.map_err(|error| ApiError::fault(&error))?;
+    let record = find(&app, &scope, id).await?;
+    scope.set_closed(&app, &record, true).await?;
     // Not there a second time, nor in a company that the settings made.
-    if found.is_some_and(|account| account.role == Role::Admin) {
-        app.govern(&company, StaffCommand::RemoveAccount { account })
-            .await?;
+    let company = scope.company(&record);
+    if let Some(account) = company.admin(&app).await? {
+        company.remove_account(&app, account.no).await?;
     }
     Ok(Json(Deleted {
         message: "Admin deleted and company closed",
@@ -433,10 +439,7 @@ struct NewPlan {
     request_body = NewPlan,
     responses(
         (status = 201, description = "made", body = PlanBody),
-        (status = 400, description = "the body does not fit", body = ErrorBody),
-        (status = 403, description = "not one who runs the installation", body = ErrorBody),
-        (status = 413, description = "the body is too large", body = ErrorBody),
-        BehindToken,
+        GovernedBody,
     ),
 )]
 async fn create_plan(
@@ -444,18 +447,8 @@ async fn create_plan(
     scope: InstallationScope,
     JsonBody(new): JsonBody<NewPlan>,
 ) -> Result<Response, ApiError> {
-    let create = CompaniesCommand::CreatePlan {
-        name: new.plan_name.as_str().into(),
-        agent_count_max: new.max_agents,
-        price: new.price.as_str().into(),
-    };
-    let made = app.tell_companies(scope.principal(), create).await?;
-    let Answer::Numbered { number, .. } = made else {
-        return Err(ApiError::new(ErrorCode::Internal));
-    };
-    let made = app.node.plan(number).await;
-    let made = made.map_err(|error| ApiError::fault(&error))?;
-    let made = made.ok_or_else(|| ApiError::new(ErrorCode::Unavailable))?;
+    let made = scope.create_plan(&app, &new.plan_name, new.max_agents, &new.price);
+    let made = made.await?;
     Ok((StatusCode::CREATED, Json(plan(&made))).into_response())
 }
 
@@ -474,9 +467,8 @@ async fn create_plan(
 )]
 async fn list_plans(
     State(app): State<Arc<App>>,
-    _scope: InstallationScope,
+    scope: InstallationScope,
 ) -> Result<Json<Vec<PlanBody>>, ApiError> {
-    let plans = app.node.plans().await;
-    let plans = plans.map_err(|error| ApiError::fault(&error))?;
+    let plans = scope.plans(&app).await?;
     Ok(Json(plans.iter().map(plan).collect()))
 }

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::command::Role;
-use frontdesk_protocol::staff::{Account, Availability, StaffCard, StaffCardChange, StaffCommand};
+use frontdesk_protocol::staff::{Account, Availability, StaffCard, StaffCardChange};
 use frontdesk_protocol::{AccountNo, ErrorCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,8 +18,7 @@ use utoipa_axum::routes;
 
 use super::shape::{AgentBody, ListedAgent, agent, listed_agent};
 use crate::app::App;
-use crate::auth::passwords::Password;
-use crate::http::openapi::BehindToken;
+use crate::http::openapi::{Governed, GovernedBody};
 use crate::http::{ApiError, ErrorBody, JsonBody, PathOf, QueryOf};
 use crate::identity::scope::{CompanyScope, LoggedIn};
 
@@ -78,12 +77,8 @@ struct MadeAgent {
     request_body = NewAgent,
     responses(
         (status = 201, description = "made", body = MadeAgent),
-        (status = 400, description = "the body does not fit", body = ErrorBody),
-        (status = 403, description = "not an admin", body = ErrorBody),
-        (status = 404, description = "no such company", body = ErrorBody),
         (status = 409, description = "the address is taken, or the plan is full", body = ErrorBody),
-        (status = 413, description = "the body is too large", body = ErrorBody),
-        BehindToken,
+        GovernedBody,
     ),
 )]
 async fn create(
@@ -93,22 +88,16 @@ async fn create(
     JsonBody(new): JsonBody<NewAgent>,
 ) -> Result<Response, ApiError> {
     let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
-    let email: Arc<str> = new.email.trim().into();
-    let password = Password::generate();
     let card = StaffCard {
         name: new.name.into(),
-        email: Arc::clone(&email),
+        email: new.email.trim().into(),
         phone: new.phone.into(),
         specialization: new.specialization.into(),
     };
-    let account = app.prepare(Role::Agent, card, &password, true).await?;
-    let reservation = app.reserve(&email).await?;
-    let no = app
-        .add_account(scope.company(), scope.principal(), account, reservation)
-        .await?;
-    let account = agent_of(&app, &scope, no).await?;
+    let made = scope.create_account(&app, Role::Agent, card, true).await;
+    let (account, password) = made?;
     let body = MadeAgent {
-        email: email.to_string(),
+        email: account.card.email.to_string(),
         password: password.expose().to_owned(),
         agent: agent(scope.company(), &account),
     };
@@ -121,8 +110,7 @@ async fn agent_of(
     scope: &CompanyScope,
     no: AccountNo,
 ) -> Result<Account, ApiError> {
-    let found = app.node.account(scope.company(), no).await;
-    let found = found.map_err(|error| ApiError::fault(&error))?;
+    let found = scope.account(app, no).await?;
     let agent = found.filter(|account| account.role == Role::Agent);
     agent.ok_or_else(|| ApiError::because(ErrorCode::NotFound, "no such agent"))
 }
@@ -137,10 +125,7 @@ async fn agent_of(
     params(CompanyQuery),
     responses(
         (status = 200, description = "all of them", body = Vec<ListedAgent>),
-        (status = 400, description = "the query does not fit", body = ErrorBody),
-        (status = 403, description = "not an admin", body = ErrorBody),
-        (status = 404, description = "no such company", body = ErrorBody),
-        BehindToken,
+        Governed,
     ),
 )]
 async fn list(
@@ -149,8 +134,7 @@ async fn list(
     QueryOf(query): QueryOf<CompanyQuery>,
 ) -> Result<Json<Vec<ListedAgent>>, ApiError> {
     let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
-    let accounts = app.node.accounts(scope.company()).await;
-    let accounts = accounts.map_err(|error| ApiError::fault(&error))?;
+    let accounts = scope.accounts(&app).await?;
     let agents = accounts
         .iter()
         .filter(|account| account.role == Role::Agent);
@@ -182,11 +166,7 @@ struct AgentChange {
     request_body = AgentChange,
     responses(
         (status = 200, description = "as it is now", body = AgentBody),
-        (status = 400, description = "the body does not fit", body = ErrorBody),
-        (status = 403, description = "not an admin", body = ErrorBody),
-        (status = 404, description = "no such agent", body = ErrorBody),
-        (status = 413, description = "the body is too large", body = ErrorBody),
-        BehindToken,
+        GovernedBody,
     ),
 )]
 async fn update(
@@ -203,8 +183,7 @@ async fn update(
         phone: change.phone.map(Into::into),
         specialization: change.specialization.map(Into::into),
     };
-    app.govern(&scope, StaffCommand::ChangeAccount { account, change })
-        .await?;
+    scope.change_account(&app, account, change).await?;
     let account = agent_of(&app, &scope, account).await?;
     Ok(Json(agent(scope.company(), &account)))
 }
@@ -226,10 +205,7 @@ struct Done {
     params(("id" = u64, Path), CompanyQuery),
     responses(
         (status = 200, description = "done", body = Done),
-        (status = 400, description = "the id or the query does not fit", body = ErrorBody),
-        (status = 403, description = "not an admin", body = ErrorBody),
-        (status = 404, description = "no such agent", body = ErrorBody),
-        BehindToken,
+        Governed,
     ),
 )]
 async fn delete(
@@ -240,8 +216,7 @@ async fn delete(
 ) -> Result<Json<Done>, ApiError> {
     let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
     let account = agent_of(&app, &scope, AccountNo(id)).await?.no;
-    app.govern(&scope, StaffCommand::RemoveAccount { account })
-        .await?;
+    scope.remove_account(&app, account).await?;
     let message = "Agent deleted";
     Ok(Json(Done { message }))
 }
@@ -271,11 +246,7 @@ struct ResetAnswer {
     request_body = ResetBody,
     responses(
         (status = 200, description = "done", body = ResetAnswer),
-        (status = 400, description = "the body does not fit", body = ErrorBody),
-        (status = 403, description = "not an admin", body = ErrorBody),
-        (status = 404, description = "no such agent", body = ErrorBody),
-        (status = 413, description = "the body is too large", body = ErrorBody),
-        BehindToken,
+        GovernedBody,
     ),
 )]
 async fn reset_password(
@@ -286,7 +257,7 @@ async fn reset_password(
 ) -> Result<Json<ResetAnswer>, ApiError> {
     let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
     let account = agent_of(&app, &scope, AccountNo(body.agent_id)).await?;
-    let password = app.reset_password(&scope, account.no).await?;
+    let password = scope.reset_password(&app, account.no).await?;
     Ok(Json(ResetAnswer {
         message: "Password reset",
         email: account.card.email.to_string(),
@@ -312,10 +283,7 @@ struct StatusBody {
     request_body = StatusBody,
     responses(
         (status = 200, description = "as it is now", body = AgentBody),
-        (status = 400, description = "the body does not fit", body = ErrorBody),
-        (status = 403, description = "not an agent", body = ErrorBody),
-        (status = 413, description = "the body is too large", body = ErrorBody),
-        BehindToken,
+        GovernedBody,
     ),
 )]
 async fn set_status(
@@ -330,15 +298,6 @@ async fn set_status(
     if who.account().role != Role::Agent {
         return Err(ApiError::new(ErrorCode::Forbidden));
     }
-    let account = who.account().no;
-    let set = StaffCommand::SetAvailability {
-        account,
-        availability,
-    };
-    app.tell_own(who.company(), who.account(), set).await?;
-    let account = Account {
-        availability,
-        ..who.account().clone()
-    };
+    let account = app.set_availability(&who, availability).await?;
     Ok(Json(agent(who.company(), &account)))
 }

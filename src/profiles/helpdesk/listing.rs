@@ -68,10 +68,31 @@ impl PageQuery {
         })
     }
 
+    /// Whether everything is wanted in the order it was made, and if so whether the other way;
+    /// `fields` are those that order otherwise.
+    pub(super) fn is_as_made(&self, fields: &[&str]) -> Option<bool> {
+        let is_searched = self.search.as_deref().is_some_and(|text| !text.is_empty());
+        let (field, is_reverse) = self.order().unwrap_or_default();
+        (!is_searched && !fields.contains(&field)).then_some(is_reverse)
+    }
+
+    /// Entries before the page, and on it at most.
+    pub(super) fn range(&self) -> (usize, usize) {
+        let size = self.size();
+        ((self.number() - 1).saturating_mul(size), size)
+    }
+
     /// The page of these; `path` is where the list is.
     pub(super) fn cut<T, U>(&self, path: &str, all: Vec<T>, show: impl Fn(&T) -> U) -> Numbered<U> {
+        let (from, size) = self.range();
+        let results = all.iter().skip(from).take(size).map(show);
+        self.page(path, all.len(), results.collect())
+    }
+
+    /// A page of a list of so many.
+    pub(super) fn page<U>(&self, path: &str, count: usize, results: Vec<U>) -> Numbered<U> {
         let (size, number) = (self.size(), self.number());
-        let total_pages = all.len().div_ceil(size).max(1);
+        let total_pages = count.div_ceil(size).max(1);
         let link = |page: usize| {
             let mut link = format!("{path}?page={page}&page_size={size}");
             for (name, value) in [("search", &self.search), ("ordering", &self.ordering)] {
@@ -82,15 +103,14 @@ impl PageQuery {
             }
             link
         };
-        let from = (number - 1).saturating_mul(size);
         Numbered {
-            count: all.len(),
+            count,
             next: (number < total_pages).then(|| link(number + 1)),
             previous: (number > 1).then(|| link((number - 1).min(total_pages))),
             total_pages,
             current_page: number,
             page_size: size,
-            results: all.iter().skip(from).take(size).map(show).collect(),
+            results,
         }
     }
 }

@@ -3,12 +3,13 @@
 //! Never: shows a password's hash.
 
 use frontdesk_protocol::CompanyId;
+use frontdesk_protocol::command::Role;
 use frontdesk_protocol::companies::{CompanyRecord, Plan};
 use frontdesk_protocol::staff::Account;
-use frontdesk_protocol::{AccountNo, command::Role};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::identity::companies::admin_no;
 use crate::profiles::frame::utc;
 
 /// Somebody who is logged in.
@@ -161,6 +162,9 @@ pub(super) struct AdminBody {
     plan: Option<PlanBody>,
     is_active: bool,
     created_at: String,
+    /// Of an admin that was just made: nobody can read it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) password: Option<String>,
 }
 
 pub(super) fn admin(record: &CompanyRecord, plans: &[Plan]) -> AdminBody {
@@ -177,10 +181,6 @@ pub(super) fn admin(record: &CompanyRecord, plans: &[Plan]) -> AdminBody {
         plan: plans.iter().find(of_company).map(plan),
         is_active: !record.is_closed,
         created_at: utc(record.created_at),
+        password: None,
     }
-}
-
-/// The number of a company's first account.
-pub(super) fn admin_no(record: &CompanyRecord) -> AccountNo {
-    AccountNo::of(record.no, 1).unwrap_or_default()
 }
