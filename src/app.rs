@@ -16,8 +16,8 @@ use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Timestamp};
 use frontdesk_storage::EntityId;
 use uuid::Uuid;
 
+use crate::auth::Authenticator;
 use crate::auth::own::is_own;
-use crate::auth::{AuthError, Authenticator};
 use crate::config::{Config, Limits, Profiles};
 use crate::identity::Identity;
 use crate::identity::revocations::concerns;
@@ -124,11 +124,7 @@ impl App {
                 revocation_count,
             });
         }
-        let now = self.node.clock().now();
-        let verified = self.auth.verify(token, now).map_err(|error: AuthError| {
-            self.metrics.refused_token();
-            Rejection::from(error)
-        })?;
+        let verified = self.verified(token).await?;
         let claimed = verified.principal();
         let stored = match self.acquaintance(claimed).await? {
             Acquaintance::NoCompany => {
@@ -210,6 +206,11 @@ impl App {
             DoorId::NOBODY,
             0,
         );
+    }
+
+    /// How clients see this server, where the settings say so.
+    pub(crate) fn public_url(&self) -> Option<&str> {
+        self.public_url.as_deref()
     }
 
     /// The address of a path as clients see this server: `server.public_url`, else the `Host` they

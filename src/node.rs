@@ -299,7 +299,9 @@ fn router(app: &Arc<App>, config: &Config) -> axum::Router {
             }
         }
     });
+    let names = Arc::clone(&app.node);
     let brought = Brought {
+        names_origin: Arc::new(move |origin| names.is_origin_named(origin)),
         resources: resources().with_state(Arc::clone(app)),
         sockets: upgrade::routes().with_state(Arc::clone(app)),
         ready,
@@ -317,6 +319,7 @@ fn admission(app: &Arc<App>) -> Admission {
 pub(crate) fn resources() -> OpenApiRouter<Arc<App>> {
     http::rooms::routes()
         .merge(http::people::routes())
+        .merge(http::settings::routes())
         .merge(profiles::rest::routes())
         .merge(profiles::helpdesk::routes())
 }

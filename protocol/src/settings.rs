@@ -14,6 +14,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// The key id in tokens of this server itself; no host's key may be called so.
 pub const OWN_KEY_ID: &str = "frontdesk";
 
+/// The language of a company that names none.
+pub const LANGUAGE_DEFAULT: &str = "en";
+
 /// A secret that a company shares with its host. Its `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -78,6 +81,16 @@ pub struct CompanySettings {
     pub host_keys: BTreeMap<String, SharedSecret>,
     /// What the host signs visitors' ids with; without it no visitor has an identity from a host.
     pub visitor_secret: Option<SharedSecret>,
+}
+
+impl CompanySettings {
+    /// The language of a visitor who names none.
+    pub fn language_or_default(&self) -> &str {
+        match &*self.language {
+            "" => LANGUAGE_DEFAULT,
+            language => language,
+        }
+    }
 }
 
 /// What changes in the settings of a company. What is absent stays as it is.

@@ -8,7 +8,14 @@ use frontdesk_protocol::native::SUBPROTOCOL_TOKEN_PREFIX;
 use crate::config::MASK;
 
 /// Names of query parameters that carry secrets, ours and those that clients are known to send.
-const SECRET_PARAMETERS: [&str; 4] = ["token", "access_token", "refresh_token", "jwt"];
+const SECRET_PARAMETERS: [&str; 6] = [
+    "token",
+    "access_token",
+    "refresh_token",
+    "session_token",
+    "user_hash",
+    "jwt",
+];
 
 /// The token of an `Authorization: Bearer …` header.
 pub fn from_authorization(header: &str) -> Option<&str> {
@@ -96,6 +103,8 @@ mod tests {
             "wss://h/p?jwt=SECRET",
             "/?token=a&token=SECRET",
             "/?token=a=SECRET",
+            "/?session_token=SECRET",
+            "/?user_id=5&user_hash=SECRET",
         ] {
             assert!(!redact_uri(uri).contains("SECRET"), "{uri}");
         }

@@ -27,6 +27,7 @@ mod random;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod visitors;
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub use carry::{
 };
 pub use error::AuthError;
 pub use host::{BadHostKey, HostKeys};
+pub use visitors::is_signed_id;
 
 /// Proof that a token was checked: nothing but [`Authenticator`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,18 +1,25 @@
 //! Which pages of other origins may read answers.
 //!
-//! Invariants: credentials are allowed to origins that are named, never to `*`; without a setting
-//! no answer carries a header of this kind.
+//! A preflight carries no token, so nobody knows its company: it is answered for every origin that
+//! the installation lists or any company names. Whether a cookie counts is another question, and
+//! the company's own list answers it.
+//!
+//! Invariants: credentials are allowed to origins that are listed or named, never because of `*`;
+//! no other origin is told that it may read.
 //! Never: guards anything: whoever asks without a browser is not concerned.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 use super::error::REQUEST_ID_HEADER;
 use super::rooms::IDEMPOTENCY_KEY;
 
-/// How long a browser may remember a preflight's answer, seconds: settings change at a start.
+/// How long a browser may remember a preflight's answer, seconds: what a company no longer
+/// names may still be asked for as long, and is refused by other means.
 const PREFLIGHT_KEPT_S: u64 = 600;
 
 /// Headers a page may send.
@@ -42,24 +49,28 @@ const METHODS: [Method; 5] = [
     Method::DELETE,
 ];
 
-/// The layer of the settings; they were checked when they were read.
-pub(super) fn layer(origins: &[String]) -> Option<CorsLayer> {
-    if origins.is_empty() {
-        return None;
-    }
-    let layer = CorsLayer::new()
+/// Whether some company names an origin in its settings.
+pub(super) type IsNamed = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// The layer of what the installation's settings list, which were checked when they were read, and
+/// of what companies name.
+pub(super) fn layer(listed: &[String], is_named: IsNamed) -> CorsLayer {
+    let is_any = listed.iter().any(|origin| origin == "*");
+    let listed: BTreeSet<String> = listed.iter().cloned().collect();
+    let is_known = move |origin: &HeaderValue| {
+        let origin = origin.to_str().ok();
+        origin.is_some_and(|origin| listed.contains(origin) || is_named(origin))
+    };
+    let may_show = is_known.clone();
+    CorsLayer::new()
         .allow_headers(SENT)
         .expose_headers(SHOWN)
         .allow_methods(METHODS)
-        .max_age(Duration::from_secs(PREFLIGHT_KEPT_S));
-    if origins.iter().any(|origin| origin == "*") {
-        return Some(layer.allow_origin(AllowOrigin::any()));
-    }
-    let named = origins.iter();
-    let named = named.filter_map(|origin| HeaderValue::from_str(origin).ok());
-    Some(
-        layer
-            .allow_origin(AllowOrigin::list(named))
-            .allow_credentials(true),
-    )
+        .max_age(Duration::from_secs(PREFLIGHT_KEPT_S))
+        .allow_origin(AllowOrigin::predicate(move |origin, _| {
+            is_any || is_known(origin)
+        }))
+        .allow_credentials(AllowCredentials::predicate(move |origin, _| {
+            may_show(origin)
+        }))
 }

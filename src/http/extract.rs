@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 use crate::app::{App, Known};
-use crate::auth;
+use crate::identity::cookies::{Carried, carried};
 use crate::object::Object;
 
 /// A body that is a JSON object.
@@ -94,8 +94,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<
     }
 }
 
-/// The person whose token the request carries in `Authorization: Bearer`, and nowhere else. Taking
-/// it counts as one request of that person.
+/// The person whose token the request carries in `Authorization: Bearer`, or in the cookie of
+/// somebody who is logged in. Taking it counts as one request of that person.
 pub(crate) struct Authenticated(pub(crate) Known);
 
 impl FromRequestParts<Arc<App>> for Authenticated {
@@ -105,12 +105,15 @@ impl FromRequestParts<Arc<App>> for Authenticated {
         if app.is_draining() {
             return Err(ApiError::new(ErrorCode::Draining));
         }
-        let header = parts.headers.get(header::AUTHORIZATION);
-        let token = header
-            .and_then(|value| value.to_str().ok())
-            .and_then(auth::from_authorization)
-            .ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+        let Some(Carried { token, is_cookie }) = carried(&parts.headers) else {
+            return Err(ApiError::new(ErrorCode::Unauthenticated));
+        };
         let known = app.authenticate(token).await?;
+        if is_cookie {
+            let company = &known.principal.company;
+            app.check_page(company, &parts.method, &parts.headers)
+                .await?;
+        }
         app.rates.take_person(&known.principal)?;
         Ok(Self(known))
     }

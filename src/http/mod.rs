@@ -22,6 +22,7 @@ pub(crate) mod openapi;
 pub(crate) mod people;
 pub(crate) mod rooms;
 pub(crate) mod schemas;
+pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +62,8 @@ pub(crate) struct Brought {
     pub(crate) ready: ReadyProbe,
     /// Who may ask now.
     pub(crate) admit: Admission,
+    /// Whether some company names an origin.
+    pub(crate) names_origin: Arc<dyn Fn(&str) -> bool + Send + Sync>,
 }
 
 /// Whether an address may ask now. Sockets ask by themselves, since they are refused otherwise.
@@ -80,9 +83,11 @@ impl Admission {
 pub(crate) fn router(brought: Brought, config: &Config) -> Router {
     let limit_bytes = config.limits.http_body_bytes;
     let admit = brought.admit.clone();
+    let names_origin = Arc::clone(&brought.names_origin);
     let Split {
         counted,
-        uncounted,
+        sockets,
+        machines,
         figures,
     } = split(brought);
     let counted = counted
@@ -90,17 +95,20 @@ pub(crate) fn router(brought: Brought, config: &Config) -> Router {
         .fallback(async || ApiError::new(ErrorCode::NotFound))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(admit, check_rate));
-    let mut open = uncounted
-        .method_not_allowed_fallback(method_not_allowed)
-        .merge(counted)
-        .layer(DefaultBodyLimit::max(limit_bytes))
-        .layer(from_fn_with_state(limit_bytes, check_announced))
-        .layer(CatchPanicLayer::custom(broken));
-    // Outermost, so that refusals carry its headers too.
-    if let Some(cors) = cors::layer(&config.server.cors_origins) {
-        open = open.layer(cors);
-    }
-    let router = open.merge(figures.method_not_allowed_fallback(method_not_allowed));
+    let bounded = |router: Router| {
+        router
+            .layer(DefaultBodyLimit::max(limit_bytes))
+            .layer(from_fn_with_state(limit_bytes, check_announced))
+            .layer(CatchPanicLayer::custom(broken))
+    };
+    // Outermost, so that refusals carry its headers too. No socket does: browsers let any page
+    // open one, and the answer to its handshake has a size of its own.
+    let cors = cors::layer(&config.server.cors_origins, names_origin);
+    let machines = machines.method_not_allowed_fallback(method_not_allowed);
+    let open = bounded(machines.merge(counted)).layer(cors);
+    let sockets = bounded(sockets.method_not_allowed_fallback(method_not_allowed));
+    let figures = figures.method_not_allowed_fallback(method_not_allowed);
+    let router = open.merge(sockets).merge(figures);
     // Around the router and not a layer of it: layers run when a route has been found.
     let router = ServiceExt::<Request>::map_request(router, without_last_slash);
     Router::new().fallback_service(router)
@@ -120,8 +128,10 @@ async fn method_not_allowed() -> ApiError {
 struct Split {
     /// Clients and their pages, so often an address.
     counted: Router,
-    /// Sockets, which count by themselves, and machines that look after the node.
-    uncounted: Router,
+    /// Sockets, which count by themselves.
+    sockets: Router,
+    /// Machines that look after the node.
+    machines: Router,
     /// `/metrics`: machines of the operator.
     figures: Router,
 }
@@ -131,16 +141,17 @@ fn split(brought: Brought) -> Split {
     let (counted, mut document) = openapi::documented(text.clone())
         .merge(brought.resources)
         .split_for_parts();
-    let (uncounted, of_uncounted) = health::routes(brought.ready)
-        .merge(brought.sockets)
-        .split_for_parts();
+    let (sockets, of_sockets) = brought.sockets.split_for_parts();
+    let (machines, of_machines) = health::routes(brought.ready).split_for_parts();
     let (figures, of_figures) = health::metrics_routes().split_for_parts();
-    document.merge(of_uncounted);
+    document.merge(of_machines);
+    document.merge(of_sockets);
     document.merge(of_figures);
     text.write(&document);
     Split {
         counted,
-        uncounted,
+        sockets,
+        machines,
         figures,
     }
 }

@@ -40,6 +40,7 @@ use super::error::ErrorBody;
         (name = "logins", description = "Logging in with an account"),
         (name = "companies", description = "Companies and plans, for superadmins"),
         (name = "agents", description = "A company's agents, for its admins"),
+        (name = "visitors", description = "What a visitor's page asks before anybody is known"),
         (name = "sockets", description = "WebSocket upgrades; PROTOCOL.md describes the frames"),
         (name = "machines", description = "What machines ask of a node"),
     )

@@ -17,6 +17,8 @@ use super::*;
 const BUSY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 /// An origin that may read answers.
 const ORIGIN: &str = "https://shop.example";
+/// One that a company names.
+const NAMED_ORIGIN: &str = "https://named.example";
 
 #[derive(Debug, Deserialize)]
 struct Numbers {
@@ -51,6 +53,7 @@ fn brought(routes: Router, ready: ReadyProbe) -> Brought {
             BUSY => Err(TooSoon { wait_ms: 2_500 }),
             _ => Ok(()),
         }),
+        names_origin: Arc::new(|origin| origin == NAMED_ORIGIN),
     }
 }
 
@@ -312,19 +315,25 @@ async fn any_origin_reads_without_credentials() {
     );
     let response = from_origin(any, Method::GET, "/healthz", ORIGIN).await;
     let headers = response.headers();
-    assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+    assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], ORIGIN);
     assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS));
     let none = router(
         brought(Router::new(), ReadyProbe::new(async || Ok(()))),
         &Config::default(),
     );
-    let response = from_origin(none, Method::OPTIONS, "/healthz", ORIGIN).await;
-    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let response = from_origin(none.clone(), Method::OPTIONS, "/healthz", ORIGIN).await;
     assert!(
         !response
             .headers()
             .contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
     );
+    // What a company names needs no setting of the installation.
+    for method in [Method::OPTIONS, Method::GET] {
+        let response = from_origin(none.clone(), method, "/healthz", NAMED_ORIGIN).await;
+        let headers = response.headers();
+        assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], NAMED_ORIGIN);
+        assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
+    }
 }
 
 #[tokio::test]

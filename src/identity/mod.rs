@@ -3,7 +3,9 @@
 //!
 //! Owns: the keys of our own tokens, the hashing threads, what was revoked lately; in its files
 //! `logins` the way in, `staff` what is done to accounts, `companies` what is done to companies and
-//! plans, `scope` the proofs that handlers take a company from, `revocations` closing what a void token opened, `setup` what is made at start.
+//! plans, `scope` the proofs that handlers take a company from, `revocations` closing what a void
+//! token opened, `setup` what is made at start, `hosts` whose keys check a token, `cookies` what
+//! browsers carry by themselves, `visitors` who a visitor is.
 //!
 //! Invariants:
 //! 1. A [`scope::CompanyScope`] exists only for somebody whose account may act for that company, as
@@ -15,11 +17,18 @@
 //! Never: shows or logs a password or a token.
 
 pub(crate) mod companies;
+pub(crate) mod cookies;
+pub(crate) mod hosts;
 pub(crate) mod logins;
 pub(crate) mod revocations;
 pub(crate) mod scope;
 pub(crate) mod setup;
 pub(crate) mod staff;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the routes of chats are not there yet")
+)]
+pub(crate) mod visitors;
 
 use std::sync::Arc;
 
@@ -33,6 +42,7 @@ use crate::auth::own::OwnKeys;
 use crate::auth::passwords::Passwords;
 use crate::config;
 use crate::node::Error;
+use hosts::ReadyKeys;
 use revocations::Revocations;
 
 /// See the module's text.
@@ -40,6 +50,7 @@ pub(crate) struct Identity {
     pub(crate) keys: OwnKeys,
     pub(crate) passwords: Passwords,
     pub(crate) revocations: Arc<Revocations>,
+    pub(crate) host_keys: ReadyKeys,
 }
 
 impl Identity {
@@ -55,6 +66,7 @@ impl Identity {
             keys: OwnKeys::from_bytes(&secret, auth.leeway_s),
             passwords,
             revocations: Arc::default(),
+            host_keys: ReadyKeys::default(),
         })
     }
 }

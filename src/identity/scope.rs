@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
 use frontdesk_actors::AuditEntry;
 use frontdesk_protocol::command::{Principal, Role};
@@ -17,9 +16,9 @@ use frontdesk_protocol::staff::Account;
 use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, Rejection};
 use uuid::Uuid;
 
+use super::cookies::{Carried, carried};
 use super::principal_of;
 use crate::app::App;
-use crate::auth;
 use crate::auth::own::is_own;
 use crate::http::ApiError;
 
@@ -75,11 +74,9 @@ impl FromRequestParts<Arc<App>> for LoggedIn {
         if app.is_draining() {
             return Err(ApiError::new(ErrorCode::Draining));
         }
-        let header = parts.headers.get(header::AUTHORIZATION);
-        let token = header
-            .and_then(|value| value.to_str().ok())
-            .and_then(auth::from_authorization)
-            .ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+        let Some(Carried { token, is_cookie }) = carried(&parts.headers) else {
+            return Err(ApiError::new(ErrorCode::Unauthenticated));
+        };
         if !is_own(token) {
             let why = "only people with an account may do this";
             // A host's token that is good is of somebody who may not.
@@ -87,6 +84,11 @@ impl FromRequestParts<Arc<App>> for LoggedIn {
             return Err(ApiError::because(ErrorCode::Forbidden, why));
         }
         let (logged_in, _) = app.logged_in(token).await?;
+        if is_cookie {
+            let company = logged_in.company();
+            app.check_page(company, &parts.method, &parts.headers)
+                .await?;
+        }
         app.rates.take_person(logged_in.principal())?;
         Ok(logged_in)
     }

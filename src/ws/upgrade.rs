@@ -1,7 +1,8 @@
 //! The upgrade: from an HTTP request to a bare TCP stream with a connection on it.
 //!
-//! Invariants: a request that is a WebSocket handshake is always accepted, and refused afterwards
-//! with a close code: before that a browser shows nothing but 1006. No HTTP buffer outlives the
+//! Invariants: a request that is a WebSocket handshake is accepted, and refused afterwards with a
+//! close code: before that a browser shows nothing but 1006; only a page that may not use its
+//! cookies is refused before. No HTTP buffer outlives the
 //! upgrade.
 //! Never: logs a token.
 
@@ -107,12 +108,16 @@ async fn conversation_socket(
     peer: Option<Extension<SocketAddr>>,
     request: Request,
 ) -> Response {
-    let token = token_of(&request);
     let choice = choice::of_conversation(
         request.uri().query().unwrap_or_default(),
         header_text(request.headers(), header::SEC_WEBSOCKET_PROTOCOL),
         app.profiles.chat_socket,
     );
+    let own = token_of(&request);
+    let token = match carried_token(&app, own, request.headers(), &choice).await {
+        Ok(token) => token,
+        Err(refused) => return refused.into_response(),
+    };
     chosen_socket(app, peer, request, choice, move |desk, speaker| {
         let refused = match speaker {
             Speaker::Crm => crm::REFUSED,
@@ -145,11 +150,15 @@ async fn person_socket(
     peer: Option<Extension<SocketAddr>>,
     request: Request,
 ) -> Response {
-    let token = token_of(&request);
     let choice = choice::of_person(
         request.uri().query().unwrap_or_default(),
         header_text(request.headers(), header::SEC_WEBSOCKET_PROTOCOL),
     );
+    let own = token_of(&request);
+    let token = match carried_token(&app, own, request.headers(), &choice).await {
+        Ok(token) => token,
+        Err(refused) => return refused.into_response(),
+    };
     chosen_socket(app, peer, request, choice, move |desk, speaker| {
         match (speaker, token) {
             (Speaker::Native(_), Some(token)) => native::open(desk, token),
@@ -286,6 +295,24 @@ fn token_of(request: &Request) -> Option<String> {
         .or_else(|| auth::from_query(query))?;
     // One byte more than allowed is enough to be refused as too long.
     Some(token.get(..TOKEN_BYTES_MAX + 1).unwrap_or(token).to_owned())
+}
+
+/// Its own, else that of the agent's cookie; native clients bring a token in their first frame.
+///
+/// # Errors
+/// The only refusal before the upgrade: the page may not use the cookie, and a browser that a bad
+/// page misleads is told nothing more.
+async fn carried_token(
+    app: &Arc<App>,
+    own: Option<String>,
+    headers: &HeaderMap,
+    choice: &Result<Choice, String>,
+) -> Result<Option<String>, ApiError> {
+    let is_native = |choice: &Choice| matches!(choice.speaker, Speaker::Native(_));
+    match own {
+        None if !choice.as_ref().is_ok_and(is_native) => app.socket_cookie(headers).await,
+        token => Ok(token),
+    }
 }
 
 fn header_text(headers: &HeaderMap, name: header::HeaderName) -> &str {

@@ -26,6 +26,7 @@ mod rates;
 mod resume;
 mod revoked;
 mod rooms_http;
+mod settings;
 mod sleep;
 mod slow_readers;
 mod support;

@@ -35,12 +35,14 @@ const UNITS: &[&str] = &[
 ];
 /// Where every setting is listed once, as a literal.
 const SETTINGS: &str = "src/config/keys.rs";
-/// Our crates' names look like metrics in filters of the log.
+/// Our crates' names look like metrics in filters of the log, and so do those of cookies.
 const CRATES: &[&str] = &[
     "frontdesk_protocol",
     "frontdesk_storage",
     "frontdesk_actors",
     "frontdesk_loadtest",
+    "frontdesk_agent",
+    "frontdesk_visitor_",
 ];
 
 /// Each error code stands in a table of the protocol document.

@@ -104,80 +104,16 @@ impl Rules for CompaniesState {
         known: &Known,
         now: Timestamp,
     ) -> Result<Decided<CompaniesEvent>, Rejection> {
-        let command = match asked.command {
-            Command::Companies(command) => command,
-            Command::Wake => return Ok(Decided::nothing(Answer::Done)),
-            _ => return Err(Rejection::new(ErrorCode::NotSupported)),
-        };
-        if let CompaniesCommand::NoteOrigins { origins } = command {
-            return origins::note(asked.caller, origins);
-        }
-        let caller = superadmin(asked.caller)?;
-        match command {
-            CompaniesCommand::NoteOrigins { .. } => Err(Rejection::new(ErrorCode::Internal)),
-            CompaniesCommand::CreateCompany { id, card, plan } => {
-                self.create(caller, id.as_ref(), card, *plan, known, now)
+        match asked.command {
+            Command::Companies(CompaniesCommand::NoteOrigins { origins }) => {
+                origins::note(asked.caller, origins)
             }
-            CompaniesCommand::CreatePlan {
-                name,
-                agent_count_max,
-                price,
-            } => {
-                check_texts([("plan_name", name), ("price", price)])?;
-                if name.trim().is_empty() {
-                    let why = "plan_name: is empty";
-                    return Err(Rejection::because(ErrorCode::BadField, why));
-                }
-                let plan = Plan {
-                    no: self.plan_count + 1,
-                    name: Arc::clone(name),
-                    agent_count_max: *agent_count_max,
-                    price: Arc::clone(price),
-                    is_withdrawn: false,
-                };
-                Ok(self.plan_set(caller, plan, now))
+            Command::Companies(command) => {
+                let caller = superadmin(asked.caller)?;
+                self.decide_for(caller, command, known, now)
             }
-            CompaniesCommand::ChangeCompany { id, change } => {
-                let mut record = self.company(id, known)?;
-                if !apply_change(&mut record.card, change) {
-                    return Ok(Decided::nothing(Answer::Done));
-                }
-                check_card(&record.card)?;
-                Ok(self.company_set(caller, CompanyAct::Changed, record, None, now))
-            }
-            CompaniesCommand::AssignPlan { id, plan } => {
-                let mut record = self.company(id, known)?;
-                let agent_count_max = self.agent_count_max(*plan, known)?;
-                record.plan = *plan;
-                let act = CompanyAct::PlanAssigned;
-                Ok(self.company_set(caller, act, record, agent_count_max, now))
-            }
-            CompaniesCommand::SetAdmin { id, admin } => {
-                let mut record = self.company(id, known)?;
-                if admin.company_no() != record.no {
-                    return Err(Rejection::because(
-                        ErrorCode::BadField,
-                        "admin: of another company",
-                    ));
-                }
-                if record.admin == Some(*admin) {
-                    return Ok(Decided::nothing(Answer::Done));
-                }
-                record.admin = Some(*admin);
-                Ok(self.company_set(caller, CompanyAct::AdminSet, record, None, now))
-            }
-            CompaniesCommand::CloseCompany { id, is_closed } => {
-                let mut record = self.company(id, known)?;
-                if record.is_closed == *is_closed {
-                    return Ok(Decided::nothing(Answer::Done));
-                }
-                record.is_closed = *is_closed;
-                let act = match is_closed {
-                    true => CompanyAct::Closed,
-                    false => CompanyAct::Reopened,
-                };
-                Ok(self.company_set(caller, act, record, None, now))
-            }
+            Command::Wake => Ok(Decided::nothing(Answer::Done)),
+            _ => Err(Rejection::new(ErrorCode::NotSupported)),
         }
     }
 
@@ -264,6 +200,82 @@ impl Rules for CompaniesState {
 }
 
 impl CompaniesState {
+    /// What those who run the installation asked for.
+    fn decide_for(
+        &self,
+        caller: &Principal,
+        command: &CompaniesCommand,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<CompaniesEvent>, Rejection> {
+        match command {
+            CompaniesCommand::NoteOrigins { .. } => Err(Rejection::new(ErrorCode::Forbidden)),
+            CompaniesCommand::CreateCompany { id, card, plan } => {
+                self.create(caller, id.as_ref(), card, *plan, known, now)
+            }
+            CompaniesCommand::CreatePlan {
+                name,
+                agent_count_max,
+                price,
+            } => {
+                check_texts([("plan_name", name), ("price", price)])?;
+                if name.trim().is_empty() {
+                    let why = "plan_name: is empty";
+                    return Err(Rejection::because(ErrorCode::BadField, why));
+                }
+                let plan = Plan {
+                    no: self.plan_count + 1,
+                    name: Arc::clone(name),
+                    agent_count_max: *agent_count_max,
+                    price: Arc::clone(price),
+                    is_withdrawn: false,
+                };
+                Ok(self.plan_set(caller, plan, now))
+            }
+            CompaniesCommand::ChangeCompany { id, change } => {
+                let mut record = self.company(id, known)?;
+                if !apply_change(&mut record.card, change) {
+                    return Ok(Decided::nothing(Answer::Done));
+                }
+                check_card(&record.card)?;
+                Ok(self.company_set(caller, CompanyAct::Changed, record, None, now))
+            }
+            CompaniesCommand::AssignPlan { id, plan } => {
+                let mut record = self.company(id, known)?;
+                let agent_count_max = self.agent_count_max(*plan, known)?;
+                record.plan = *plan;
+                let act = CompanyAct::PlanAssigned;
+                Ok(self.company_set(caller, act, record, agent_count_max, now))
+            }
+            CompaniesCommand::SetAdmin { id, admin } => {
+                let mut record = self.company(id, known)?;
+                if admin.company_no() != record.no {
+                    return Err(Rejection::because(
+                        ErrorCode::BadField,
+                        "admin: of another company",
+                    ));
+                }
+                if record.admin == Some(*admin) {
+                    return Ok(Decided::nothing(Answer::Done));
+                }
+                record.admin = Some(*admin);
+                Ok(self.company_set(caller, CompanyAct::AdminSet, record, None, now))
+            }
+            CompaniesCommand::CloseCompany { id, is_closed } => {
+                let mut record = self.company(id, known)?;
+                if record.is_closed == *is_closed {
+                    return Ok(Decided::nothing(Answer::Done));
+                }
+                record.is_closed = *is_closed;
+                let act = match is_closed {
+                    true => CompanyAct::Closed,
+                    false => CompanyAct::Reopened,
+                };
+                Ok(self.company_set(caller, act, record, None, now))
+            }
+        }
+    }
+
     fn company(&self, id: &CompanyId, known: &Known) -> Result<CompanyRecord, Rejection> {
         let found = self.written.row(known, &tables::company_key(id));
         found.ok_or_else(|| Rejection::because(ErrorCode::NotFound, "no such company"))

@@ -21,6 +21,7 @@ mod listeners;
 mod now;
 mod online;
 mod ownership;
+mod settings;
 mod sleep;
 mod staff;
 mod turns;

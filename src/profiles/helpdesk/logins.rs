@@ -5,9 +5,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Extension, State};
-use axum::response::{IntoResponse, Response};
-use axum::{Json, http::StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use frontdesk_protocol::ErrorCode;
 use frontdesk_protocol::command::Role;
 use serde::{Deserialize, Serialize};
@@ -109,32 +110,40 @@ fn refused(error: ApiError) -> ApiError {
 async fn log_in(
     State(app): State<Arc<App>>,
     peer: Peer,
+    headers: HeaderMap,
     JsonOrForm(body): JsonOrForm<LoginBody>,
-) -> Result<Json<LoginBodyOut>, ApiError> {
+) -> Result<Response, ApiError> {
     let name = body.username.or(body.email).unwrap_or_default();
     if name.trim().is_empty() {
         let why = "This field may not be blank.";
         return Err(ApiError::because(ErrorCode::BadField, why).of_field("username"));
     }
     let outcome = app.log_in(&name, body.password, address_of(peer)).await;
-    Ok(Json(match outcome.map_err(refused)? {
+    Ok(match outcome.map_err(refused)? {
         LoginOutcome::In(who, tokens) => {
             let (company, account) = (who.company(), who.account());
             let is_agent = account.role == Role::Agent;
-            LoginBodyOut::In(LoginAnswer {
+            // A page that may not use it must not set it either.
+            let may_use = app.may_use_cookies(company, &headers).await?;
+            let cookie = may_use.then(|| (header::SET_COOKIE, app.agent_cookie(&tokens.access)));
+            let body = LoginBodyOut::In(LoginAnswer {
                 access: tokens.access,
                 refresh: tokens.refresh,
                 user: user(company, account),
                 agent: is_agent.then(|| agent_of_login(company, account)),
-            })
+            });
+            (AppendHeaders(cookie), Json(body)).into_response()
         }
-        LoginOutcome::FirstLogin(account) => LoginBodyOut::FirstLogin(FirstLoginAnswer {
-            error: "First login required",
-            message: "Please complete your first login and choose a new password",
-            is_first_login: true,
-            email: account.card.email.to_string(),
-        }),
-    }))
+        LoginOutcome::FirstLogin(account) => {
+            let body = LoginBodyOut::FirstLogin(FirstLoginAnswer {
+                error: "First login required",
+                message: "Please complete your first login and choose a new password",
+                is_first_login: true,
+                email: account.card.email.to_string(),
+            });
+            Json(body).into_response()
+        }
+    })
 }
 
 /// A token to go on with.
@@ -192,7 +201,8 @@ async fn refresh(
 )]
 async fn log_out(State(app): State<Arc<App>>, who: LoggedIn) -> Result<Response, ApiError> {
     app.log_out(&who).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let cookie = [(header::SET_COOKIE, app.agent_cookie_ended())];
+    Ok((StatusCode::NO_CONTENT, cookie).into_response())
 }
 
 /// Who is logged in.

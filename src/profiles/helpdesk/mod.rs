@@ -7,6 +7,7 @@
 
 mod admins;
 mod agents;
+mod config;
 mod listing;
 mod logins;
 mod shape;
@@ -23,4 +24,5 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(logins::routes())
         .merge(admins::routes())
         .merge(agents::routes())
+        .merge(config::routes())
 }

@@ -51,7 +51,11 @@ impl CompanyState {
         let newer = change.applied_to(&older);
         let changed = newer.differing(&older);
         // Also where nothing changes: the first time it was asked may not be paid yet.
-        let owed_to = match change.origins.is_some() {
+        let is_of_origins = match changed.is_empty() {
+            true => change.origins.is_some(),
+            false => newer.origins != older.origins,
+        };
+        let owed_to = match is_of_origins {
             true => EntityId::companies(),
             false => EntityId::staff(caller.company.clone()),
         };
