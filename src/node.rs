@@ -318,6 +318,7 @@ fn admission(app: &Arc<App>) -> Admission {
 /// Every route that acts for a company.
 pub(crate) fn resources() -> OpenApiRouter<Arc<App>> {
     http::rooms::routes()
+        .merge(http::chats::routes())
         .merge(http::people::routes())
         .merge(http::settings::routes())
         .merge(profiles::rest::routes())

@@ -11,6 +11,7 @@
 //!
 //! Never: accepts connections, or holds a rule of the chat.
 
+pub(crate) mod chats;
 mod cors;
 mod docs;
 pub mod error;

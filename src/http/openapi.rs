@@ -41,6 +41,9 @@ use super::error::ErrorBody;
         (name = "companies", description = "Companies and plans, for superadmins"),
         (name = "agents", description = "A company's agents, for its admins"),
         (name = "visitors", description = "What a visitor's page asks before anybody is known"),
+        (name = "chats", description = "A visitor's chat with a company's bot and its people"),
+        (name = "handoff", description = "From the bot to people and back"),
+        (name = "profiles", description = "What a company's visitors answered, for its admins"),
         (name = "sockets", description = "WebSocket upgrades; PROTOCOL.md describes the frames"),
         (name = "machines", description = "What machines ask of a node"),
     )

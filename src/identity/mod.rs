@@ -5,7 +5,8 @@
 //! `logins` the way in, `staff` what is done to accounts, `companies` what is done to companies and
 //! plans, `scope` the proofs that handlers take a company from, `revocations` closing what a void
 //! token opened, `setup` what is made at start, `hosts` whose keys check a token, `cookies` what
-//! browsers carry by themselves, `visitors` who a visitor is.
+//! browsers carry by themselves, `visitors` who a visitor is, `chats` who may act in which chat,
+//! `profiles` what visitors answered.
 //!
 //! Invariants:
 //! 1. A [`scope::CompanyScope`] exists only for somebody whose account may act for that company, as
@@ -16,18 +17,16 @@
 //!
 //! Never: shows or logs a password or a token.
 
+pub(crate) mod chats;
 pub(crate) mod companies;
 pub(crate) mod cookies;
 pub(crate) mod hosts;
 pub(crate) mod logins;
+mod profiles;
 pub(crate) mod revocations;
 pub(crate) mod scope;
 pub(crate) mod setup;
 pub(crate) mod staff;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the routes of chats are not there yet")
-)]
 pub(crate) mod visitors;
 
 use std::sync::Arc;

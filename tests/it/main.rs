@@ -7,6 +7,7 @@
 
 mod accounts;
 mod auth;
+mod chats;
 mod crm;
 mod crm_http;
 mod direct;

@@ -112,8 +112,12 @@ impl Rules for RoomState {
     }
 
     fn waits_for(&self, entity: &EntityId, answer: &Answer) -> Option<EntityId> {
-        // Turns are owed by the room to itself.
-        matches!(answer, Answer::Answered { .. }).then(|| entity.clone())
+        match answer {
+            // Turns are owed by the room to itself.
+            Answer::Answered { .. } => Some(entity.clone()),
+            Answer::Numbered { owed_to, .. } => owed_to.clone(),
+            _ => None,
+        }
     }
 
     fn apply(&mut self, event: &RoomEvent) {

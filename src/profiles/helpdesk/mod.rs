@@ -7,6 +7,7 @@
 
 mod admins;
 mod agents;
+mod chats;
 mod config;
 mod listing;
 mod logins;
@@ -25,4 +26,5 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(admins::routes())
         .merge(agents::routes())
         .merge(config::routes())
+        .merge(chats::routes())
 }

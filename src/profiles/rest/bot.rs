@@ -17,6 +17,7 @@ use frontdesk_protocol::command::{Role, RoomCommand};
 use frontdesk_protocol::event::{Message, RoomEvent};
 use frontdesk_protocol::native::{PageFrom, RoomName};
 use frontdesk_protocol::{ErrorCode, MessageNo, Seq};
+use frontdesk_storage::EntityId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -181,10 +182,12 @@ async fn bot_response(
     })?;
     let command = RoomCommand::AwaitAnswer;
     place.ask(&app, &principal, command, fresh_cid()).await?;
-    let answer = answer_to(&app, &place, question).await?.ok_or_else(|| {
-        let why = "The bot has no answer to this.";
-        ApiError::because(ErrorCode::NotFound, why)
-    })?;
+    let answer = answer_to(&app, &place.entity, question)
+        .await?
+        .ok_or_else(|| {
+            let why = "The bot has no answer to this.";
+            ApiError::because(ErrorCode::NotFound, why)
+        })?;
     Ok(Json(BotResponded {
         message: answer.text.to_string(),
     }))
@@ -207,15 +210,15 @@ async fn last_question(app: &Arc<App>, place: &Place) -> Result<Option<Seq>, Api
 }
 
 /// What the bot said to a message; `None` when it passed.
-async fn answer_to(
+pub(in crate::profiles) async fn answer_to(
     app: &Arc<App>,
-    place: &Place,
+    room: &EntityId,
     question: Seq,
 ) -> Result<Option<Message>, ApiError> {
     let mut after = question;
     loop {
         let from = PageFrom::After(after);
-        let page = app.node.history(&place.entity, from, PAGE_COUNT).await;
+        let page = app.node.history(room, from, PAGE_COUNT).await;
         let page = page.map_err(fault)?;
         let last = page.events.iter().filter_map(RoomEvent::seq).max();
         let answer = page.events.into_iter().find_map(|event| match event {

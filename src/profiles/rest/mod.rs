@@ -13,6 +13,8 @@ mod place;
 mod presence;
 pub(crate) mod shape;
 
+pub(in crate::profiles) use bot::answer_to;
+
 use std::sync::Arc;
 
 use utoipa_axum::router::OpenApiRouter;
