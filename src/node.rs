@@ -317,6 +317,7 @@ fn admission(app: &Arc<App>) -> Admission {
 pub(crate) fn resources() -> OpenApiRouter<Arc<App>> {
     http::rooms::routes()
         .merge(http::people::routes())
+        .merge(crate::native::admin::routes())
         .merge(profiles::rest::routes())
         .merge(profiles::helpdesk::routes())
 }

@@ -3,7 +3,8 @@
 //!
 //! Owns: the keys of our own tokens, the hashing threads, what was revoked lately; in its files
 //! `logins` the way in, `staff` what is done to accounts, `companies` what is done to companies and
-//! plans, `scope` the proofs that handlers take a company from, `revocations` closing what a void token opened, `setup` what is made at start.
+//! plans, `scope` the proofs that handlers take a company from, `revocations` closing what a void
+//! token opened, `setup` what is made at start.
 //!
 //! Invariants:
 //! 1. A [`scope::CompanyScope`] exists only for somebody whose account may act for that company, as

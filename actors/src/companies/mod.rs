@@ -123,11 +123,6 @@ impl Rules for CompaniesState {
                 agent_count_max,
                 price,
             } => {
-                check_texts([("plan_name", name), ("price", price)])?;
-                if name.trim().is_empty() {
-                    let why = "plan_name: is empty";
-                    return Err(Rejection::because(ErrorCode::BadField, why));
-                }
                 let plan = Plan {
                     no: self.plan_count + 1,
                     name: Arc::clone(name),
@@ -135,6 +130,7 @@ impl Rules for CompaniesState {
                     price: Arc::clone(price),
                     is_withdrawn: false,
                 };
+                check_plan(&plan)?;
                 Ok(self.plan_set(caller, plan, now))
             }
             CompaniesCommand::ChangeCompany { id, change } => {
@@ -387,7 +383,7 @@ fn rows_of(event: &CompaniesEvent) -> Vec<Row> {
             account: None,
             subject: Some(subject),
         };
-        tables::set(tables::audit_key(number), &entry)
+        tables::set(tables::company_audit_key(number), &entry)
     };
     match event {
         CompaniesEvent::CompanySet {
@@ -455,6 +451,17 @@ fn apply_change(card: &mut CompanyCard, change: &CompanyCardChange) -> bool {
     take(&mut card.contact_number, &change.contact_number);
     take(&mut card.phone_number, &change.phone_number);
     *card != older
+}
+
+fn check_plan(plan: &Plan) -> Result<(), Rejection> {
+    check_texts([("plan_name", &plan.name), ("price", &plan.price)])?;
+    match plan.name.trim().is_empty() {
+        true => Err(Rejection::because(
+            ErrorCode::BadField,
+            "plan_name: is empty",
+        )),
+        false => Ok(()),
+    }
 }
 
 fn check_card(card: &CompanyCard) -> Result<(), Rejection> {
