@@ -25,7 +25,7 @@ use frontdesk_protocol::companies::{
 };
 use frontdesk_protocol::limits::COMPANY_COUNT_MAX;
 use frontdesk_protocol::staff::StaffCommand;
-use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, Seq, Timestamp};
+use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, Rejection, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rule
 use crate::staff::{AuditEntry, check_name, check_texts};
 
 /// The companies' state; serialised it is the snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CompaniesState {
     /// Numbers given to companies.
     company_count: u64,
@@ -54,16 +54,7 @@ impl Rules for CompaniesState {
     const STATE_VERSION: u32 = 1;
 
     fn new(_entity: &EntityId) -> Self {
-        Self {
-            company_count: 0,
-            plan_count: 0,
-            audit_count: 0,
-            written: Written::default(),
-        }
-    }
-
-    fn seq(&self) -> Seq {
-        Seq(0)
+        Self::default()
     }
 
     fn begin_batch(&mut self) {
@@ -149,18 +140,7 @@ impl Rules for CompaniesState {
                 Ok(self.company_set(caller, act, record, agent_count_max, now))
             }
             CompaniesCommand::SetAdmin { id, admin } => {
-                let mut record = self.company(id, known)?;
-                if admin.company_no() != record.no {
-                    return Err(Rejection::because(
-                        ErrorCode::BadField,
-                        "admin: of another company",
-                    ));
-                }
-                if record.admin == Some(*admin) {
-                    return Ok(Decided::nothing(Answer::Done));
-                }
-                record.admin = Some(*admin);
-                Ok(self.company_set(caller, CompanyAct::AdminSet, record, None, now))
+                self.set_admin(caller, self.company(id, known)?, *admin, now)
             }
             CompaniesCommand::CloseCompany { id, is_closed } => {
                 let mut record = self.company(id, known)?;
@@ -331,6 +311,24 @@ impl CompaniesState {
             remember: Some(number),
             ..decided
         })
+    }
+
+    fn set_admin(
+        &self,
+        caller: &Principal,
+        mut record: CompanyRecord,
+        admin: AccountNo,
+        now: Timestamp,
+    ) -> Result<Decided<CompaniesEvent>, Rejection> {
+        if admin.company_no() != record.no {
+            let why = "admin: of another company";
+            return Err(Rejection::because(ErrorCode::BadField, why));
+        }
+        if record.admin == Some(admin) {
+            return Ok(Decided::nothing(Answer::Done));
+        }
+        record.admin = Some(admin);
+        Ok(self.company_set(caller, CompanyAct::AdminSet, record, None, now))
     }
 
     fn company_set(
