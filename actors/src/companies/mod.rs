@@ -109,21 +109,7 @@ impl Rules for CompaniesState {
             CompaniesCommand::CreateCompany { id, card, plan } => {
                 self.create(caller, id.as_ref(), card, *plan, known, now)
             }
-            CompaniesCommand::CreatePlan {
-                name,
-                agent_count_max,
-                price,
-            } => {
-                let plan = Plan {
-                    no: self.plan_count + 1,
-                    name: Arc::clone(name),
-                    agent_count_max: *agent_count_max,
-                    price: Arc::clone(price),
-                    is_withdrawn: false,
-                };
-                check_plan(&plan)?;
-                Ok(self.plan_set(caller, plan, now))
-            }
+            CompaniesCommand::CreatePlan { .. } => self.create_plan(caller, command, now),
             CompaniesCommand::ChangeCompany { id, change } => {
                 let mut record = self.company(id, known)?;
                 if !apply_change(&mut record.card, change) {
@@ -240,6 +226,35 @@ impl Rules for CompaniesState {
 }
 
 impl CompaniesState {
+    fn create_plan(
+        &self,
+        caller: &Principal,
+        command: &CompaniesCommand,
+        now: Timestamp,
+    ) -> Result<Decided<CompaniesEvent>, Rejection> {
+        let CompaniesCommand::CreatePlan {
+            name,
+            agent_count_max,
+            price,
+        } = command
+        else {
+            return Err(Rejection::new(ErrorCode::Internal));
+        };
+        check_texts([("plan_name", name), ("price", price)])?;
+        if name.trim().is_empty() {
+            let why = "plan_name: is empty";
+            return Err(Rejection::because(ErrorCode::BadField, why));
+        }
+        let plan = Plan {
+            no: self.plan_count + 1,
+            name: Arc::clone(name),
+            agent_count_max: *agent_count_max,
+            price: Arc::clone(price),
+            is_withdrawn: false,
+        };
+        Ok(self.plan_set(caller, plan, now))
+    }
+
     fn company(&self, id: &CompanyId, known: &Known) -> Result<CompanyRecord, Rejection> {
         let found = self.written.row(known, &tables::company_key(id));
         found.ok_or_else(|| Rejection::because(ErrorCode::NotFound, "no such company"))
@@ -449,17 +464,6 @@ fn apply_change(card: &mut CompanyCard, change: &CompanyCardChange) -> bool {
     take(&mut card.contact_number, &change.contact_number);
     take(&mut card.phone_number, &change.phone_number);
     *card != older
-}
-
-fn check_plan(plan: &Plan) -> Result<(), Rejection> {
-    check_texts([("plan_name", &plan.name), ("price", &plan.price)])?;
-    match plan.name.trim().is_empty() {
-        true => Err(Rejection::because(
-            ErrorCode::BadField,
-            "plan_name: is empty",
-        )),
-        false => Ok(()),
-    }
 }
 
 fn check_card(card: &CompanyCard) -> Result<(), Rejection> {
