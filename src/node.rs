@@ -321,6 +321,7 @@ pub(crate) fn resources() -> OpenApiRouter<Arc<App>> {
         .merge(http::chats::routes())
         .merge(http::people::routes())
         .merge(http::settings::routes())
+        .merge(crate::native::admin::routes())
         .merge(profiles::rest::routes())
         .merge(profiles::helpdesk::routes())
 }

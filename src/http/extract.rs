@@ -5,6 +5,7 @@
 //! not of our types; a body is an object, and is read up to `limits.http_body_bytes`.
 //! Never: checks more than shape.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -116,6 +117,20 @@ impl FromRequestParts<Arc<App>> for Authenticated {
         }
         app.rates.take_person(&known.principal)?;
         Ok(Self(known))
+    }
+}
+
+/// Where a request comes from.
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        // Absent only where no listener stands before the router.
+        let peer = parts.extensions.get::<SocketAddr>();
+        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Ok(Self(peer.map_or(unknown, SocketAddr::ip)))
     }
 }
 

@@ -45,8 +45,8 @@ use utoipa_axum::router::OpenApiRouter;
 pub use error::ApiError;
 pub(crate) use error::ErrorBody;
 pub(crate) use extract::Authenticated;
-pub(crate) use extract::JsonOrForm;
 pub use extract::{JsonBody, PathOf, QueryOf};
+pub(crate) use extract::{JsonOrForm, Peer};
 pub use health::ReadyProbe;
 
 use crate::config::Config;

@@ -39,6 +39,7 @@ use super::error::ErrorBody;
         (name = "bot", description = "Talking to a bot over HTTP alone"),
         (name = "logins", description = "Logging in with an account"),
         (name = "companies", description = "Companies and plans, for superadmins"),
+        (name = "accounts", description = "A company's accounts, for its admins and superadmins"),
         (name = "agents", description = "A company's agents, for its admins"),
         (name = "visitors", description = "What a visitor's page asks before anybody is known"),
         (name = "chats", description = "A visitor's chat with a company's bot and its people"),

@@ -5,6 +5,7 @@
 //!    of its company while it waits for one, and for the company's admins.
 //! 2. A chat that is not there, one of another company and one that is not theirs are answered
 //!    alike.
+//!
 //! Never: takes a company from what a request says of itself.
 
 use std::sync::Arc;

@@ -191,9 +191,18 @@ impl App {
         self: &Arc<Self>,
         name: &str,
         current: String,
-        chosen: Password,
+        chosen: String,
         address: IpAddr,
     ) -> Result<Account, ApiError> {
+        let wrong = |why: String| {
+            let error = ApiError::because(ErrorCode::BadField, why);
+            error.of_field("new_password")
+        };
+        if chosen == current {
+            let why = "whoever made the password knows this one: choose another";
+            return Err(wrong(why.to_owned()));
+        }
+        let chosen = Password::chosen(chosen).map_err(|why| wrong(why.to_string()))?;
         let (company, account) = self.known_by(name, current, address).await?;
         let hash = self.identity.passwords.hash(chosen).await;
         let set = StaffCommand::SetPassword {

@@ -164,8 +164,7 @@ impl InstallationScope {
         before: Option<u64>,
         count: usize,
     ) -> Result<Vec<(u64, AuditEntry)>, ApiError> {
-        let companies = CompanyId::installation();
-        read(app.node.audit(&companies, before, count).await)
+        read(app.node.company_audit(before, count).await)
     }
 }
 
@@ -222,6 +221,11 @@ impl CompanyScope {
         &self.principal
     }
 
+    /// Whether it is the installation itself, whose staff are those who run it.
+    pub(crate) fn is_installation(&self) -> bool {
+        self.company.is_installation()
+    }
+
     /// Who acts, as a person of their own company.
     pub(super) fn own_principal(&self) -> &Arc<Principal> {
         &self.own
@@ -253,8 +257,8 @@ impl CompanyScope {
         }
     }
 
-    /// The company of a path: `me` or their own for an admin, any for those who run the
-    /// installation. Another one is answered like one that does not exist.
+    /// The company of a path: `me` or their own for an admin; for those who run the installation
+    /// any, and `me` for its own staff. Another one is answered like one that does not exist.
     pub(crate) async fn at(app: &Arc<App>, who: LoggedIn, named: &str) -> Result<Self, ApiError> {
         if who.account().role == Role::Admin {
             return match named == OWN_COMPANY || named == who.company.as_str() {
@@ -264,6 +268,9 @@ impl CompanyScope {
         }
         if !who.runs_the_installation() {
             return Err(ApiError::new(ErrorCode::Forbidden));
+        }
+        if named == OWN_COMPANY {
+            return Ok(Self::of(who.company.clone(), &who));
         }
         let scope = InstallationScope(who);
         let record = scope.record(app, named).await?;

@@ -151,6 +151,10 @@ impl CompanyScope {
         card: StaffCard,
         is_first_login: bool,
     ) -> Result<(Account, Password), ApiError> {
+        // The installation's staff runs it, and nobody else does.
+        if self.is_installation() != (role == Role::Superadmin) {
+            return Err(ApiError::new(ErrorCode::Forbidden));
+        }
         let password = Password::generate();
         app.rates.take_password(self.principal())?;
         let new = app.prepare(role, card, &password, is_first_login).await?;
@@ -190,6 +194,11 @@ impl CompanyScope {
         app: &Arc<App>,
         account: AccountNo,
     ) -> Result<(), ApiError> {
+        if self.own_principal().person.account() == Some(account) {
+            // The last of those who run the installation could not be made again by anybody.
+            let why = "nobody takes their own account away";
+            return Err(ApiError::because(ErrorCode::Forbidden, why));
+        }
         let remove = StaffCommand::RemoveAccount { account };
         answer(app.ask_staff(self, remove).await).map(|_| ())
     }

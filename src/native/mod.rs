@@ -1,9 +1,11 @@
-//! Native v1: frames of `/v1/ws` become commands, events become frames, in either codec.
+//! Native v1: frames of `/v1/ws` become commands, events become frames, in either codec; in `admin`
+//! the HTTP routes of accounts and companies.
 //!
 //! Invariants: every frame with an `id` gets one reply; before a token is known only `connect` is
 //! understood; the socket outlives every error that is not the transport's.
 //! Never: decides what a command does.
 
+pub(crate) mod admin;
 mod dialect;
 mod joining;
 mod requests;

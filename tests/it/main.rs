@@ -6,6 +6,7 @@
 //! Never: looks inside a node other than through its counts.
 
 mod accounts;
+mod admin_api;
 mod auth;
 mod chats;
 mod crm;

@@ -25,7 +25,7 @@ use frontdesk_protocol::companies::{
 };
 use frontdesk_protocol::limits::COMPANY_COUNT_MAX;
 use frontdesk_protocol::staff::StaffCommand;
-use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, Seq, Timestamp};
+use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, Rejection, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rule
 use crate::staff::{AuditEntry, check_name, check_texts};
 
 /// The companies' state; serialised it is the snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CompaniesState {
     /// Numbers given to companies.
     company_count: u64,
@@ -54,16 +54,7 @@ impl Rules for CompaniesState {
     const STATE_VERSION: u32 = 1;
 
     fn new(_entity: &EntityId) -> Self {
-        Self {
-            company_count: 0,
-            plan_count: 0,
-            audit_count: 0,
-            written: Written::default(),
-        }
-    }
-
-    fn seq(&self) -> Seq {
-        Seq(0)
+        Self::default()
     }
 
     fn begin_batch(&mut self) {
@@ -104,16 +95,51 @@ impl Rules for CompaniesState {
         known: &Known,
         now: Timestamp,
     ) -> Result<Decided<CompaniesEvent>, Rejection> {
-        match asked.command {
-            Command::Companies(CompaniesCommand::NoteOrigins { origins }) => {
-                origins::note(asked.caller, origins)
+        let command = match asked.command {
+            Command::Companies(command) => command,
+            Command::Wake => return Ok(Decided::nothing(Answer::Done)),
+            _ => return Err(Rejection::new(ErrorCode::NotSupported)),
+        };
+        if let CompaniesCommand::NoteOrigins { origins } = command {
+            return origins::note(asked.caller, origins);
+        }
+        let caller = superadmin(asked.caller)?;
+        match command {
+            CompaniesCommand::NoteOrigins { .. } => Err(Rejection::new(ErrorCode::Internal)),
+            CompaniesCommand::CreateCompany { id, card, plan } => {
+                self.create(caller, id.as_ref(), card, *plan, known, now)
             }
-            Command::Companies(command) => {
-                let caller = superadmin(asked.caller)?;
-                self.decide_for(caller, command, known, now)
+            CompaniesCommand::CreatePlan { .. } => self.create_plan(caller, command, now),
+            CompaniesCommand::ChangeCompany { id, change } => {
+                let mut record = self.company(id, known)?;
+                if !apply_change(&mut record.card, change) {
+                    return Ok(Decided::nothing(Answer::Done));
+                }
+                check_card(&record.card)?;
+                Ok(self.company_set(caller, CompanyAct::Changed, record, None, now))
             }
-            Command::Wake => Ok(Decided::nothing(Answer::Done)),
-            _ => Err(Rejection::new(ErrorCode::NotSupported)),
+            CompaniesCommand::AssignPlan { id, plan } => {
+                let mut record = self.company(id, known)?;
+                let agent_count_max = self.agent_count_max(*plan, known)?;
+                record.plan = *plan;
+                let act = CompanyAct::PlanAssigned;
+                Ok(self.company_set(caller, act, record, agent_count_max, now))
+            }
+            CompaniesCommand::SetAdmin { id, admin } => {
+                self.set_admin(caller, self.company(id, known)?, *admin, now)
+            }
+            CompaniesCommand::CloseCompany { id, is_closed } => {
+                let mut record = self.company(id, known)?;
+                if record.is_closed == *is_closed {
+                    return Ok(Decided::nothing(Answer::Done));
+                }
+                record.is_closed = *is_closed;
+                let act = match is_closed {
+                    true => CompanyAct::Closed,
+                    false => CompanyAct::Reopened,
+                };
+                Ok(self.company_set(caller, act, record, None, now))
+            }
         }
     }
 
@@ -200,80 +226,33 @@ impl Rules for CompaniesState {
 }
 
 impl CompaniesState {
-    /// What those who run the installation asked for.
-    fn decide_for(
+    fn create_plan(
         &self,
         caller: &Principal,
         command: &CompaniesCommand,
-        known: &Known,
         now: Timestamp,
     ) -> Result<Decided<CompaniesEvent>, Rejection> {
-        match command {
-            CompaniesCommand::NoteOrigins { .. } => Err(Rejection::new(ErrorCode::Forbidden)),
-            CompaniesCommand::CreateCompany { id, card, plan } => {
-                self.create(caller, id.as_ref(), card, *plan, known, now)
-            }
-            CompaniesCommand::CreatePlan {
-                name,
-                agent_count_max,
-                price,
-            } => {
-                check_texts([("plan_name", name), ("price", price)])?;
-                if name.trim().is_empty() {
-                    let why = "plan_name: is empty";
-                    return Err(Rejection::because(ErrorCode::BadField, why));
-                }
-                let plan = Plan {
-                    no: self.plan_count + 1,
-                    name: Arc::clone(name),
-                    agent_count_max: *agent_count_max,
-                    price: Arc::clone(price),
-                    is_withdrawn: false,
-                };
-                Ok(self.plan_set(caller, plan, now))
-            }
-            CompaniesCommand::ChangeCompany { id, change } => {
-                let mut record = self.company(id, known)?;
-                if !apply_change(&mut record.card, change) {
-                    return Ok(Decided::nothing(Answer::Done));
-                }
-                check_card(&record.card)?;
-                Ok(self.company_set(caller, CompanyAct::Changed, record, None, now))
-            }
-            CompaniesCommand::AssignPlan { id, plan } => {
-                let mut record = self.company(id, known)?;
-                let agent_count_max = self.agent_count_max(*plan, known)?;
-                record.plan = *plan;
-                let act = CompanyAct::PlanAssigned;
-                Ok(self.company_set(caller, act, record, agent_count_max, now))
-            }
-            CompaniesCommand::SetAdmin { id, admin } => {
-                let mut record = self.company(id, known)?;
-                if admin.company_no() != record.no {
-                    return Err(Rejection::because(
-                        ErrorCode::BadField,
-                        "admin: of another company",
-                    ));
-                }
-                if record.admin == Some(*admin) {
-                    return Ok(Decided::nothing(Answer::Done));
-                }
-                record.admin = Some(*admin);
-                Ok(self.company_set(caller, CompanyAct::AdminSet, record, None, now))
-            }
-            CompaniesCommand::CloseCompany { id, is_closed } => {
-                let mut record = self.company(id, known)?;
-                if record.is_closed == *is_closed {
-                    return Ok(Decided::nothing(Answer::Done));
-                }
-                record.is_closed = *is_closed;
-                let act = match is_closed {
-                    true => CompanyAct::Closed,
-                    false => CompanyAct::Reopened,
-                };
-                Ok(self.company_set(caller, act, record, None, now))
-            }
+        let CompaniesCommand::CreatePlan {
+            name,
+            agent_count_max,
+            price,
+        } = command
+        else {
+            return Err(Rejection::new(ErrorCode::Internal));
+        };
+        check_texts([("plan_name", name), ("price", price)])?;
+        if name.trim().is_empty() {
+            let why = "plan_name: is empty";
+            return Err(Rejection::because(ErrorCode::BadField, why));
         }
+        let plan = Plan {
+            no: self.plan_count + 1,
+            name: Arc::clone(name),
+            agent_count_max: *agent_count_max,
+            price: Arc::clone(price),
+            is_withdrawn: false,
+        };
+        Ok(self.plan_set(caller, plan, now))
     }
 
     fn company(&self, id: &CompanyId, known: &Known) -> Result<CompanyRecord, Rejection> {
@@ -349,6 +328,24 @@ impl CompaniesState {
         })
     }
 
+    fn set_admin(
+        &self,
+        caller: &Principal,
+        mut record: CompanyRecord,
+        admin: AccountNo,
+        now: Timestamp,
+    ) -> Result<Decided<CompaniesEvent>, Rejection> {
+        if admin.company_no() != record.no {
+            let why = "admin: of another company";
+            return Err(Rejection::because(ErrorCode::BadField, why));
+        }
+        if record.admin == Some(admin) {
+            return Ok(Decided::nothing(Answer::Done));
+        }
+        record.admin = Some(admin);
+        Ok(self.company_set(caller, CompanyAct::AdminSet, record, None, now))
+    }
+
     fn company_set(
         &self,
         caller: &Principal,
@@ -399,7 +396,7 @@ fn rows_of(event: &CompaniesEvent) -> Vec<Row> {
             account: None,
             subject: Some(subject),
         };
-        tables::set(tables::audit_key(number), &entry)
+        tables::set(tables::company_audit_key(number), &entry)
     };
     match event {
         CompaniesEvent::CompanySet {

@@ -39,6 +39,8 @@ const ACCOUNTS: u8 = b'A';
 const FAMILIES: u8 = b'F';
 /// Number → what was done by whom.
 const AUDIT: u8 = b'J';
+/// Number → what was done to a company or a plan; the installation's own staff has the other log.
+const COMPANY_AUDIT: u8 = b'I';
 /// Company → what is known of it; the installation's.
 const COMPANIES: u8 = b'C';
 /// Number → company; the installation's.
@@ -207,6 +209,16 @@ pub(crate) fn audit_key(number: u64) -> Vec<u8> {
 /// Before and behind every entry of the audit log, the oldest first.
 pub(crate) fn audit_bounds() -> (Vec<u8>, Vec<u8>) {
     (vec![AUDIT], vec![AUDIT + 1])
+}
+
+/// Key of an entry of the log of companies and plans.
+pub(crate) fn company_audit_key(number: u64) -> Vec<u8> {
+    numbered(COMPANY_AUDIT, number)
+}
+
+/// Before and behind every entry of the log of companies and plans, the oldest first.
+pub(crate) fn company_audit_bounds() -> (Vec<u8>, Vec<u8>) {
+    (vec![COMPANY_AUDIT], vec![COMPANY_AUDIT + 1])
 }
 
 /// Key of a company.

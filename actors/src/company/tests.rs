@@ -1,21 +1,19 @@
 //! Rules of a company, driven by random commands over rows kept as the store would keep them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Role, RoomCommand};
 use frontdesk_protocol::event::CompanyEvent;
 use frontdesk_protocol::limits::OPEN_PARTICIPANT_COUNT_MAX;
-use frontdesk_protocol::{
-    Cid, CompanyId, ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Timestamp,
-};
+use frontdesk_protocol::{CompanyId, ConversationNo, ErrorCode, PersonId, RoomId};
 use frontdesk_storage::EntityId;
 use proptest::prelude::*;
 
 use super::CompanyState;
 use super::tables;
-use crate::entity::{Answer, Asked, Caller, Command, Known, Rules};
+use crate::entity::{Answer, Caller, Command, Rules};
+use crate::tests::desk::Desk;
 
 const NAMES: [&str; 4] = ["ann", "bob", "cy", "dee"];
 
@@ -65,70 +63,11 @@ fn know(name: &str, card: Card) -> Command {
     })
 }
 
-/// A company with its rows: what is read for a batch is what earlier batches wrote.
-struct Desk {
-    state: CompanyState,
-    rows: BTreeMap<Vec<u8>, Bytes>,
-    history: Vec<CompanyEvent>,
+fn desk() -> Desk<CompanyState> {
+    Desk::new(company())
 }
 
-impl Desk {
-    fn new() -> Self {
-        Self {
-            state: CompanyState::new(&company()),
-            rows: BTreeMap::new(),
-            history: Vec::new(),
-        }
-    }
-
-    /// One batch; each command's answer.
-    fn batch(&mut self, commands: &[(Caller, Command)]) -> Vec<Result<Answer, Rejection>> {
-        let entity = company();
-        let asked = |caller, command| Asked {
-            entity: &entity,
-            caller,
-            cid: Cid::from_digest([1; 16]),
-            command,
-        };
-        let mut known = Known::default();
-        for (caller, command) in commands {
-            for key in self.state.lookups(&asked(caller, command)) {
-                let value = self.rows.get(&key).cloned();
-                known.rows.insert(key, value);
-            }
-        }
-        self.state.begin_batch();
-        let mut answers = Vec::new();
-        let mut written = Vec::new();
-        for (caller, command) in commands {
-            let before = self.state.clone();
-            let decided = self
-                .state
-                .decide(&asked(caller, command), &known, Timestamp(1));
-            let Ok(decided) = decided else {
-                assert_eq!(self.state, before, "a refused command changes nothing");
-                answers.push(Err(decided.expect_err("refused")));
-                continue;
-            };
-            for event in decided.events {
-                self.state.apply(&event);
-                written.extend(self.state.rows(&company(), &event));
-                self.history.push(event);
-            }
-            answers.push(Ok(decided.answer));
-        }
-        for row in written {
-            self.rows
-                .insert(row.key, row.value.expect("rows are only set"));
-        }
-        answers
-    }
-
-    fn one(&mut self, caller: &Caller, command: &Command) -> Result<Answer, Rejection> {
-        let answers = self.batch(&[(caller.clone(), command.clone())]);
-        answers.into_iter().next().expect("one answer")
-    }
-
+impl Desk<CompanyState> {
     fn card(&self, name: &str) -> Option<Card> {
         let value = self.rows.get(&tables::person_key(&person(name)))?;
         tables::read_card(value)
@@ -171,7 +110,7 @@ proptest! {
     fn random_commands_keep_every_invariant(
         batches in prop::collection::vec(prop::collection::vec(any_command(), 1..8), 0..12)
     ) {
-        let mut desk = Desk::new();
+        let mut desk = desk();
         for batch in &batches {
             desk.batch(batch);
         }
@@ -206,7 +145,7 @@ proptest! {
     fn a_name_that_is_known_is_never_forgotten(
         batches in prop::collection::vec(prop::collection::vec(any_command(), 1..8), 0..12)
     ) {
-        let mut desk = Desk::new();
+        let mut desk = desk();
         for batch in &batches {
             let before: Vec<Option<Card>> = NAMES.iter().map(|name| desk.card(name)).collect();
             desk.batch(batch);
@@ -221,9 +160,9 @@ proptest! {
 
 #[test]
 fn a_pair_has_one_room_whoever_asks_and_however_the_pair_is_named() {
-    let mut desk = Desk::new();
+    let mut desk = desk();
     let first = desk
-        .one(&caller("ann"), &open(1, &["bob"], true))
+        .one(&caller("ann"), open(1, &["bob"], true))
         .expect("opened");
     let Answer::Opened { room, created, .. } = first else {
         panic!("not opened: {first:?}");
@@ -242,10 +181,10 @@ fn a_pair_has_one_room_whoever_asks_and_however_the_pair_is_named() {
             conversation,
             created: false,
         };
-        assert_eq!(desk.one(&who, &command), Ok(found));
+        assert_eq!(desk.one(&who, command), Ok(found));
     }
     let other = desk
-        .one(&caller("ann"), &open(6, &["bob"], false))
+        .one(&caller("ann"), open(6, &["bob"], false))
         .expect("opened");
     assert!(
         matches!(other, Answer::Opened { created: true, .. }),
@@ -255,9 +194,9 @@ fn a_pair_has_one_room_whoever_asks_and_however_the_pair_is_named() {
 
 #[test]
 fn a_direct_room_is_of_two() {
-    let mut desk = Desk::new();
+    let mut desk = desk();
     for others in [vec![], vec!["ann"], vec!["bob", "cy"]] {
-        let refused = desk.one(&caller("ann"), &open(1, &others, true));
+        let refused = desk.one(&caller("ann"), open(1, &others, true));
         assert_eq!(refused.expect_err("refused").code, ErrorCode::BadField);
     }
 }
@@ -268,14 +207,14 @@ fn a_room_is_opened_for_as_many_as_may_be_named_and_repeats_are_one_person() {
         .map(|i| format!("p{i}"))
         .collect();
     let mut others: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut desk = Desk::new();
-    let refused = desk.one(&caller("ann"), &open(1, &others, false));
+    let mut desk = desk();
+    let refused = desk.one(&caller("ann"), open(1, &others, false));
     assert_eq!(refused.expect_err("refused").code, ErrorCode::BadField);
-    desk.one(&caller("p254"), &know("p254", named("Known")))
+    desk.one(&caller("p254"), know("p254", named("Known")))
         .expect("known");
     others.truncate(OPEN_PARTICIPANT_COUNT_MAX - 1);
     others.insert(0, "p1");
-    desk.one(&caller("ann"), &open(1, &others, false))
+    desk.one(&caller("ann"), open(1, &others, false))
         .expect("opened");
     assert_eq!(desk.opened()[0].2.len(), OPEN_PARTICIPANT_COUNT_MAX);
     assert_eq!(
@@ -287,27 +226,27 @@ fn a_room_is_opened_for_as_many_as_may_be_named_and_repeats_are_one_person() {
 
 #[test]
 fn cards_are_completed_and_only_ones_own() {
-    let mut desk = Desk::new();
-    desk.one(&caller("ann"), &open(1, &["bob"], false))
+    let mut desk = desk();
+    desk.one(&caller("ann"), open(1, &["bob"], false))
         .expect("opened");
     assert_eq!(desk.card("bob"), Some(Card::default()));
-    desk.one(&caller("bob"), &know("bob", named("Bob")))
+    desk.one(&caller("bob"), know("bob", named("Bob")))
         .expect("known");
     let count = desk.history.len();
-    desk.one(&caller("bob"), &know("bob", Card::default()))
+    desk.one(&caller("bob"), know("bob", Card::default()))
         .expect("known");
     assert_eq!(desk.history.len(), count, "nothing new is no event");
     assert_eq!(desk.card("bob"), Some(named("Bob")));
-    let refused = desk.one(&caller("eve"), &know("bob", named("Not Bob")));
+    let refused = desk.one(&caller("eve"), know("bob", named("Not Bob")));
     assert_eq!(refused.expect_err("refused").code, ErrorCode::Forbidden);
     assert_eq!(desk.card("bob"), Some(named("Bob")));
 }
 
 #[test]
 fn an_opened_room_is_owed_to_the_room_and_waited_for() {
-    let mut desk = Desk::new();
+    let mut desk = desk();
     let answer = desk
-        .one(&caller("ann"), &open(9, &["bob"], false))
+        .one(&caller("ann"), open(9, &["bob"], false))
         .expect("opened");
     let event = desk.history.last().expect("an event");
     let effect = desk.state.effect(&company(), event).expect("an effect");
@@ -330,23 +269,23 @@ fn an_opened_room_is_owed_to_the_room_and_waited_for() {
 
 #[test]
 fn entities_open_no_rooms_and_rooms_commands_are_not_the_companys() {
-    let mut desk = Desk::new();
-    let refused = desk.one(&Caller::Entity(company()), &open(1, &["bob"], false));
+    let mut desk = desk();
+    let refused = desk.one(&Caller::Entity(company()), open(1, &["bob"], false));
     assert_eq!(refused.expect_err("refused").code, ErrorCode::Forbidden);
     let command = Command::Room(RoomCommand::MarkRead {
         seq: frontdesk_protocol::Seq(1),
     });
-    let refused = desk.one(&caller("ann"), &command);
+    let refused = desk.one(&caller("ann"), command);
     assert_eq!(refused.expect_err("refused").code, ErrorCode::NotSupported);
 }
 
 #[test]
 fn a_room_id_that_was_given_before_is_found_and_not_given_again() {
-    let mut desk = Desk::new();
-    desk.one(&caller("ann"), &open(1, &["bob"], false))
+    let mut desk = desk();
+    desk.one(&caller("ann"), open(1, &["bob"], false))
         .expect("opened");
     let again = desk
-        .one(&caller("ann"), &open(1, &["cy"], false))
+        .one(&caller("ann"), open(1, &["cy"], false))
         .expect("found");
     assert!(
         matches!(
@@ -364,7 +303,7 @@ fn a_room_id_that_was_given_before_is_found_and_not_given_again() {
 
 #[test]
 fn what_the_host_says_counts_for_more_than_what_tokens_say() {
-    let mut desk = Desk::new();
+    let mut desk = desk();
     let mut admin = Principal {
         company: company().company,
         person: person("boss"),
@@ -379,17 +318,17 @@ fn what_the_host_says_counts_for_more_than_what_tokens_say() {
         })
     };
     let told = |admin: &Principal| Caller::Person(Arc::new(admin.clone()));
-    desk.one(&caller("ann"), &know("ann", named("Claimed")))
+    desk.one(&caller("ann"), know("ann", named("Claimed")))
         .expect("known");
-    desk.one(&told(&admin), &by_host("Said")).expect("known");
+    desk.one(&told(&admin), by_host("Said")).expect("known");
     let mut claimed = named("Claimed");
     claimed.email = Some("ann@example.com".into());
-    desk.one(&caller("ann"), &know("ann", claimed))
+    desk.one(&caller("ann"), know("ann", claimed))
         .expect("known");
     let card = desk.card("ann").expect("known");
     assert_eq!(card.name.as_deref(), Some("Said"));
     assert_eq!(card.email.as_deref(), Some("ann@example.com"));
-    desk.one(&told(&admin), &by_host("Said anew"))
+    desk.one(&told(&admin), by_host("Said anew"))
         .expect("known");
     assert_eq!(
         desk.card("ann").expect("known").name.as_deref(),
@@ -397,9 +336,9 @@ fn what_the_host_says_counts_for_more_than_what_tokens_say() {
     );
     for role in [Role::Visitor, Role::Agent] {
         admin.role = role;
-        let refused = desk.one(&told(&admin), &by_host("Mallory"));
+        let refused = desk.one(&told(&admin), by_host("Mallory"));
         assert_eq!(refused.expect_err("refused").code, ErrorCode::Forbidden);
     }
-    let refused = desk.one(&caller("ann"), &by_host("Me"));
+    let refused = desk.one(&caller("ann"), by_host("Me"));
     assert_eq!(refused.expect_err("refused").code, ErrorCode::Forbidden);
 }

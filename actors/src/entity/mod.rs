@@ -261,8 +261,10 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// Before anything happened.
     fn new(entity: &EntityId) -> Self;
 
-    /// Seq of the last shown event.
-    fn seq(&self) -> Seq;
+    /// Seq of the last shown event; nothing is shown of most entities.
+    fn seq(&self) -> Seq {
+        Seq(0)
+    }
 
     /// A batch begins: everything applied so far is in the index rows.
     fn begin_batch(&mut self) {}

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use frontdesk_protocol::limits::{EMAIL_BYTES_MAX, NAME_RESERVED_MS};
 use frontdesk_protocol::staff::{NameCommand, NameEvent, NameHolder, StaffCommand};
-use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, Rejection, Seq, Timestamp};
+use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, Rejection, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -54,7 +54,7 @@ pub(crate) fn entity_of(name: &str) -> EntityId {
 const ENDED_COUNT_MAX: usize = 4;
 
 /// A part of the index; names that are taken are in rows alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NamesState {
     /// Names that are reserved, and until when. Few: each ends, or is confirmed, within minutes.
     reserved: BTreeMap<Arc<str>, Timestamp>,
@@ -69,14 +69,7 @@ impl Rules for NamesState {
     const STATE_VERSION: u32 = 2;
 
     fn new(_entity: &EntityId) -> Self {
-        Self {
-            reserved: BTreeMap::new(),
-            written: Written::default(),
-        }
-    }
-
-    fn seq(&self) -> Seq {
-        Seq(0)
+        Self::default()
     }
 
     fn begin_batch(&mut self) {

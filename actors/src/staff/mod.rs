@@ -32,7 +32,7 @@ pub(crate) use cards::{check_name, check_texts};
 pub use reads::installation_secret;
 
 /// The staff's state; serialised it is the snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StaffState {
     /// The company's number in the installation; nothing can be done before it is known.
     company_no: Option<u64>,

@@ -182,8 +182,8 @@ impl Node {
             .await
     }
 
-    /// The audit log of a company, or of the installation, the newest first, from before a number
-    /// on; each entry with its number.
+    /// What was done to a company's accounts, the newest first, from before a number on; each entry
+    /// with its number.
     pub async fn audit(
         self: &Arc<Self>,
         company: &CompanyId,
@@ -192,7 +192,29 @@ impl Node {
     ) -> Result<Vec<(u64, AuditEntry)>> {
         let (from, to) = tables::audit_bounds();
         let to = before.map_or(to, tables::audit_key);
-        let (node, company) = (Arc::clone(self), company.clone());
+        self.entries(company.clone(), from, to, count).await
+    }
+
+    /// The same of companies and plans.
+    pub async fn company_audit(
+        self: &Arc<Self>,
+        before: Option<u64>,
+        count: usize,
+    ) -> Result<Vec<(u64, AuditEntry)>> {
+        let (from, to) = tables::company_audit_bounds();
+        let to = before.map_or(to, tables::company_audit_key);
+        let installation = CompanyId::installation();
+        self.entries(installation, from, to, count).await
+    }
+
+    async fn entries(
+        self: &Arc<Self>,
+        company: CompanyId,
+        from: Vec<u8>,
+        to: Vec<u8>,
+        count: usize,
+    ) -> Result<Vec<(u64, AuditEntry)>> {
+        let node = Arc::clone(self);
         blocking(move || {
             let count = count.min(PAGE_COUNT_MAX);
             let rows = node.directory.rows(&company, &from, &to, true, count)?;

@@ -7,7 +7,7 @@ use frontdesk_protocol::limits::ACCOUNT_COUNT_MAX;
 use frontdesk_protocol::staff::{
     Account, Act, Availability, NameCommand, PasswordHash, StaffCommand, StaffEvent,
 };
-use frontdesk_protocol::{AccountNo, ErrorCode, PersonId, Rejection, Seq, Timestamp};
+use frontdesk_protocol::{AccountNo, ErrorCode, PersonId, Rejection, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 
 use super::cards::{apply_change, check_card};
@@ -15,7 +15,7 @@ use super::logins::check_as_of;
 use super::{AuditEntry, StaffState, noted};
 use crate::bus::Revoked;
 use crate::company::tables;
-use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, Written};
+use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
 use crate::names;
 
 impl Rules for StaffState {
@@ -24,19 +24,7 @@ impl Rules for StaffState {
     const STATE_VERSION: u32 = 1;
 
     fn new(_entity: &EntityId) -> Self {
-        Self {
-            company_no: None,
-            agent_count_max: None,
-            agent_count: 0,
-            account_count: 0,
-            audit_count: 0,
-            noted_act_no: 0,
-            written: Written::default(),
-        }
-    }
-
-    fn seq(&self) -> Seq {
-        Seq(0)
+        Self::default()
     }
 
     fn begin_batch(&mut self) {

@@ -2,11 +2,10 @@
 //!
 //! Never: says whether a name or a password was wrong.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use frontdesk_protocol::ErrorCode;
@@ -18,9 +17,8 @@ use utoipa_axum::routes;
 
 use super::shape::{AgentOfLogin, UserBody, agent_of_login, user};
 use crate::app::App;
-use crate::auth::passwords::Password;
 use crate::http::openapi::{BehindToken, Open};
-use crate::http::{ApiError, ErrorBody, JsonBody, JsonOrForm};
+use crate::http::{ApiError, ErrorBody, JsonBody, JsonOrForm, Peer};
 use crate::identity::logins::LoginOutcome;
 use crate::identity::scope::LoggedIn;
 
@@ -32,15 +30,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(log_out))
         .routes(routes!(profile))
         .routes(routes!(first_login))
-}
-
-/// Where a request comes from.
-type Peer = Option<Extension<SocketAddr>>;
-
-fn address_of(peer: Peer) -> IpAddr {
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(peer)| {
-        peer.ip()
-    })
 }
 
 /// A name and a password.
@@ -109,7 +98,7 @@ fn refused(error: ApiError) -> ApiError {
 )]
 async fn log_in(
     State(app): State<Arc<App>>,
-    peer: Peer,
+    Peer(address): Peer,
     headers: HeaderMap,
     JsonOrForm(body): JsonOrForm<LoginBody>,
 ) -> Result<Response, ApiError> {
@@ -118,7 +107,7 @@ async fn log_in(
         let why = "This field may not be blank.";
         return Err(ApiError::because(ErrorCode::BadField, why).of_field("username"));
     }
-    let outcome = app.log_in(&name, body.password, address_of(peer)).await;
+    let outcome = app.log_in(&name, body.password, address).await;
     Ok(match outcome.map_err(refused)? {
         LoginOutcome::In(who, tokens) => {
             let (company, account) = (who.company(), who.account());
@@ -259,26 +248,16 @@ struct FirstLoginDone {
 )]
 async fn first_login(
     State(app): State<Arc<App>>,
-    peer: Peer,
+    Peer(address): Peer,
     JsonBody(body): JsonBody<FirstLoginBody>,
 ) -> Result<Json<FirstLoginDone>, ApiError> {
     if body.new_password != body.confirm_password {
         let why = "the two passwords differ";
         return Err(ApiError::because(ErrorCode::BadField, why).of_field("confirm_password"));
     }
-    if body.new_password == body.current_password {
-        let why = "whoever made the password knows this one: choose another";
-        return Err(ApiError::because(ErrorCode::BadField, why).of_field("new_password"));
-    }
-    let chosen = Password::chosen(body.new_password);
-    let chosen = chosen.map_err(|why| {
-        ApiError::because(ErrorCode::BadField, why.to_string()).of_field("new_password")
-    })?;
-    let (name, address) = (&body.email, address_of(peer));
-    let done = app
-        .choose_password(name, body.current_password, chosen, address)
-        .await;
-    let account = done.map_err(|error| match error.code() {
+    let (name, current) = (&body.email, body.current_password);
+    let done = app.choose_password(name, current, body.new_password, address);
+    let account = done.await.map_err(|error| match error.code() {
         ErrorCode::Unauthenticated => ApiError::because(ErrorCode::BadField, "Invalid credentials"),
         _ => error,
     })?;
