@@ -5,7 +5,8 @@
 //! `logins` the way in, `staff` what is done to accounts, `companies` what is done to companies and
 //! plans, `scope` the proofs that handlers take a company from, `revocations` closing what a void
 //! token opened, `setup` what is made at start, `hosts` whose keys check a token, `cookies` what
-//! browsers carry by themselves, `visitors` who a visitor is.
+//! browsers carry by themselves, `visitors` who a visitor is, `sockets` who opens the sockets of
+//! visitors and of those who serve them.
 //!
 //! Invariants:
 //! 1. A [`scope::CompanyScope`] exists only for somebody whose account may act for that company, as
@@ -23,6 +24,7 @@ pub(crate) mod logins;
 pub(crate) mod revocations;
 pub(crate) mod scope;
 pub(crate) mod setup;
+pub(crate) mod sockets;
 pub(crate) mod staff;
 #[cfg_attr(
     not(test),
