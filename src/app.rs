@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use axum::http::{HeaderMap, header};
 use dashmap::DashMap;
 use frontdesk_actors::{Acquaintance, Command, DoorId, Node, Revoked};
-use frontdesk_protocol::command::{CompanyCommand, Principal};
+use frontdesk_protocol::command::{CompanyCommand, Principal, Role};
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Timestamp};
 use frontdesk_storage::EntityId;
 use uuid::Uuid;
@@ -55,6 +55,31 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// A visitor who was let into a chat; such a socket lives as long as it is open.
+    pub(crate) fn visitor(
+        principal: Principal,
+        expires_at: Timestamp,
+        revocation_count: u64,
+    ) -> Self {
+        Self {
+            principal: Arc::new(principal),
+            expires_at,
+            login: None,
+            revocation_count,
+        }
+    }
+
+    /// The same person in a role that is not their token's to name.
+    pub(crate) fn in_role(mut self, role: Role) -> Self {
+        if self.principal.role != role {
+            self.principal = Arc::new(Principal {
+                role,
+                ..Principal::clone(&self.principal)
+            });
+        }
+        self
+    }
+
     /// Whether it descends from this login; of a host's tokens all descend from none.
     pub(crate) fn is_of_login(&self, login: Option<Uuid>) -> bool {
         self.login == login

@@ -184,7 +184,7 @@ pub async fn start_with(
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         directory: Arc::clone(&store) as Arc<dyn Directory>,
         clock: Arc::clone(&clock),
-        dialects: speaker::dialects(&config.profiles),
+        dialects: speaker::dialects(&config.profiles, &clock),
         limits: actor_limits(config),
         bots: crate::bots::known(),
         bus_serialize: config.bus.serialize,

@@ -225,6 +225,7 @@ impl Node {
         let context = RoomContext {
             room,
             conversation: stirred.conversation,
+            chat: None,
         };
         for (person, seq) in &stirred.reads {
             let read = Ephemeral::Read {

@@ -45,7 +45,9 @@ pub use bus::Revoked;
 pub use company::VisitorProfile;
 pub use company::tables::PersonRow;
 pub use door::{Door, DoorId};
-pub use edge::{Dialect, DialectId, Edge, Joined, Joining, LeftAt, Listener, RoomContext, Start};
+pub use edge::{
+    ChatContext, Dialect, DialectId, Edge, Joined, Joining, LeftAt, Listener, RoomContext, Start,
+};
 pub use entity::{Answer, Caller, Command, Envelope, Outcome, ReplyTo};
 pub use feed::{Feed, HandoffNotice};
 pub use index::{Bucket, Conversation, ConversationPage, ListCursor, ListFrom, Totals};

@@ -15,7 +15,7 @@ use frontdesk_protocol::{
 use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Record, Result};
 
 use crate::company::tables::{self, PersonRow, RoomRow};
-use crate::edge::View;
+use crate::edge::{ChatContext, View};
 use crate::entity::recover::{decode_record, recover};
 use crate::limits::HISTORY_PAGE_BYTES;
 use crate::node::Node;
@@ -262,6 +262,10 @@ impl Node {
                     .map(|(person, seat)| (person, seat.read))
                     .collect(),
                 bot: rules.bot,
+                chat: rules.chat.map(|chat| {
+                    let Chat { id, visitor, .. } = *chat;
+                    Arc::new(ChatContext { id, visitor })
+                }),
             })
         })
         .await

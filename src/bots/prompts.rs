@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontdesk_actors::clock::{SystemClock, fresh_cid};
+use frontdesk_actors::clock::{Clock, SystemClock, fresh_cid};
 use frontdesk_actors::{Command, Node, NodeOptions, Outcome};
 use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Prompt, Role};
 use frontdesk_protocol::{CompanyId, PersonId};
@@ -129,11 +129,12 @@ async fn seed_open(
             return Err(Error::Settings(format!("unknown company {company}")));
         }
     }
+    let clock = Arc::new(SystemClock::default()) as Arc<dyn Clock>;
     let node = Node::start(NodeOptions {
         journal: Arc::clone(store) as Arc<dyn Journal>,
         directory: Arc::clone(store) as Arc<dyn Directory>,
-        clock: Arc::new(SystemClock::default()),
-        dialects: crate::ws::speaker::dialects(&Profiles::default()),
+        dialects: crate::ws::speaker::dialects(&Profiles::default(), &clock),
+        clock,
         limits: frontdesk_actors::Limits::default(),
         bots: super::known(),
         bus_serialize: false,

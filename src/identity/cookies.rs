@@ -42,9 +42,14 @@ pub(crate) fn carried(headers: &HeaderMap) -> Option<Carried<'_>> {
         let is_cookie = false;
         return Some(Carried { token, is_cookie });
     }
-    let token = cookie(headers, AGENT_COOKIE).filter(|token| is_own(token))?;
+    let token = of_agent(headers)?;
     let is_cookie = true;
     Some(Carried { token, is_cookie })
+}
+
+/// The access token of somebody who is logged in, as the browser kept it.
+pub(super) fn of_agent(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, AGENT_COOKIE).filter(|token| is_own(token))
 }
 
 /// The value of a cookie; one that no token would fit into is none.
@@ -168,7 +173,7 @@ impl App {
         self: &Arc<Self>,
         headers: &HeaderMap,
     ) -> Result<Option<String>, ApiError> {
-        let Some(token) = cookie(headers, AGENT_COOKIE).filter(|token| is_own(token)) else {
+        let Some(token) = of_agent(headers) else {
             return Ok(None);
         };
         let now = self.node.clock().now();

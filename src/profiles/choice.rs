@@ -1,5 +1,5 @@
 //! Which dialect a socket below `/ws/chat/` speaks: what its client asked for, by `?dialect=` or by
-//! subprotocol, else what the operator set.
+//! subprotocol, else what its path means, else what the operator set.
 //!
 //! Never: looks at a token.
 
@@ -67,13 +67,16 @@ pub(crate) struct Choice {
     pub(crate) subprotocol: Option<&'static str>,
 }
 
-/// The speaker of a socket on a conversation; why there is none if the client asked for another.
+/// The speaker of a socket on a conversation, or on the caller's own company; why there is none if
+/// the client asked for another.
 pub(crate) fn of_conversation(
     query: &str,
     offered: &str,
     setting: ChatSocket,
+    is_own_company: bool,
 ) -> Result<Choice, String> {
     let unasked = match setting {
+        _ if is_own_company => Speaker::Helpdesk,
         ChatSocket::Union => Speaker::Union,
         ChatSocket::Direct => Speaker::Direct,
         ChatSocket::Crm => Speaker::Crm,
@@ -123,7 +126,7 @@ mod tests {
     use super::*;
 
     fn chosen(query: &str, offered: &str) -> (Speaker, Option<&'static str>) {
-        let choice = of_conversation(query, offered, ChatSocket::Union).expect("a choice");
+        let choice = of_conversation(query, offered, ChatSocket::Union, false).expect("a choice");
         (choice.speaker, choice.subprotocol)
     }
 
@@ -140,15 +143,18 @@ mod tests {
             chosen("dialect=native.msgpack", "frontdesk.direct"),
             (Speaker::Native(Codec::Msgpack), None)
         );
-        let set = of_conversation("", "unknown", ChatSocket::Crm).expect("a choice");
+        let set = of_conversation("", "unknown", ChatSocket::Crm, false).expect("a choice");
         assert_eq!(set.speaker, Speaker::Crm);
+        let own = of_conversation("", "", ChatSocket::Crm, true).expect("a choice");
+        assert_eq!(own.speaker, Speaker::Helpdesk);
         let own = of_person("", "").expect("a choice");
         assert_eq!(own.speaker, Speaker::Inbox);
     }
 
     #[test]
     fn a_dialect_that_is_not_there_is_refused_with_those_that_are() {
-        let why = of_conversation("dialect=inbox", "", ChatSocket::Union).expect_err("refused");
+        let why =
+            of_conversation("dialect=inbox", "", ChatSocket::Union, false).expect_err("refused");
         assert_eq!(
             why,
             "unknown dialect; there are union, direct, crm, native, native.msgpack"

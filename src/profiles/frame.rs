@@ -85,6 +85,7 @@ pub(crate) mod tests {
         RoomContext {
             room: RoomId::from_bits([7; 16]),
             conversation: ConversationNo(1),
+            chat: None,
         }
     }
 

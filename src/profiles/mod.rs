@@ -14,4 +14,5 @@ pub(crate) mod helpdesk;
 pub(crate) mod inbox;
 pub(crate) mod rest;
 pub(crate) mod union;
+pub(crate) mod widget;
 pub(crate) mod wire;

@@ -59,7 +59,7 @@ impl JoinedRoom {
     }
 
     /// Whether the edge has not put it out.
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.place.edge.holds(self.place.attachment)
     }
 

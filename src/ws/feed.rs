@@ -47,6 +47,8 @@ struct Wanted {
 /// See the module's text.
 pub(super) struct RoomFeed {
     _open: Feed,
+    /// What happens at the company's desks, for those who serve its visitors.
+    staff: Option<Feed>,
     company: CompanyId,
     queue: VecDeque<RoomId>,
     wanted: BTreeMap<RoomId, Wanted>,
@@ -109,6 +111,7 @@ impl Desk {
         let open = self.app.node.open_feed(&principal.company, listener);
         self.feed = Some(Box::new(RoomFeed {
             _open: open,
+            staff: None,
             company: principal.company.clone(),
             queue: VecDeque::new(),
             wanted: BTreeMap::new(),
@@ -119,6 +122,15 @@ impl Desk {
             rested_count: 0,
             attaching: None,
         }));
+    }
+
+    /// From now on the connection, which has a feed, also hears of every chat of the company that
+    /// people are wanted in, get or are done with. The caller has checked that it may.
+    pub(crate) fn open_staff_feed(&mut self) {
+        if let Some(feed) = self.feed.as_mut() {
+            let listener = Arc::clone(&self.shared) as Arc<dyn Listener>;
+            feed.staff = Some(self.app.node.open_staff_feed(&feed.company, listener));
+        }
     }
 
     /// The client writes in a room, or stopped. Whoever is not there yet comes first.

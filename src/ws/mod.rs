@@ -2,10 +2,12 @@
 //!
 //! Owns: the connection's task ([`connection`]), what waits to be written ([`outbox`]), what others
 //! may touch ([`shared`]), its rooms and commands ([`desk`], [`feed`]), time ([`clockwork`],
-//! [`timers`]) and the upgrade itself ([`upgrade`]). Which words are spoken is a [`speaker`]'s.
+//! [`timers`]) and the upgrade itself ([`upgrade`], [`chats`]). Which words are spoken is a
+//! [`speaker`]'s.
 //!
 //! Never: knows a rule of the chat or the shape of a frame's fields.
 
+mod chats;
 mod clockwork;
 mod connection;
 pub(crate) mod desk;

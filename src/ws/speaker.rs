@@ -4,7 +4,10 @@
 //!
 //! Never: reads or writes the socket; it works on the connection's desk.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use frontdesk_actors::clock::Clock;
 use frontdesk_actors::{Dialect, DialectId, Outcome};
 use frontdesk_protocol::RoomId;
 use frontdesk_protocol::codec::Codec;
@@ -14,7 +17,8 @@ use frontdesk_protocol::websocket::{Opcode, server_frame};
 use super::desk::{Desk, Waiting};
 use crate::config::Profiles;
 use crate::native;
-use crate::profiles::{chat, crm, direct, inbox, union};
+use crate::profiles::helpdesk::sockets;
+use crate::profiles::{chat, crm, direct, inbox, union, widget};
 
 /// See the module's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +33,18 @@ pub(crate) enum Speaker {
     Inbox,
     /// `direct` or `crm`: the client's first frame tells.
     Union,
+    /// One chat of the `widget` profile.
+    Widget,
+    /// The desk of somebody who serves visitors, on the agents' page of `widget`.
+    WidgetAgent,
+    /// The same as clients of `helpdesk` know it.
+    Helpdesk,
 }
 
 /// The encoders of events, in the order of [`Speaker::dialect`].
-pub(crate) fn dialects(profiles: &Profiles) -> Vec<Box<dyn Dialect>> {
+pub(crate) fn dialects(profiles: &Profiles, clock: &Arc<dyn Clock>) -> Vec<Box<dyn Dialect>> {
     let echo_to_sender = profiles.echo_to_sender;
+    let clock = Arc::clone(clock);
     vec![
         Box::new(native::NativeDialect(Codec::Json)),
         Box::new(native::NativeDialect(Codec::Msgpack)),
@@ -41,6 +52,9 @@ pub(crate) fn dialects(profiles: &Profiles) -> Vec<Box<dyn Dialect>> {
         Box::new(crm::CrmDialect { echo_to_sender }),
         Box::new(inbox::InboxDialect),
         Box::new(union::UnionDialect),
+        Box::new(widget::WidgetDialect),
+        Box::new(sockets::WidgetAgentDialect),
+        Box::new(sockets::HelpdeskDialect { clock }),
     ]
 }
 
@@ -54,6 +68,9 @@ impl Speaker {
             Speaker::Crm => DialectId(3),
             Speaker::Inbox => DialectId(4),
             Speaker::Union => DialectId(5),
+            Speaker::Widget => DialectId(6),
+            Speaker::WidgetAgent => DialectId(7),
+            Speaker::Helpdesk => DialectId(8),
         }
     }
 
@@ -73,9 +90,7 @@ impl Speaker {
             Speaker::Native(Codec::Json) => server_frame(Opcode::Text, &[]),
             Speaker::Native(Codec::Msgpack) => server_frame(Opcode::Binary, &[]),
             // These clients parse every message as JSON: an empty one would throw.
-            Speaker::Direct | Speaker::Crm | Speaker::Inbox | Speaker::Union => {
-                server_frame(Opcode::Ping, &[])
-            }
+            _ => server_frame(Opcode::Ping, &[]),
         }
     }
 
@@ -87,6 +102,8 @@ impl Speaker {
             Speaker::Crm => crm::message(desk, is_text, payload),
             Speaker::Inbox => inbox::message(desk, is_text, payload),
             Speaker::Union => union::message(desk, is_text, payload),
+            Speaker::Widget => widget::message(desk, is_text, payload),
+            Speaker::WidgetAgent | Speaker::Helpdesk => sockets::message(desk, is_text, payload),
         }
     }
 
@@ -94,9 +111,7 @@ impl Speaker {
     pub(crate) fn oversize(self, desk: &mut Desk, announced_bytes: u64) {
         match self {
             Speaker::Native(codec) => native::oversize(codec, desk, announced_bytes),
-            Speaker::Direct | Speaker::Crm | Speaker::Inbox | Speaker::Union => {
-                chat::oversize(desk, announced_bytes);
-            }
+            _ => chat::oversize(desk, announced_bytes),
         }
     }
 
@@ -104,7 +119,11 @@ impl Speaker {
     pub(crate) fn answered(self, desk: &mut Desk, waiting: Waiting, outcome: Outcome) {
         match self {
             Speaker::Native(codec) => native::answered(codec, desk, waiting, outcome),
-            Speaker::Direct | Speaker::Inbox => chat::answered(desk, &outcome),
+            Speaker::Direct
+            | Speaker::Inbox
+            | Speaker::Widget
+            | Speaker::WidgetAgent
+            | Speaker::Helpdesk => chat::answered(desk, &outcome),
             Speaker::Crm => crm::answered(desk, &outcome),
             Speaker::Union => union::answered(desk, &outcome),
         }

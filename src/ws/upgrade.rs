@@ -25,6 +25,7 @@ use tokio::net::TcpStream;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::chats;
 use super::connection::Connection;
 use super::desk::Desk;
 use super::speaker::Speaker;
@@ -34,6 +35,7 @@ use crate::http::{ApiError, ErrorBody};
 use crate::linger::Lingering;
 use crate::native;
 use crate::profiles::choice::{self, Choice};
+use crate::profiles::helpdesk::sockets::{self, Named};
 use crate::profiles::{chat, crm, direct, inbox};
 
 /// What fills the answer to a handshake up, bytes. A peer's kernel acknowledges what was read as
@@ -53,6 +55,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(native_socket))
         .routes(routes!(person_socket))
         .routes(routes!(conversation_socket))
+        .merge(chats::routes())
         // No resource, so no documentation: whatever means nothing below `/ws/`.
         .route("/ws/{*path}", get(unknown_socket))
 }
@@ -87,7 +90,8 @@ async fn native_socket(
     })
 }
 
-/// A socket on one conversation, as clients of `direct`, of `crm` or native ones.
+/// A socket on one conversation, as clients of `direct`, of `crm` or native ones; with an agent's
+/// own company in its place the agent's socket of `helpdesk`.
 #[utoipa::path(
     get,
     path = "/ws/chat/{conversation}",
@@ -108,10 +112,12 @@ async fn conversation_socket(
     peer: Option<Extension<SocketAddr>>,
     request: Request,
 ) -> Response {
+    let brought = chats::brought(&request, None);
     let choice = choice::of_conversation(
         request.uri().query().unwrap_or_default(),
         header_text(request.headers(), header::SEC_WEBSOCKET_PROTOCOL),
         app.profiles.chat_socket,
+        brought.names_own_company(&app, &conversation),
     );
     let own = token_of(&request);
     let token = match carried_token(&app, own, request.headers(), &choice).await {
@@ -126,6 +132,7 @@ async fn conversation_socket(
         match (speaker, token) {
             (Speaker::Native(_), Some(token)) => native::open(desk, token),
             (Speaker::Native(_), None) => {}
+            (Speaker::Helpdesk, _) => sockets::open(desk, Named::Company(conversation), brought),
             (_, token) => chat::open(desk, &conversation, token, refused),
         }
     })
@@ -201,7 +208,8 @@ async fn unknown_socket(
     })
 }
 
-fn accept(
+/// Takes the handshake, and begins with what is left of it.
+pub(super) fn accept(
     app: Arc<App>,
     peer: Option<Extension<SocketAddr>>,
     mut request: Request,

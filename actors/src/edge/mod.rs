@@ -35,8 +35,8 @@ use frontdesk_storage::EntityId;
 
 pub(crate) use place::Dialects;
 pub use place::{
-    Attachment, DIALECT_COUNT_MAX, Dialect, DialectId, EphemeralKey, EphemeralSubject, Joined,
-    Joining, LeftAt, Listener, RoomContext, Start,
+    Attachment, ChatContext, DIALECT_COUNT_MAX, Dialect, DialectId, EphemeralKey, EphemeralSubject,
+    Joined, Joining, LeftAt, Listener, RoomContext, Start,
 };
 pub use replay::ReplayStep;
 pub(crate) use table::EdgeTable;
@@ -57,6 +57,7 @@ pub(crate) struct View {
     pub(crate) head: Seq,
     pub(crate) marks: BTreeMap<PersonId, Seq>,
     pub(crate) bot: Option<PersonId>,
+    pub(crate) chat: Option<Arc<ChatContext>>,
 }
 
 impl View {
@@ -220,6 +221,11 @@ impl Edge {
         lock(&self.state).member(attachment).is_some()
     }
 
+    /// What makes the room a visitor's chat.
+    pub fn chat(&self) -> Option<Arc<ChatContext>> {
+        lock(&self.state).view.chat.clone()
+    }
+
     pub(crate) fn loaded_view(&self) -> Option<View> {
         let state = lock(&self.state);
         state.loaded.then(|| state.view.clone())
@@ -357,6 +363,7 @@ impl Edge {
                 conversation,
                 participants,
                 history_base,
+                chat,
                 ..
             } => {
                 let Some(node) = self.node.upgrade() else {
@@ -365,6 +372,7 @@ impl Edge {
                 state.view.exists = true;
                 state.view.conversation = *conversation;
                 state.view.history_id = Some(node.history_id(*history_base));
+                state.view.chat = ChatContext::new(chat.as_ref(), participants);
                 for person in participants {
                     state.view.marks.entry(person.clone()).or_default();
                 }
@@ -383,6 +391,7 @@ impl Edge {
         RoomContext {
             room: self.room,
             conversation: state.view.conversation,
+            chat: state.view.chat.clone(),
         }
     }
 

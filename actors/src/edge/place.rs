@@ -7,28 +7,53 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use frontdesk_protocol::chat::ChatOpening;
 use frontdesk_protocol::command::Card;
 use frontdesk_protocol::ephemeral::Ephemeral;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::{Resume, Since};
-use frontdesk_protocol::{ConversationNo, HistoryId, PersonId, RoomId, Seq};
+use frontdesk_protocol::{ChatId, ConversationNo, HistoryId, PersonId, RoomId, Seq};
 
 use crate::feed::HandoffNotice;
 
 /// Dialects a node can speak at most: bounds the frames kept for each event.
-pub const DIALECT_COUNT_MAX: usize = 8;
+pub const DIALECT_COUNT_MAX: usize = 9;
 
 /// Index of a dialect in the list the node was started with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DialectId(pub u8);
 
 /// What an encoder may know of the room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomContext {
     /// The room.
     pub room: RoomId,
     /// Its number within the company.
     pub conversation: ConversationNo,
+    /// What makes it a visitor's chat. Read marks that come to a feed do not say so.
+    pub chat: Option<Arc<ChatContext>>,
+}
+
+/// What an encoder may know of a visitor's chat: nothing that ever changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatContext {
+    /// The widget's name for it.
+    pub id: ChatId,
+    /// Who opened it.
+    pub visitor: PersonId,
+}
+
+impl ChatContext {
+    /// Of a room as it was made: a chat is its first participant's.
+    pub(super) fn new(
+        opening: Option<&ChatOpening>,
+        participants: &[PersonId],
+    ) -> Option<Arc<Self>> {
+        Some(Arc::new(Self {
+            id: opening?.id.clone(),
+            visitor: participants.first()?.clone(),
+        }))
+    }
 }
 
 /// Encodes events for one kind of client, as complete frames with their WebSocket header. What is
@@ -70,8 +95,8 @@ pub trait Dialect: Send + Sync + 'static {
 #[derive(Clone)]
 pub(crate) struct Dialects {
     encoders: Arc<[Box<dyn Dialect>]>,
-    telling_authors: u8,
-    hiding_viewers: u8,
+    telling_authors: u16,
+    hiding_viewers: u16,
 }
 
 impl Dialects {
@@ -80,7 +105,7 @@ impl Dialects {
         let bits = |holds: fn(&dyn Dialect) -> bool| {
             let mut bits = 0;
             for (index, encoder) in encoders.iter().enumerate() {
-                bits |= u8::from(holds(&**encoder)) << index;
+                bits |= u16::from(holds(&**encoder)) << index;
             }
             bits
         };

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use frontdesk_protocol::chat::ChatOpening;
 use frontdesk_protocol::command::{Card, Role};
 use frontdesk_protocol::event::{Author, Message, RoomEvent};
-use frontdesk_protocol::{Epoch, Seq, Timestamp};
+use frontdesk_protocol::{ChatId, ConversationNo, Epoch, RoomId, Seq, Timestamp};
+use frontdesk_storage::EntityId;
 
 use super::ring::Ring;
-use super::{Edge, lock, table};
+use super::{ChatContext, Edge, lock, table};
 use crate::bus::Publish;
 use crate::limits::{RING_BYTES_MAX, RING_EVENT_COUNT_MAX};
 use crate::tests::{World, cid_at, person, room_id};
@@ -50,6 +52,43 @@ async fn what_is_published_while_an_edge_is_loaded_is_not_forgotten() {
         "one's own words are read"
     );
     assert_eq!(state.view.marks[&person("bob")], Seq(1));
+}
+
+#[tokio::test]
+async fn an_edge_that_was_there_first_learns_that_its_room_is_a_chat() {
+    let world = World::new(false).await;
+    let plain = world.room(&["ann", "bob"]).await;
+    let made = |chat: Option<ChatOpening>| RoomEvent::RoomCreated {
+        at: Timestamp(1),
+        conversation: ConversationNo(9),
+        direct: false,
+        participants: vec![person("visitor:1"), person("bob")],
+        history_base: 7,
+        title: None,
+        bot: None,
+        chat,
+    };
+    let id = ChatId::new("TES001_abc").expect("valid");
+    let language = "".into();
+    let opening = ChatOpening {
+        id: id.clone(),
+        language,
+    };
+    let visitor = person("visitor:1");
+    let chat = Some(Arc::new(ChatContext { id, visitor }));
+    for (opening, expected) in [(Some(opening), chat), (None, None)] {
+        let room = RoomId::from_bits([9; 16]);
+        let entity = EntityId::room(plain.company.clone(), room);
+        let edge = Arc::new(Edge::new(&world.node, entity, room));
+        table::load(&world.node, &edge).await.expect("loaded");
+        assert_eq!(edge.chat(), None);
+        edge.on_publish(&Publish {
+            epoch: Epoch(1),
+            head: Seq(0),
+            events: vec![made(opening)].into(),
+        });
+        assert_eq!(edge.chat(), expected);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The HTTP routes that clients of `helpdesk` were written against: who runs the installation makes
-//! companies, their admins make agents, everybody logs in.
+//! companies, their admins make agents, everybody logs in. The sockets of agents are in
+//! [`sockets`].
 //!
 //! Invariants: a company comes from a proof of `identity` and from nowhere else; errors have
 //! `error`, `detail`, `code` and `request_id`.
@@ -12,6 +13,7 @@ mod config;
 mod listing;
 mod logins;
 mod shape;
+pub(crate) mod sockets;
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! A node in this process, and the clients that talk to it.
 
+pub(crate) mod chats;
 pub(crate) mod msgpack;
 pub(crate) mod raw;
 pub(crate) mod socket;

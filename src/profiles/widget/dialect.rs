@@ -1,0 +1,180 @@
+//! Events and ephemerals of a chat as its visitor's page knows them.
+//!
+//! Never: shows why a chat was handed over or what was written down at its end: that is for the
+//! company's people.
+
+use bytes::Bytes;
+use frontdesk_actors::{Dialect, RoomContext};
+use frontdesk_protocol::Seq;
+use frontdesk_protocol::chat::HandoffStep;
+use frontdesk_protocol::command::Role;
+use frontdesk_protocol::ephemeral::Ephemeral;
+use frontdesk_protocol::event::RoomEvent;
+use serde::Serialize;
+use serde_json::json;
+
+use super::frames::{Said, handoff_no, said, typist_type};
+use crate::profiles::frame::{frame, frames};
+
+/// What an agent is called where nobody knows better.
+const AGENT_NAME: &str = "Agent";
+
+/// The encoder.
+pub(crate) struct WidgetDialect;
+
+#[derive(Serialize)]
+struct SaidFrame<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    said: Said<'a>,
+}
+
+impl Dialect for WidgetDialect {
+    fn event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
+        match event {
+            RoomEvent::MessagePosted(message) => Some(frame(&SaidFrame {
+                kind: "chat_message",
+                said: said(room, message)?,
+            })),
+            RoomEvent::HandoffMoved { seq, by, step, .. } => match step {
+                HandoffStep::Escalated { .. } => escalated(room, *seq),
+                HandoffStep::Assigned { name, .. } => Some(agent_joined(name.as_deref())),
+                HandoffStep::Resolved { .. } => {
+                    // An agent resolves what they have; an admin also what nobody has.
+                    let agent = (by.role == Role::Agent).then_some(by.card.name.as_deref());
+                    resolved(agent)
+                }
+            },
+            _ => None,
+        }
+    }
+
+    fn ephemeral(&self, room: &RoomContext, ephemeral: &Ephemeral) -> Option<Bytes> {
+        let Ephemeral::Typing { person, active, .. } = ephemeral else {
+            return None;
+        };
+        let chat = room.chat.as_ref()?;
+        let sender_type = typist_type(&chat.visitor, person);
+        Some(frame(&json!({
+            "type": "typing_indicator", "sender_type": sender_type, "is_typing": active,
+        })))
+    }
+}
+
+fn escalated(room: &RoomContext, seq: Seq) -> Option<Bytes> {
+    let notice = json!({
+        "type": "system_message",
+        "message": "Your chat has been passed on to a person, who will be with you soon.",
+    });
+    let confirmed = json!({
+        "type": "escalation_confirmed",
+        "message": "Chat escalated to a human agent",
+        "session_id": room.chat.as_ref()?.id.as_str(),
+        "handoff_id": handoff_no(room.conversation, seq)?,
+    });
+    frames([frame(&notice), frame(&confirmed)])
+}
+
+fn agent_joined(name: Option<&str>) -> Bytes {
+    frame(&json!({"type": "agent_joined", "agent_name": name.unwrap_or(AGENT_NAME)}))
+}
+
+fn resolved(agent: Option<Option<&str>>) -> Option<Bytes> {
+    let left = agent.map(|name| {
+        frame(&json!({"type": "agent_left", "agent_name": name.unwrap_or(AGENT_NAME)}))
+    });
+    let notice = json!({
+        "type": "system_message",
+        "message": "This conversation has been resolved.",
+    });
+    frames(left.into_iter().chain([frame(&notice)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use frontdesk_protocol::event::Author;
+    use frontdesk_protocol::{PersonId, Timestamp};
+    use serde_json::Value;
+
+    use super::super::frames::tests::chat_room;
+    use super::*;
+    use crate::profiles::frame::tests::{hello, payloads, room};
+
+    fn person(text: &str) -> PersonId {
+        PersonId::new(text).expect("valid")
+    }
+
+    fn moved(role: Role, step: HandoffStep) -> Vec<Value> {
+        let event = RoomEvent::HandoffMoved {
+            seq: Seq(3),
+            at: Timestamp(1),
+            by: Author {
+                id: person("agent:11"),
+                role,
+                card: Default::default(),
+            },
+            step,
+        };
+        payloads(&WidgetDialect.event(&chat_room(), &event).expect("shown"))
+    }
+
+    #[test]
+    fn a_handoff_is_told_without_its_reasons_and_notes() {
+        let told = moved(
+            Role::Visitor,
+            HandoffStep::Escalated {
+                reason: "a secret".into(),
+                priority: Default::default(),
+            },
+        );
+        assert_eq!(told[0]["type"], "system_message");
+        assert_eq!(told[1]["type"], "escalation_confirmed");
+        assert_eq!(told[1]["handoff_id"], 1_048_579);
+        assert_eq!(told[1]["session_id"], "TES001_abc");
+        let assigned = HandoffStep::Assigned {
+            agent: person("agent:11"),
+            name: Some("Ann".into()),
+            left: Vec::new(),
+        };
+        let told_assigned = moved(Role::Agent, assigned);
+        assert_eq!(
+            told_assigned,
+            [json!({"type": "agent_joined", "agent_name": "Ann"})]
+        );
+        let notes = || HandoffStep::Resolved {
+            notes: "a secret".into(),
+        };
+        let by_agent = moved(Role::Agent, notes());
+        assert_eq!(
+            by_agent[0],
+            json!({"type": "agent_left", "agent_name": "Agent"})
+        );
+        assert_eq!(by_agent[1]["type"], "system_message");
+        let by_admin = moved(Role::Admin, notes());
+        assert_eq!(by_admin[..], by_agent[1..]);
+        for frame in told.iter().chain(&by_agent) {
+            assert!(!frame.to_string().contains("secret"), "{frame}");
+        }
+    }
+
+    #[test]
+    fn who_writes_is_told_by_what_they_are_and_not_by_who_they_are() {
+        for (who, sender_type) in [("5", "user"), ("agent:11", "agent"), ("bot:echo", "bot")] {
+            let typing = Ephemeral::Typing {
+                person: person(who),
+                card: Default::default(),
+                active: true,
+            };
+            let shown = WidgetDialect.ephemeral(&chat_room(), &typing);
+            let expected = json!({"type": "typing_indicator", "sender_type": sender_type,
+                "is_typing": true});
+            assert_eq!(payloads(&shown.expect("shown")), [expected]);
+            assert_eq!(WidgetDialect.ephemeral(&room(), &typing), None);
+        }
+        let said = RoomEvent::MessagePosted(hello());
+        let shown = payloads(&WidgetDialect.event(&chat_room(), &said).expect("shown"));
+        assert_eq!(shown[0]["type"], "chat_message");
+        assert!(!shown[0].to_string().contains("talker@example.com"));
+    }
+}
