@@ -263,14 +263,14 @@ impl RoomState {
     ) -> Result<Decided<RoomEvent>, Rejection> {
         let caller = self.party(asked.caller)?;
         let chat = self.chat()?;
-        let is_staff = !matches!(caller.role, Role::Visitor | Role::Bot);
-        if is_staff && !chat.stage.is_open() {
+        let agent = chat.handoff.as_ref().and_then(|it| it.agent.as_ref());
+        let had_it = agent.is_some_and(|agent| agent.id == caller.person);
+        if !had_it && !matches!(caller.role, Role::Admin | Role::Superadmin) {
+            return Err(Rejection::new(ErrorCode::Forbidden));
+        }
+        if !chat.stage.is_open() {
             let why = "nobody has this chat";
             return Err(Rejection::because(ErrorCode::WrongStage, why));
-        }
-        let has_it = chat.agent().is_some_and(|agent| agent.id == caller.person);
-        if !has_it && !matches!(caller.role, Role::Admin | Role::Superadmin) {
-            return Err(Rejection::new(ErrorCode::Forbidden));
         }
         check_text("notes", notes)?;
         let notes = notes.into();
