@@ -127,6 +127,23 @@ impl App {
         }
     }
 
+    /// Who a token speaks for on a socket: as [`App::authenticate`] says, or the visitor of a chat.
+    pub(crate) async fn authenticate_socket(
+        self: &Arc<Self>,
+        token: &str,
+    ) -> Result<Known, Rejection> {
+        let revocation_count = self.identity.revocations.count();
+        match self.capable(token).await? {
+            Some((principal, expires_at)) => Ok(Known {
+                principal,
+                expires_at,
+                login: None,
+                revocation_count,
+            }),
+            None => self.authenticate(token).await,
+        }
+    }
+
     /// Who a token speaks for, completed with what the company knows of them.
     pub(crate) async fn authenticate(self: &Arc<Self>, token: &str) -> Result<Known, Rejection> {
         let revocation_count = self.identity.revocations.count();

@@ -120,6 +120,8 @@ pub enum HandoffStep {
     Resolved {
         /// What they wrote down; shown to the company's people only.
         notes: Arc<str>,
+        /// Who had it and leaves.
+        left: Vec<PersonId>,
     },
 }
 
@@ -253,7 +255,7 @@ impl Chat {
                     handoff.assigned_at = Some(at);
                 }
             }
-            HandoffStep::Resolved { notes } => {
+            HandoffStep::Resolved { notes, .. } => {
                 self.stage = Stage::Resolved;
                 if let Some(handoff) = &mut self.handoff {
                     handoff.resolved_at = Some(at);

@@ -180,6 +180,11 @@ impl PersonId {
         ours.iter().any(|prefix| self.as_str().starts_with(prefix))
     }
 
+    /// Whether this is a visitor who came without a host.
+    pub fn is_visitor(&self) -> bool {
+        self.as_str().starts_with(VISITOR_PREFIX)
+    }
+
     /// Whether this is a bot's id.
     pub fn is_bot(&self) -> bool {
         self.as_str().starts_with(BOT_PREFIX)

@@ -27,7 +27,7 @@ type Resumed = Result<(Option<Place>, EdgeJoined), Rejection>;
 pub(crate) fn open(desk: &mut Desk, token: String) {
     let app = Arc::clone(&desk.app);
     desk.start(async move {
-        let known = app.authenticate(&token).await;
+        let known = app.authenticate_socket(&token).await;
         let go_on: Continuation = Box::new(move |desk| match known {
             Ok(known) => become_known(desk, known),
             Err(why) => close_unknown(desk, &why),
@@ -63,7 +63,7 @@ pub(super) fn connect(
     let (app, shared) = (Arc::clone(&desk.app), Arc::clone(&desk.shared));
     desk.start(async move {
         let known = match &token {
-            Some(token) => Some(app.authenticate(token).await),
+            Some(token) => Some(app.authenticate_socket(token).await),
             None => None,
         };
         match known {
@@ -97,7 +97,7 @@ pub(super) fn connect(
 pub(super) fn refresh(codec: Codec, desk: &mut Desk, frame: Option<FrameRef>, token: String) {
     let app = Arc::clone(&desk.app);
     desk.start(async move {
-        let known = app.authenticate(&token).await;
+        let known = app.authenticate_socket(&token).await;
         let go_on: Continuation = Box::new(move |desk| match known {
             Ok(known) if claim(&desk.app, &desk.shared, &known) => {
                 desk.expires_at = Some(known.expires_at);

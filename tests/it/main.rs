@@ -23,6 +23,7 @@ mod limits;
 mod metrics;
 mod mixed;
 mod native;
+mod native_chats;
 mod native_pushes;
 mod opening_http;
 mod rates;

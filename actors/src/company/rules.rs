@@ -290,7 +290,7 @@ impl CompanyState {
         else {
             return Err(Rejection::new(ErrorCode::Internal));
         };
-        let opener = opener(asked.caller)?;
+        let opener = opener(asked.caller, chat.is_some())?;
         let mut everyone = everyone(opener, participants, *direct)?;
         if *direct && bot.is_some() {
             let why = "a direct room has two people and no bot";
@@ -443,8 +443,11 @@ fn named_room(room: &RoomId, known: &Known) -> Option<(RoomId, ConversationNo)> 
     tables::read::<RoomRow>(value).map(|row| (row.room, row.conversation))
 }
 
-fn opener(caller: &Caller) -> Result<&PersonId, Rejection> {
-    person_of(caller).ok_or_else(|| Rejection::new(ErrorCode::Forbidden))
+/// A visitor whom nobody vouches for opens chats only: they talk to the company and to nobody they
+/// name.
+fn opener(caller: &Caller, is_chat: bool) -> Result<&PersonId, Rejection> {
+    let opener = person_of(caller).filter(|person| is_chat || !person.is_visitor());
+    opener.ok_or_else(|| Rejection::new(ErrorCode::Forbidden))
 }
 
 /// The opener first, then the others in the order named, each once.

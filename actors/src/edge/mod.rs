@@ -17,6 +17,7 @@
 mod now;
 mod place;
 mod replay;
+mod reseat;
 mod ring;
 mod table;
 #[cfg(test)]
@@ -25,7 +26,6 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use frontdesk_protocol::chat::HandoffStep;
 use frontdesk_protocol::command::Card;
 use frontdesk_protocol::ephemeral::Ephemeral;
 use frontdesk_protocol::event::RoomEvent;
@@ -319,27 +319,6 @@ impl Edge {
             node.metrics.deliveries.increment(delivery_count);
             node.metrics.lagged.increment(lag_count);
             self.enroll(&node, state);
-        }
-    }
-
-    /// Who has the chat now may attach; who had it has heard so, and gets nothing from here on.
-    fn reseat(self: &Arc<Self>, state: &mut EdgeState, step: &HandoffStep) {
-        let HandoffStep::Assigned { agent, left, .. } = step else {
-            return;
-        };
-        state.view.marks.entry(agent.clone()).or_default();
-        for person in left {
-            state.view.marks.remove(person);
-        }
-        for index in 0..state.members.len() {
-            let is_leaving = |member: &Member| left.contains(member.listener.person());
-            if !state.members[index].as_ref().is_some_and(is_leaving) {
-                continue;
-            }
-            state.free.push(index);
-            if let Some(member) = state.members[index].take() {
-                self.person_went(state, &*member.listener);
-            }
         }
     }
 

@@ -247,10 +247,7 @@ impl RoomState {
         if has_it(agent) {
             return Ok(Decided::nothing(Answer::Done));
         }
-        let others = self.seats.iter().filter(|(person, seat)| {
-            seat.kind == SeatKind::Agent && !person.is_bot() && *person != agent
-        });
-        let left = others.map(|(person, _)| person.clone()).collect();
+        let left = self.agents_but(Some(agent));
         let agent = agent.clone();
         self.moved(caller, HandoffStep::Assigned { agent, name, left }, now)
     }
@@ -274,7 +271,16 @@ impl RoomState {
         }
         check_text("notes", notes)?;
         let notes = notes.into();
-        self.moved(caller, HandoffStep::Resolved { notes }, now)
+        let left = self.agents_but(None);
+        self.moved(caller, HandoffStep::Resolved { notes, left }, now)
+    }
+
+    /// The company's people who have a seat, but for one.
+    fn agents_but(&self, stays: Option<&PersonId>) -> Vec<PersonId> {
+        let agents = self.seats.iter().filter(|(person, seat)| {
+            seat.kind == SeatKind::Agent && !person.is_bot() && Some(*person) != stays
+        });
+        agents.map(|(person, _)| person.clone()).collect()
     }
 
     fn moved(
@@ -333,7 +339,9 @@ impl RoomState {
                     ..Seat::default()
                 });
             }
-            HandoffStep::Resolved { .. } => {}
+            HandoffStep::Resolved { left, .. } => {
+                self.seats.retain(|person, _| !left.contains(person));
+            }
         }
     }
 }

@@ -264,6 +264,8 @@ fn the_bot_is_silent_while_a_person_has_the_chat_or_is_waited_for() {
     assert_eq!(turn_count(&desk), 1);
     desk.one(&of_agent(11), resolve()).expect("resolved");
     assert_eq!(stage(&desk), Stage::Resolved);
+    let after = desk.one(&of_agent(11), say("still here?"));
+    assert_eq!(after.expect_err("they left").code, ErrorCode::UnknownRoom);
     desk.one(&visitor(), say("five")).expect("said");
     assert_eq!((turn_count(&desk), stage(&desk)), (2, Stage::Bot));
     let handoff = desk

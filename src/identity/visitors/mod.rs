@@ -21,7 +21,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use frontdesk_protocol::command::{Card, Principal, Role};
 use frontdesk_protocol::companies::CompanyRecord;
 use frontdesk_protocol::settings::CompanySettings;
-use frontdesk_protocol::{ChatId, CompanyId, ErrorCode, PersonId};
+use frontdesk_protocol::{ChatId, CompanyId, ErrorCode, PersonId, Rejection, Timestamp};
 use uuid::Uuid;
 
 use super::cookies::{foreign_page, of_visitor};
@@ -281,6 +281,28 @@ impl App {
             card: card.unwrap_or_default(),
             ..principal(company, person)
         }))
+    }
+
+    /// Who a visitor's token speaks for on a socket of its own: only those who have nothing but
+    /// chats of ours, since whom a host vouched for has a token of the host's.
+    pub(crate) async fn capable(
+        self: &Arc<Self>,
+        token: &str,
+    ) -> Result<Option<(Arc<Principal>, Timestamp)>, Rejection> {
+        if !is_own(token) {
+            return Ok(None);
+        }
+        let now = self.node.clock().now();
+        let verified = self.identity.keys.verify_visitor(token, now);
+        let Some(visitor) = verified.ok().filter(|it| it.grant().person.is_visitor()) else {
+            return Ok(None);
+        };
+        let grant = visitor.grant();
+        let refused = |error: ApiError| Rejection::new(error.code());
+        let company = self.open_company(grant.company.as_str()).await;
+        let company = company.map_err(refused)?.id;
+        let principal = self.visitor_of(&company, grant.person.clone()).await;
+        Ok(Some((principal.map_err(refused)?, visitor.expires_at())))
     }
 
     /// Tokens that were brought on purpose: each must count.

@@ -144,6 +144,7 @@ mod tests {
         );
         let notes = || HandoffStep::Resolved {
             notes: "a secret".into(),
+            left: Vec::new(),
         };
         let by_agent = moved(Role::Agent, notes());
         assert_eq!(

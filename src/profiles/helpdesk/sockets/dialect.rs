@@ -219,7 +219,10 @@ mod tests {
             },
             assigned(11, &[]),
             assigned(12, &["agent:11"]),
-            HandoffStep::Resolved { notes: "".into() },
+            HandoffStep::Resolved {
+                notes: "".into(),
+                left: Vec::new(),
+            },
         ])
     }
 
