@@ -121,6 +121,7 @@ pub enum HandoffStep {
         /// What they wrote down; shown to the company's people only.
         notes: Arc<str>,
         /// Who had it and leaves.
+        #[serde(default)]
         left: Vec<PersonId>,
     },
 }

@@ -171,6 +171,9 @@ pub struct Limits {
     /// Passwords that a company's admins may have made a minute, 0 for no limit: one hashing thread
     /// makes some twenty a second, for all companies.
     pub passwords_per_minute_company: u32,
+    /// Chats opened by visitors of one address in a minute, as many at once: each is a room that
+    /// lasts; 0 for no limit.
+    pub chats_per_minute_address: u32,
     /// HTTP requests of one person a second, 0 for no limit; ten times as many at once.
     pub requests_per_second_person: u32,
     /// Frames of one connection a second, 0 for no limit; beyond, its reader pauses, which pushes
@@ -208,6 +211,7 @@ impl Default for Limits {
             logins_per_minute_name: 10,
             logins_per_minute_address: 300,
             passwords_per_minute_company: 60,
+            chats_per_minute_address: 60,
             requests_per_second_person: 100,
             commands_per_second_connection: 10_000,
             connection_unanswered_count: 64,

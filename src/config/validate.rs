@@ -128,6 +128,46 @@ fn check_auth(auth: &Auth, findings: &mut Vec<Finding>) {
     }
 }
 
+fn check_rates(limits: &Limits, findings: &mut Vec<Finding>) {
+    // A node does not serve more; whoever wants no limit says so with 0.
+    const PER_SECOND_MAX: u32 = 1_000_000;
+    let rates = [
+        (
+            "limits.requests_per_second_address",
+            limits.requests_per_second_address,
+        ),
+        (
+            "limits.logins_per_minute_name",
+            limits.logins_per_minute_name,
+        ),
+        (
+            "limits.logins_per_minute_address",
+            limits.logins_per_minute_address,
+        ),
+        (
+            "limits.passwords_per_minute_company",
+            limits.passwords_per_minute_company,
+        ),
+        (
+            "limits.chats_per_minute_address",
+            limits.chats_per_minute_address,
+        ),
+        (
+            "limits.requests_per_second_person",
+            limits.requests_per_second_person,
+        ),
+        (
+            "limits.commands_per_second_connection",
+            limits.commands_per_second_connection,
+        ),
+    ];
+    for (key, value) in rates {
+        if value > PER_SECOND_MAX {
+            findings.push((key, format!("must be at most {PER_SECOND_MAX}, or 0")));
+        }
+    }
+}
+
 fn check_limits(limits: &Limits, findings: &mut Vec<Finding>) {
     let at_least_one = [
         (
@@ -153,39 +193,7 @@ fn check_limits(limits: &Limits, findings: &mut Vec<Finding>) {
             findings.push((key, "must be at least 1".to_owned()));
         }
     }
-    // A node does not serve more; whoever wants no limit says so with 0.
-    const PER_SECOND_MAX: u32 = 1_000_000;
-    let rates = [
-        (
-            "limits.requests_per_second_address",
-            limits.requests_per_second_address,
-        ),
-        (
-            "limits.logins_per_minute_name",
-            limits.logins_per_minute_name,
-        ),
-        (
-            "limits.logins_per_minute_address",
-            limits.logins_per_minute_address,
-        ),
-        (
-            "limits.passwords_per_minute_company",
-            limits.passwords_per_minute_company,
-        ),
-        (
-            "limits.requests_per_second_person",
-            limits.requests_per_second_person,
-        ),
-        (
-            "limits.commands_per_second_connection",
-            limits.commands_per_second_connection,
-        ),
-    ];
-    for (key, value) in rates {
-        if value > PER_SECOND_MAX {
-            findings.push((key, format!("must be at most {PER_SECOND_MAX}, or 0")));
-        }
-    }
+    check_rates(limits, findings);
     if limits.outbox_soft_bytes >= limits.outbox_hard_bytes {
         let why = format!(
             "must be above limits.outbox_soft_bytes: {} is not above {}",

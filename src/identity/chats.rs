@@ -8,9 +8,11 @@
 //!
 //! Never: takes a company from what a request says of itself.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use frontdesk_actors::clock::{fresh_cid, fresh_history_base, fresh_room_id};
 use frontdesk_actors::{Answer, Bucket, ChatFacts, Command, Conversation, VisitorProfile};
@@ -85,8 +87,20 @@ impl DeskScope {
         self.scope(found)
     }
 
-    /// A chat of the company whatever its stage, to be escalated by one of its people.
+    /// A chat of the company to be escalated by one of its people: one that they see, or that the
+    /// bot has.
     pub(crate) async fn any_chat(&self, app: &Arc<App>, name: &str) -> Result<ChatScope, ApiError> {
+        let found = find(app, &self.company, &chat_id(name)?).await?;
+        let may = |chat: &Chat| self.sees(chat) || !chat.stage.is_open();
+        self.scope(found.filter(|(_, facts)| may(&facts.chat)))
+    }
+
+    /// A chat of the company, to be told whether it is theirs.
+    pub(crate) async fn named_chat(
+        &self,
+        app: &Arc<App>,
+        name: &str,
+    ) -> Result<ChatScope, ApiError> {
         let found = find(app, &self.company, &chat_id(name)?).await?;
         self.scope(found)
     }
@@ -141,8 +155,11 @@ impl FromRequestParts<Arc<App>> for MaybeLoggedIn {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let now = app.node.clock().now();
-        let is_access = carried(&parts.headers)
-            .is_some_and(|carried| app.identity.keys.verify_access(carried.token, now).is_ok());
+        // A cookie of somebody who is logged in says nothing about a visitor's page.
+        let is_access = carried(&parts.headers).is_some_and(|carried| {
+            let keys = &app.identity.keys;
+            !carried.is_cookie && keys.verify_access(carried.token, now).is_ok()
+        });
         Ok(Self(match is_access {
             true => Some(LoggedIn::from_request_parts(parts, app).await?),
             false => None,
@@ -219,6 +236,15 @@ impl ChatScope {
     }
 }
 
+/// What a visitor keeps of a chat.
+#[derive(Default)]
+pub(crate) struct Keepsake {
+    /// The token, for the field `session_token`.
+    pub(crate) token: Option<String>,
+    /// The same for `Set-Cookie`.
+    pub(crate) cookie: Option<HeaderValue>,
+}
+
 impl App {
     /// The chat that a visitor named, if it is theirs.
     pub(crate) async fn visitors_chat(
@@ -249,7 +275,8 @@ impl App {
         self: &Arc<Self>,
         asked: &VisitorAsked<'_>,
         language: &str,
-    ) -> Result<(ChatScope, Capability), ApiError> {
+        address: IpAddr,
+    ) -> Result<(ChatScope, Keepsake), ApiError> {
         let visiting = self.visitor(asked).await?;
         let company = visiting.company().clone();
         if let Some(name) = visiting.chat_id()
@@ -257,12 +284,13 @@ impl App {
         {
             let owner = facts.chat.visitor.clone();
             let scope = visiting.of_chat(self, Some(&owner)).await?;
-            return Ok(self.with_capability(&scope, entity, facts));
+            return self.with_keepsake(asked, &scope, entity, facts).await;
         }
         let id = match visiting.chat_id() {
             Some(id) => id.clone(),
             None => chat_id(&format!("{company}_{}", Uuid::new_v4().simple()))?,
         };
+        self.rates.take_chat(address)?;
         let scope = visiting.newcomer(self).await?;
         let language = match language {
             "" => &visiting.settings().language,
@@ -278,24 +306,32 @@ impl App {
         let is_theirs = |facts: &ChatFacts| facts.chat.visitor == scope.principal().person;
         let found = found.filter(|(_, facts)| is_theirs(facts));
         let (entity, facts) = found.ok_or_else(no_chat)?;
-        Ok(self.with_capability(&scope, entity, facts))
+        self.with_keepsake(asked, &scope, entity, facts).await
     }
 
-    fn with_capability(
+    /// A bare id gets no proof, and a page that may not use cookies sets none.
+    async fn with_keepsake(
         self: &Arc<Self>,
+        asked: &VisitorAsked<'_>,
         scope: &VisitorScope,
         entity: EntityId,
         facts: ChatFacts,
-    ) -> (ChatScope, Capability) {
-        let id = scope.chat().unwrap_or(&facts.chat.id);
-        let capability = self.capability(scope, id);
+    ) -> Result<(ChatScope, Keepsake), ApiError> {
+        let mut keepsake = Keepsake::default();
+        if scope.is_proven() {
+            let id = scope.chat().unwrap_or(&facts.chat.id);
+            let Capability { token, cookie } = self.capability(scope, id);
+            let may_use = self.may_use_cookies(scope.company(), asked.headers);
+            keepsake.cookie = may_use.await?.then_some(cookie);
+            keepsake.token = Some(token);
+        }
         let principal = Arc::clone(scope.principal());
         let chat = ChatScope {
             entity,
             facts,
             principal,
         };
-        (chat, capability)
+        Ok((chat, keepsake))
     }
 
     async fn open_chat(

@@ -79,9 +79,9 @@ fn principal_of(company: &CompanyId, account: &Account) -> Arc<Principal> {
         company: company.clone(),
         person: PersonId::of_account(account.no),
         role: account.role,
+        // The address is what they log in with: visitors see cards.
         card: Card {
             name: some(&account.card.name),
-            email: some(&account.card.email),
             ..Card::default()
         },
     })

@@ -75,6 +75,7 @@ pub(crate) struct Rates {
     login_names: Option<Keyed<Arc<str>>>,
     login_addresses: Option<Keyed<IpAddr>>,
     passwords: Option<Keyed<CompanyId>>,
+    chats: Option<Keyed<IpAddr>>,
     connections: Option<RateLimiter<Pace, InPace, NodeClock, NoOpMiddleware<Nanos>>>,
 }
 
@@ -95,6 +96,8 @@ impl Rates {
             login_addresses: per_minute(limits.logins_per_minute_address)
                 .map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
             passwords: per_minute(limits.passwords_per_minute_company)
+                .map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
+            chats: per_minute(limits.chats_per_minute_address)
                 .map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
             connections: connections.map(|quota| RateLimiter::new(quota, InPace, time())),
             clock,
@@ -148,6 +151,15 @@ impl Rates {
         taken.map_err(|refused| self.too_soon(&refused, &self.metrics.passwords))
     }
 
+    /// A visitor from this address opens a chat: a room that lasts, made for nobody known.
+    pub(crate) fn take_chat(&self, address: IpAddr) -> Result<(), TooSoon> {
+        let Some(chats) = &self.chats else {
+            return Ok(());
+        };
+        let taken = chats.check_key(&network(address));
+        taken.map_err(|refused| self.too_soon(&refused, &self.metrics.chats))
+    }
+
     /// A command came over the connection with this allowance.
     pub(crate) fn take_command(&self, pace: &Pace) -> Result<(), TooSoon> {
         let Some(connections) = &self.connections else {
@@ -178,6 +190,10 @@ impl Rates {
         if let Some(passwords) = &self.passwords {
             passwords.retain_recent();
             passwords.shrink_to_fit();
+        }
+        if let Some(chats) = &self.chats {
+            chats.retain_recent();
+            chats.shrink_to_fit();
         }
     }
 

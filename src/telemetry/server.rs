@@ -20,6 +20,8 @@ pub(crate) struct RateMetrics {
     pub(crate) people: Counter,
     pub(crate) logins: Counter,
     pub(crate) passwords: Counter,
+    /// Chats of an address.
+    pub(crate) chats: Counter,
     pub(crate) connections: Counter,
 }
 
@@ -35,6 +37,7 @@ impl RateMetrics {
             people: of("person"),
             logins: of("login"),
             passwords: of("password"),
+            chats: of("chat"),
             connections: of("connection"),
         }
     }

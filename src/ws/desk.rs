@@ -397,8 +397,13 @@ impl Desk {
         match (step, replayed) {
             // A room that fell behind again meanwhile has said so in the mail.
             (ReplayStep::Live, Some(joined)) => joined.is_behind = false,
-            (ReplayStep::Gone, Some(_)) => {
+            (ReplayStep::Gone, Some(joined)) if joined.is_held() => {
                 self.close(CloseCode::Internal, "history cannot be read now");
+            }
+            (ReplayStep::Gone, Some(joined)) => {
+                // They were put out of it: of the others nothing changes.
+                let room = joined.room;
+                self.rooms.retain(|joined| joined.room != room);
             }
             (ReplayStep::More, _) | (_, None) => {}
             // Something is queued, so the socket wakes the task once it has left.

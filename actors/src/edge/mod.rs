@@ -100,6 +100,8 @@ struct EdgeState {
     /// Something was published while the view was being read.
     stale: bool,
     view: View,
+    /// The last event seen that changed who has a seat.
+    seats_at: Seq,
     members: Vec<Option<Member>>,
     free: Vec<usize>,
     next_number: u64,
@@ -130,6 +132,7 @@ impl Edge {
             loaded: false,
             stale: false,
             view: View::default(),
+            seats_at: Seq(0),
             members: Vec::new(),
             free: Vec::new(),
             next_number: 0,
@@ -264,6 +267,9 @@ impl Edge {
         let first = first.unwrap_or(publish.head.next());
         if first > state.view.head.next() {
             state.gap_before(first, self.room);
+            if state.view.chat.is_some() {
+                self.count_seats();
+            }
         }
         for event in publish.events.iter() {
             match event.seq() {
@@ -311,6 +317,7 @@ impl Edge {
             }
         }
         if let RoomEvent::HandoffMoved { step, .. } = event {
+            state.seats_at = seq;
             self.reseat(state, step);
         }
         if let Some(node) = self.node.upgrade() {

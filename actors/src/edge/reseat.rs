@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
+use frontdesk_protocol::PersonId;
 use frontdesk_protocol::chat::HandoffStep;
 
-use super::{Edge, EdgeState, Member};
+use super::{Edge, EdgeState, Member, View};
+use crate::task::{lock, spawn};
 
 impl Edge {
     /// Who has the chat now may attach; who had it has heard so, and gets nothing from here on.
@@ -23,9 +25,40 @@ impl Edge {
         for person in left {
             state.view.marks.remove(person);
         }
+        self.put_out(state, |person| left.contains(person));
+    }
+
+    /// Events were missed: who has a seat may have changed with them, so it is read again.
+    pub(super) fn count_seats(self: &Arc<Self>) {
+        let (edge, Some(node)) = (Arc::clone(self), self.node.upgrade()) else {
+            return;
+        };
+        spawn(async move {
+            match node.room_view(&edge.entity).await {
+                Ok(read) => edge.settle(&read),
+                // Whoever reads the room next fails as well, and is told.
+                Err(error) => tracing::error!(entity = %edge.entity, %error, "seats are unread"),
+            }
+        });
+    }
+
+    fn settle(self: &Arc<Self>, read: &View) {
+        let mut state = lock(&self.state);
+        if state.seats_at > read.head {
+            return; // a later step has said who sits here
+        }
+        for (person, mark) in &read.marks {
+            state.view.marks.entry(person.clone()).or_insert(*mark);
+        }
+        let is_gone = |person: &PersonId| !read.marks.contains_key(person);
+        state.view.marks.retain(|person, _| !is_gone(person));
+        self.put_out(&mut state, is_gone);
+    }
+
+    fn put_out(self: &Arc<Self>, state: &mut EdgeState, is_leaving: impl Fn(&PersonId) -> bool) {
         for index in 0..state.members.len() {
-            let is_leaving = |member: &Member| left.contains(member.listener.person());
-            if !state.members[index].as_ref().is_some_and(is_leaving) {
+            let leaves = |member: &Member| is_leaving(member.listener.person());
+            if !state.members[index].as_ref().is_some_and(leaves) {
                 continue;
             }
             state.free.push(index);

@@ -22,7 +22,7 @@ use frontdesk_storage::{EntityId, EntityKind};
 use super::rules::author_of;
 use super::{RoomState, Seat};
 use crate::company::tables;
-use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known};
+use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, person_of};
 use crate::feed::HandoffNotice;
 use crate::form::{FormSpec, FormState, Step};
 
@@ -31,11 +31,14 @@ const LANGUAGE_DEFAULT: &str = "en";
 
 /// Rows that are read before a command of a chat is decided.
 pub(super) fn lookups(state: &RoomState, asked: &Asked<'_>) -> Vec<Vec<u8>> {
-    if state.chat.is_none() {
+    let Some(chat) = state.chat.as_deref() else {
         return Vec::new();
-    }
+    };
+    let is_visitors = person_of(asked.caller) == Some(&chat.visitor);
     match asked.command {
-        Command::Room(RoomCommand::PostMessage { .. } | RoomCommand::AnswerForm { .. }) => {
+        Command::Room(RoomCommand::PostMessage { .. } | RoomCommand::AnswerForm { .. })
+            if is_visitors =>
+        {
             vec![tables::settings_key()]
         }
         Command::Room(RoomCommand::Assign { agent }) => {
@@ -185,12 +188,9 @@ impl RoomState {
             Rejection::because(ErrorCode::BadField, format!("{step}: {why}"))
         })?;
         let progress = FormProgress::from(filled);
-        let events = match chat.form.as_ref() == Some(&progress) {
-            true => Vec::new(),
-            false => vec![RoomEvent::FormAnswered { at: now, progress }],
-        };
         Ok(Decided {
-            events,
+            // Also when nothing is new: what the company kept of it may have been taken away.
+            events: vec![RoomEvent::FormAnswered { at: now, progress }],
             // Whoever is told finds the profile.
             answer: Answer::Numbered {
                 number: 0,

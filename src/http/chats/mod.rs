@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use frontdesk_actors::Bucket;
 use frontdesk_protocol::ErrorCode;
 use frontdesk_protocol::chat::{Priority, Stage};
@@ -22,8 +22,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::shape::{ChatBody, body_of, chat_body};
+use super::fields::HostId;
 use super::openapi::BehindToken;
-use super::{ApiError, ErrorBody, JsonBody, PathOf, QueryOf};
+use super::schemas::PersonIdSchema;
+use super::{ApiError, ErrorBody, JsonBody, PathOf, Peer, QueryOf};
 use crate::app::App;
 use crate::identity::chats::{ChatScope, DeskScope, MaybeLoggedIn};
 use crate::identity::scope::LoggedIn;
@@ -59,7 +61,8 @@ struct NewChat {
     /// The proof of an earlier chat: the visitor is who they were.
     session_token: Option<String>,
     /// Who the company's own application says it is.
-    user_id: Option<String>,
+    #[schema(value_type = Option<PersonIdSchema>)]
+    user_id: Option<HostId>,
     /// What it signed that with: HMAC-SHA256, hexadecimal.
     user_hash: Option<String>,
 }
@@ -67,8 +70,10 @@ struct NewChat {
 /// A chat and what its visitor keeps.
 #[derive(Serialize, ToSchema)]
 struct OpenedChat {
-    /// A token for `/v1/ws` and for requests about this chat.
-    session_token: String,
+    /// A token for `/v1/ws` and for requests about this chat; not for one whose id alone was
+    /// enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_token: Option<String>,
     #[serde(flatten)]
     chat: ChatBody,
 }
@@ -91,13 +96,14 @@ struct OpenedChat {
 )]
 async fn open(
     State(app): State<Arc<App>>,
+    Peer(address): Peer,
     headers: HeaderMap,
     JsonBody(new): JsonBody<NewChat>,
 ) -> Result<Response, ApiError> {
     let asked = VisitorAsked {
         chat_id: new.session_id.as_deref(),
         token: new.session_token.as_deref(),
-        user_id: new.user_id.as_deref(),
+        user_id: new.user_id.as_ref().map(|id| id.0.as_str()),
         user_hash: new.user_hash.as_deref(),
         ..VisitorAsked::of(&new.company_id, &headers, None)
     };
@@ -106,15 +112,13 @@ async fn open(
         let why = "expected a language tag as en or pt-BR";
         return Err(ApiError::because(ErrorCode::BadField, why).of_field("language"));
     }
-    let (chat, capability) = app.enter_chat(&asked, language).await?;
+    let (chat, keepsake) = app.enter_chat(&asked, language, address).await?;
     let body = OpenedChat {
-        session_token: capability.token,
+        session_token: keepsake.token,
         chat: chat_body(chat.facts(), false),
     };
-    let mut response = (StatusCode::OK, Json(body)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::SET_COOKIE, capability.cookie);
-    Ok(response)
+    let cookie = keepsake.cookie.map(|cookie| (header::SET_COOKIE, cookie));
+    Ok((AppendHeaders(cookie), Json(body)).into_response())
 }
 
 fn is_tag(language: &str) -> bool {
@@ -255,7 +259,7 @@ async fn escalate(
 struct Assignment {
     /// The account's number, or a person's id.
     #[schema(value_type = String)]
-    agent: super::fields::HostId,
+    agent: HostId,
 }
 
 /// Gives a chat to somebody of the company.

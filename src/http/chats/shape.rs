@@ -88,17 +88,27 @@ pub(super) fn body_of(
         handoff: chat
             .handoff
             .as_ref()
-            .map(|handoff| handoff_body(conversation, handoff, is_staff)),
+            .map(|handoff| handoff_body(conversation, handoff, &chat.visitor, is_staff)),
     }
 }
 
-fn handoff_body(conversation: ConversationNo, handoff: &Handoff, is_staff: bool) -> HandoffBody {
+fn handoff_body(
+    conversation: ConversationNo,
+    handoff: &Handoff,
+    visitor: &PersonId,
+    is_staff: bool,
+) -> HandoffBody {
     let agent = handoff.agent.as_ref();
+    // What the company's people say of a visitor is theirs.
+    let is_told = is_staff || handoff.by == *visitor;
     HandoffBody {
         id: MessageNo::new(conversation, handoff.seq).map_or(0, |number| number.0),
         escalated_at: handoff.escalated_at.0,
         by: handoff.by.clone(),
-        reason: handoff.reason.to_string(),
+        reason: match is_told {
+            true => handoff.reason.to_string(),
+            false => String::new(),
+        },
         priority: handoff.priority.as_str(),
         agent: agent.map(|agent| agent.id.clone()),
         agent_name: agent

@@ -90,6 +90,8 @@ pub(crate) struct VisitorScope {
     company: CompanyId,
     chat: Option<ChatId>,
     principal: Arc<Principal>,
+    /// Something was shown beside the chat's id.
+    is_proven: bool,
 }
 
 impl VisitorScope {
@@ -101,6 +103,11 @@ impl VisitorScope {
     /// The chat that is theirs; `None` for one who is about to open one.
     pub(crate) fn chat(&self) -> Option<&ChatId> {
         self.chat.as_ref()
+    }
+
+    /// Whether more was shown than the chat's id, so that they may be given a proof of it.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.is_proven
     }
 
     /// As rooms know them.
@@ -143,9 +150,11 @@ impl Visiting {
         let (Some(chat), Some(owner)) = (&self.chat_id, owner) else {
             return Err(no_such_chat());
         };
-        let has_capability = self.capability.as_ref();
-        let is_capable =
-            has_capability.is_some_and(|(of, who)| **of == *chat.as_str() && who == owner);
+        // A browser keeps one of a visitor's chats; whom a host vouches for it keeps none but that.
+        let is_capable = self
+            .capability
+            .as_ref()
+            .is_some_and(|(of, who)| who == owner && (**of == *chat.as_str() || who.is_visitor()));
         let is_vouched = self
             .vouched
             .as_ref()
@@ -166,13 +175,16 @@ impl Visiting {
             company: self.company.clone(),
             chat: Some(chat.clone()),
             principal,
+            is_proven: is_capable || is_vouched,
         })
     }
 
     /// The visitor as one who is about to open a chat: whom the host vouches for, else who they
     /// were in an earlier chat, else somebody new.
     pub(crate) async fn newcomer(&self, app: &Arc<App>) -> Result<VisitorScope, ApiError> {
-        let principal = match (&self.vouched, &self.capability) {
+        let earlier = self.capability.as_ref();
+        let earlier = earlier.filter(|(_, person)| person.is_visitor());
+        let principal = match (&self.vouched, earlier) {
             (Some(principal), _) => Arc::clone(principal),
             (None, Some((_, person))) => app.visitor_of(&self.company, person.clone()).await?,
             (None, None) => {
@@ -186,6 +198,7 @@ impl Visiting {
             company: self.company.clone(),
             chat: None,
             principal,
+            is_proven: true,
         })
     }
 }
@@ -222,6 +235,9 @@ impl App {
         self: &Arc<Self>,
         asked: &VisitorAsked<'_>,
     ) -> Result<Visiting, ApiError> {
+        if self.is_draining() {
+            return Err(ApiError::new(ErrorCode::Draining));
+        }
         let company = self.open_company(asked.company).await?.id;
         let named = asked.chat_id.filter(|text| !text.is_empty());
         let chat_id = named.map(ChatId::new).transpose().map_err(|why| {

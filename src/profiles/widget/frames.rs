@@ -40,7 +40,11 @@ pub(crate) fn said<'a>(room: &'a RoomContext, message: &'a Message) -> Option<Sa
         sender_name: message.author.card.name.as_deref(),
         message_id: MessageNo::new(room.conversation, message.seq)?.0,
         timestamp: utc(message.at),
-        suggestions: message.rich.as_deref().and_then(suggestions),
+        suggestions: message
+            .rich
+            .as_deref()
+            .filter(|_| message.author.role == Role::Bot)
+            .and_then(suggestions),
     })
 }
 
@@ -117,9 +121,16 @@ pub(crate) mod tests {
     fn a_message_has_the_documented_shape_and_offers_the_answers_of_a_form() {
         let mut message = hello();
         message.rich = Some(r#"{"form":{"collecting":"email","suggestions":["Skip"]}}"#.into());
+        let visitors = serde_json::to_value(said(&chat_room(), &message)).expect("json");
+        assert_eq!(
+            visitors.get("suggestions"),
+            None,
+            "a visitor offers nothing"
+        );
+        message.author.role = Role::Bot;
         let shown = serde_json::to_value(said(&chat_room(), &message)).expect("json");
         let expected = json!({"message": "Hello, how are you?", "session_id": "TES001_abc",
-            "sender_type": "user", "sender_name": "John Talker", "message_id": 1_048_577,
+            "sender_type": "bot", "sender_name": "John Talker", "message_id": 1_048_577,
             "timestamp": "2026-01-14T10:00:00.000Z", "suggestions": ["Skip"]});
         assert_eq!(shown, expected);
         for other in [r#"{"cards":[]}"#, r#"{"form":{"suggestions":"Skip"}}"#] {

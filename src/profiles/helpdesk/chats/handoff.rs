@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::shape::{HandoffBody, handoff, number};
+use super::shape::{HandoffBody, handoff, number, visitors_handoff};
 use super::talk::company_of;
 use crate::app::App;
 use crate::http::openapi::BehindToken;
@@ -69,7 +69,11 @@ struct Moved {
 
 fn shown(chat: &ChatScope) -> Result<HandoffBody, ApiError> {
     let facts = chat.facts();
-    handoff(facts.conversation, &facts.chat).ok_or_else(|| ApiError::new(ErrorCode::Internal))
+    let shown = match chat.principal().person == facts.chat.visitor {
+        true => visitors_handoff(facts.conversation, &facts.chat),
+        false => handoff(facts.conversation, &facts.chat),
+    };
+    shown.ok_or_else(|| ApiError::new(ErrorCode::Internal))
 }
 
 /// Wants a person in a chat: the visitor, or somebody of the company.
@@ -291,7 +295,7 @@ async fn send_message(
     JsonBody(said): JsonBody<AgentSays>,
 ) -> Result<Json<AgentSaid>, ApiError> {
     let desk = DeskScope::resolve(&app, who, None).await?;
-    let chat = desk.any_chat(&app, &said.session_id).await?;
+    let chat = desk.named_chat(&app, &said.session_id).await?;
     let agent = chat.facts().chat.agent();
     if agent.is_none_or(|agent| agent.id != desk.principal().person) {
         let why = "Session not assigned to this agent";

@@ -61,6 +61,20 @@ pub(super) struct HandoffBody {
     user_profile: BriefProfile,
 }
 
+/// The same as its visitor may see it: what the company's people wrote is theirs.
+pub(super) fn visitors_handoff(conversation: ConversationNo, chat: &Chat) -> Option<HandoffBody> {
+    let is_own = chat
+        .handoff
+        .as_ref()
+        .is_some_and(|it| it.by == chat.visitor);
+    let mut body = handoff(conversation, chat)?;
+    body.notes.clear();
+    if !is_own {
+        body.escalation_reason.clear();
+    }
+    Some(body)
+}
+
 /// The last handoff of a chat, if there was one.
 pub(super) fn handoff(conversation: ConversationNo, chat: &Chat) -> Option<HandoffBody> {
     let handoff = chat.handoff.as_ref()?;

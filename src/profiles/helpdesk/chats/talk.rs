@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use frontdesk_actors::Answer;
 use frontdesk_actors::clock::fresh_cid;
 use frontdesk_protocol::command::RoomCommand;
@@ -25,9 +25,11 @@ use utoipa_axum::routes;
 
 use super::shape::number;
 use crate::app::App;
+use crate::http::fields::HostId;
 use crate::http::openapi::BehindToken;
 use crate::http::rooms::Naming;
-use crate::http::{ApiError, ErrorBody, JsonOrForm};
+use crate::http::schemas::PersonIdSchema;
+use crate::http::{ApiError, ErrorBody, JsonOrForm, Peer};
 use crate::identity::chats::ChatScope;
 use crate::identity::visitors::VisitorAsked;
 use crate::profiles::frame::utc;
@@ -66,7 +68,8 @@ pub(super) struct Said {
     /// The proof that came with the chat; a cookie holds the same.
     session_token: Option<String>,
     /// Who the company's own application says it is.
-    user_id: Option<String>,
+    #[schema(value_type = Option<PersonIdSchema>)]
+    user_id: Option<HostId>,
     /// What it signed that with: HMAC-SHA256, hexadecimal.
     user_hash: Option<String>,
 }
@@ -81,8 +84,9 @@ struct Responded {
     #[serde(rename = "type")]
     kind: &'static str,
     session_id: String,
-    /// Proves that the chat is the visitor's.
-    session_token: String,
+    /// Proves that the chat is the visitor's; not for one whose id alone was enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_token: Option<String>,
     company_id: String,
     escalated: bool,
     attachments: Vec<Value>,
@@ -153,6 +157,7 @@ async fn about() -> Json<About> {
 )]
 async fn talk(
     State(app): State<Arc<App>>,
+    Peer(address): Peer,
     headers: HeaderMap,
     JsonOrForm(said): JsonOrForm<Said>,
 ) -> Result<Response, ApiError> {
@@ -161,11 +166,12 @@ async fn talk(
     let asked = VisitorAsked {
         chat_id: said.session_id.as_deref(),
         token: said.session_token.as_deref(),
-        user_id: said.user_id.as_deref(),
+        user_id: said.user_id.as_ref().map(|id| id.0.as_str()),
         user_hash: said.user_hash.as_deref(),
         ..VisitorAsked::of(company, &headers, None)
     };
-    let (mut chat, capability) = app.enter_chat(&asked, language(&headers)).await?;
+    let entered = app.enter_chat(&asked, language(&headers), address).await?;
+    let (mut chat, keepsake) = entered;
     let naming = Naming::of(chat.principal(), &headers)?;
     let post = RoomCommand::PostMessage {
         text: text.clone(),
@@ -178,15 +184,12 @@ async fn talk(
     chat.look_again(&app).await?;
     let shown = answered(&app, &mut chat, seq).await?;
     let body = Responded {
-        session_token: capability.token,
+        session_token: keepsake.token,
         user_message: kept(&chat, seq, at, text),
         ..shown
     };
-    let mut response = Json(body).into_response();
-    response
-        .headers_mut()
-        .insert(header::SET_COOKIE, capability.cookie);
-    Ok(response)
+    let cookie = keepsake.cookie.map(|cookie| (header::SET_COOKIE, cookie));
+    Ok((AppendHeaders(cookie), Json(body)).into_response())
 }
 
 fn kept(chat: &ChatScope, seq: Seq, at: Timestamp, content: String) -> SaidMessage {
@@ -205,6 +208,7 @@ async fn answered(
 ) -> Result<Responded, ApiError> {
     if !chat.facts().chat.stage.is_open() {
         chat.ask(app, RoomCommand::AwaitAnswer, fresh_cid()).await?;
+        chat.look_again(app).await?;
     }
     let answer = answer_to(app, chat.entity(), question).await?;
     let form = answer.as_ref().and_then(form_of);
@@ -235,7 +239,7 @@ async fn answered(
         suggestions: suggestions.unwrap_or_default(),
         kind,
         session_id: facts.chat.id.to_string(),
-        session_token: String::new(),
+        session_token: None,
         company_id: chat.company().to_string(),
         escalated: is_open,
         attachments: Vec::new(),
