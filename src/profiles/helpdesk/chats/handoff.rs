@@ -106,7 +106,7 @@ async fn escalate(
     let chat = match staff.0.filter(|_| wish.session_token.is_none()) {
         Some(who) => {
             let desk = DeskScope::resolve(&app, who, wish.company_id.as_deref()).await?;
-            desk.any_chat(&app, &wish.session_id).await?
+            desk.free_chat(&app, &wish.session_id).await?
         }
         None => {
             let company = company_of(wish.company_id.as_deref(), Some(&wish.session_id))?;
