@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! 1. A [`ChatScope`] exists only for the chat's own visitor, for whoever has or had it, for agents
-//!    of its company while it waits for one, and for the company's admins.
+//!    of its company while it waits for one, and for the company's admins; to escalate a chat, for
+//!    agents while no colleague has it; to speak, for agents whom the room then judges.
 //! 2. A chat that is not there, one of another company and one that is not theirs are answered
 //!    alike.
 //!
@@ -87,22 +88,22 @@ impl DeskScope {
         self.scope(found)
     }
 
-    /// A chat of the company to be escalated by one of its people: one that they see, or that the
-    /// bot has.
+    /// A chat of the company, to be told whether it is theirs.
     pub(crate) async fn any_chat(&self, app: &Arc<App>, name: &str) -> Result<ChatScope, ApiError> {
         let found = find(app, &self.company, &chat_id(name)?).await?;
-        let may = |chat: &Chat| self.sees(chat) || !chat.stage.is_open();
-        self.scope(found.filter(|(_, facts)| may(&facts.chat)))
+        self.scope(found)
     }
 
-    /// A chat of the company, to be told whether it is theirs.
-    pub(crate) async fn named_chat(
+    /// A chat to be escalated: also one that the bot has, but none that a colleague has, unless
+    /// they see all.
+    pub(crate) async fn free_chat(
         &self,
         app: &Arc<App>,
         name: &str,
     ) -> Result<ChatScope, ApiError> {
         let found = find(app, &self.company, &chat_id(name)?).await?;
-        self.scope(found)
+        let is_free = |chat: &Chat| self.sees(chat) || chat.stage != Stage::Assigned;
+        self.scope(found.filter(|(_, facts)| is_free(&facts.chat)))
     }
 
     /// The chat of a handoff by its number, if they may see it.

@@ -259,6 +259,11 @@ async fn an_agent_sees_what_waits_and_what_is_theirs(bus: Bus) {
     post(&site, accept, Some(&shop.agent), body.clone(), 404).await;
     get(&site, &messages, &shop.agent, 404).await;
     send(&site, &shop.agent, &visitor.session, "hi", 403).await;
+    // Nor is what its visitor answered told to a colleague who wants a person for it.
+    let wish = json!({"session_id": visitor.session, "reason": "mine"});
+    let escalate = "/api/human-handoff/escalate/";
+    post(&site, escalate, Some(&shop.agent), wish.clone(), 404).await;
+    post(&site, escalate, Some(&bob), wish, 400).await;
     let own = "/api/human-handoff/agent/sessions/?status=assigned&per_page=5";
     let page = get(&site, own, &bob, 200).await;
     assert_eq!(

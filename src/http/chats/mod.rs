@@ -241,7 +241,7 @@ async fn escalate(
         // The company's people may want one in a chat that they do not have.
         (Some(who), None) => {
             let desk = DeskScope::resolve(&app, who.clone(), query.company_id.as_deref()).await?;
-            (desk.any_chat(&app, &name).await?, true)
+            (desk.free_chat(&app, &name).await?, true)
         }
         _ => chat_of(&app, staff, &headers, raw.as_deref(), (&name, &query)).await?,
     };

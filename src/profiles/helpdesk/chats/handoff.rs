@@ -110,7 +110,7 @@ async fn escalate(
     let chat = match staff.0.filter(|_| wish.session_token.is_none()) {
         Some(who) => {
             let desk = DeskScope::resolve(&app, who, wish.company_id.as_deref()).await?;
-            desk.any_chat(&app, &wish.session_id).await?
+            desk.free_chat(&app, &wish.session_id).await?
         }
         None => {
             let company = company_of(wish.company_id.as_deref(), Some(&wish.session_id))?;
@@ -295,7 +295,7 @@ async fn send_message(
     JsonBody(said): JsonBody<AgentSays>,
 ) -> Result<Json<AgentSaid>, ApiError> {
     let desk = DeskScope::resolve(&app, who, None).await?;
-    let chat = desk.named_chat(&app, &said.session_id).await?;
+    let chat = desk.any_chat(&app, &said.session_id).await?;
     let agent = chat.facts().chat.agent();
     if agent.is_none_or(|agent| agent.id != desk.principal().person) {
         let why = "Session not assigned to this agent";
