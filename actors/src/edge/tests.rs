@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use frontdesk_protocol::chat::ChatOpening;
-use frontdesk_protocol::command::{Card, Role};
+use frontdesk_protocol::chat::{ChatOpening, Priority};
+use frontdesk_protocol::command::{Card, CompanyCommand, Role, RoomCommand};
 use frontdesk_protocol::event::{Author, Message, RoomEvent};
 use frontdesk_protocol::{ChatId, ConversationNo, Epoch, RoomId, Seq, Timestamp};
 use frontdesk_storage::EntityId;
@@ -11,6 +11,7 @@ use frontdesk_storage::EntityId;
 use super::ring::Ring;
 use super::{ChatContext, Edge, lock, table};
 use crate::bus::Publish;
+use crate::entity::{Answer, Command, Outcome};
 use crate::limits::{RING_BYTES_MAX, RING_EVENT_COUNT_MAX};
 use crate::tests::{World, cid_at, person, room_id};
 
@@ -123,4 +124,54 @@ fn a_ring_holds_no_gap() {
     ring.push(Seq(5), &message(5, "5"));
     assert!(ring.get(Seq(1)).is_none());
     assert!(ring.get(Seq(5)).is_some());
+}
+
+#[tokio::test]
+async fn an_edge_that_missed_who_got_a_seat_reads_it() {
+    let world = World::new(false).await;
+    let open = Command::Company(CompanyCommand::OpenRoom {
+        room: crate::clock::fresh_room_id(),
+        history_base: 1,
+        participants: Vec::new(),
+        direct: false,
+        title: None,
+        bot: None,
+        chat: Some(ChatOpening {
+            id: ChatId::new("TES001_abc").expect("valid"),
+            language: "".into(),
+        }),
+    });
+    let ask = |entity: EntityId, who: &str, command: Command| {
+        let (node, cid) = (Arc::clone(&world.node), crate::tests::fresh_cid());
+        let who = crate::tests::principal(who);
+        async move { node.ask(entity, who, command, cid).await }
+    };
+    let company = EntityId::company(crate::tests::company_of("TES001"));
+    let Outcome::Done(Answer::Opened { room, .. }) = ask(company.clone(), "ann", open).await else {
+        panic!("not opened");
+    };
+    let entity = EntityId::room(company.company, room);
+    let edge = Arc::new(Edge::new(&world.node, entity.clone(), room));
+    table::load(&world.node, &edge).await.expect("loaded");
+    let wish = Command::Room(RoomCommand::Escalate {
+        reason: String::new(),
+        priority: Priority::Low,
+    });
+    let agent = person("bob");
+    let assign = Command::Room(RoomCommand::Assign { agent });
+    assert!(crate::tests::is_done(
+        &ask(entity.clone(), "ann", wish).await
+    ));
+    assert!(crate::tests::is_done(
+        &ask(entity.clone(), "bob", assign).await
+    ));
+    let has_seat = || lock(&edge.state).view.marks.contains_key(&person("bob"));
+    assert!(!has_seat(), "this edge is told nothing");
+    // What a room says after a crash: where its head is, and no event of before.
+    edge.on_publish(&Publish {
+        epoch: Epoch(2),
+        head: Seq(2),
+        events: Vec::new().into(),
+    });
+    crate::tests::eventually("the seat is known", has_seat).await;
 }
