@@ -18,6 +18,7 @@ mod hostile;
 mod hostile_frames;
 mod inbox_http;
 mod inbox_socket;
+mod isolation;
 mod large_bodies;
 mod limits;
 mod metrics;

@@ -274,6 +274,22 @@ impl Socket {
         soon("a frame or the end", self.receive()).await.ok()
     }
 
+    /// The next frame, or the code that the connection was closed with.
+    pub(crate) async fn next_or_code(&mut self) -> Result<Value, u16> {
+        if let Some(frame) = self.kept.pop_front() {
+            return Ok(frame);
+        }
+        let frame = soon("a frame or a close frame", self.receive()).await;
+        frame.map_err(|close| close.map_or(0, |close| close.code.into()))
+    }
+
+    /// Sends one frame on a connection that the server may have closed.
+    pub(crate) async fn try_send(&mut self, frame: &Value) {
+        let message = Message::text(frame.to_string());
+        // Whether it arrived is told by what comes next.
+        let _ = soon("sending", self.stream.send(message)).await;
+    }
+
     /// Waits for the server's close frame.
     pub(crate) async fn closed(&mut self) -> (u16, String) {
         loop {
