@@ -11,6 +11,7 @@
 mod aims;
 mod pushes;
 mod routes;
+mod row;
 mod rows;
 mod sockets;
 mod watch;

@@ -70,6 +70,9 @@ const OF_STEPS: &[&str] = &[
     word::ANN,
 ];
 
+/// What is said to each listener at the end, on the same way as everything else.
+const LAST_WORDS: &str = "something of your own";
+
 /// Sockets of the first company's, on which it works.
 struct Work {
     ida: Socket,
@@ -118,6 +121,7 @@ pub(super) async fn walk(world: &World, attackers: &[Attacker]) -> Tried {
     for act in ACTS {
         work.act(world, *act).await;
     }
+    own_affairs(world).await;
     let mut wrong = Vec::new();
     let count = listeners.len();
     for listener in listeners {
@@ -127,6 +131,30 @@ pub(super) async fn walk(world: &World, attackers: &[Attacker]) -> Tried {
     Tried {
         pushes: ACTS.len(),
         listeners: count,
+    }
+}
+
+/// Each listener is told something of their own: what had to come has come before it.
+async fn own_affairs(world: &World) {
+    for (company, chat) in [
+        (&world.theirs, &world.theirs.ada),
+        (&world.ours, &world.ours.eve),
+    ] {
+        world.say(chat, LAST_WORDS).await;
+        world.escalate(chat, LAST_WORDS).await;
+        let agent = |no: u64| format!("agent:{no}");
+        let theirs = [
+            agent(company.admin.no),
+            agent(company.ann.no),
+            agent(company.bob.no),
+        ];
+        let people = ["boss", "sam", "ida"].map(str::to_owned);
+        for person in theirs.into_iter().chain(people) {
+            let talk = world.talk(&company.hal, &person).await;
+            let line = format!("POST /api/chat/conversations/{}/messages/", talk.number);
+            let said = json!({"content": LAST_WORDS});
+            world.done(&line, &company.hal, said).await;
+        }
     }
 }
 
@@ -150,25 +178,30 @@ async fn listener<'a>(world: &World, path: &str, by: &'a Attacker) -> Listener<'
 }
 
 impl Listener<'_> {
-    /// What came that this listener may not know, up to the answer to a frame of no known type.
+    /// What came that this listener may not know, up to what is their own and the answer to a
+    /// frame of no known type.
     async fn hear(mut self, world: &World) -> Option<String> {
         let mut by = self.by.clone();
         if by.kind == Bob {
             by.knows
                 .extend(OF_STEPS.iter().map(|word| (*word).to_owned()));
             by.knows.push(world.ours.ada.id.clone());
+            by.knows.push(world.ours.eve.id.clone());
         }
         let last = json!({"type": "the last one", "id": "the last one"});
         self.socket.send(&last).await;
-        loop {
+        // A native socket hears of rooms that it has joined.
+        let mut is_told = self.path == "/v1/ws" && by.kind != Host;
+        let mut is_answered = false;
+        while !(is_told && is_answered) {
             let heard = self.socket.next().await.to_string();
             if let Some(word) = world.leak(&by, "", &heard) {
                 return Some(format!("{}: {}: hears {word}: {heard}", by.name, self.path));
             }
-            if heard.contains("unknown_type") {
-                return None;
-            }
+            is_told |= heard.contains(LAST_WORDS);
+            is_answered |= heard.contains("unknown_type");
         }
+        None
     }
 }
 

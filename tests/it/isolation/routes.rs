@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::rows::{OWN_BY_QUERY, OWN_OF_PEOPLE, OWN_OF_VISITORS, ROWS, Row};
+use super::row::Row;
+use super::rows::{OWN_BY_QUERY, OWN_OF_PEOPLE, OWN_OF_VISITORS, ROWS};
 use super::world::{Attacker, Kind, Proof, World, word};
 use crate::support::soon;
 

@@ -311,7 +311,8 @@ impl World {
         self.done(&format!("POST {CHAT}"), "", body).await;
     }
 
-    async fn talk(&self, first: &str, second: &str) -> Talk {
+    /// The room of two people of one host.
+    pub(crate) async fn talk(&self, first: &str, second: &str) -> Talk {
         let body = json!({"participants": [second], "direct": true});
         let opened = self.done("POST /v1/rooms", first, body).await;
         Talk {
