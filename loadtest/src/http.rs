@@ -7,12 +7,16 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::http::response::Parts;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::dialect::RoomTarget;
+
+/// Where people of the installation log in.
+pub(crate) const LOGIN_PATH: &str = "/v1/login";
 
 /// One keep-alive connection; must live within a local task set.
 pub(crate) struct HttpClient {
@@ -63,24 +67,69 @@ impl HttpClient {
         token: &str,
         body: Option<&Value>,
     ) -> Result<(StatusCode, Bytes), String> {
-        let request = Request::builder()
+        let (head, body) = self.exchange(method, path, token, body).await?;
+        Ok((head.status, body))
+    }
+
+    /// The same with the answer's headers. Without a token nobody says who asks.
+    pub(crate) async fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> Result<(Parts, Bytes), String> {
+        let mut request = Request::builder()
             .method(&method)
             .uri(path)
-            .header(HOST, &self.host)
-            .header(AUTHORIZATION, format!("Bearer {token}"));
-        let request = match body {
-            Some(_) => request.header(CONTENT_TYPE, "application/json"),
-            None => request,
-        };
+            .header(HOST, &self.host);
+        if !token.is_empty() {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
         let body = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
         let request = request.body(Full::new(body));
         let request = request.map_err(|error| error.to_string())?;
         let failed = |error: hyper::Error| format!("{method} {path}: {error}");
         self.sender.ready().await.map_err(failed)?;
         let response = self.sender.send_request(request).await.map_err(failed)?;
-        let status = response.status();
-        let body = response.into_body().collect().await.map_err(failed)?;
-        Ok((status, body.to_bytes()))
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map_err(failed)?;
+        Ok((head, body.to_bytes()))
+    }
+
+    /// One request whose answer is JSON of this status; anything else is an error.
+    pub(crate) async fn expect(
+        &mut self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+        status: StatusCode,
+    ) -> Result<Value, String> {
+        let asked = self.ask(method.clone(), path, token, body);
+        let (found, body) = asked.await?;
+        let unexpected = || {
+            let text = String::from_utf8_lossy(&body);
+            format!("{method} {path} answered {found}: {text}")
+        };
+        if found != status {
+            return Err(unexpected());
+        }
+        serde_json::from_slice(&body).map_err(|_| unexpected())
+    }
+
+    /// Logs in; the access token.
+    pub(crate) async fn log_in(&mut self, email: &str, password: &str) -> Result<String, String> {
+        let wanted = json!({"email": email, "password": password});
+        let asked = self.expect(Method::POST, LOGIN_PATH, "", Some(&wanted), StatusCode::OK);
+        let answer = asked.await?;
+        let access = answer["access_token"].as_str();
+        access
+            .map(str::to_owned)
+            .ok_or_else(|| format!("the login of {email} gives no access: {answer}"))
     }
 }
 

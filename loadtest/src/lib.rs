@@ -1,7 +1,8 @@
 //! The load generator: many cheap WebSocket clients that check every delivery.
 //!
-//! Owns: scenarios ([`steady`], [`lists`], [`crm`]), the checks ([`check`]), and a server of its
-//! own to load ([`server`]). The binary parses options and prints a [`report::Summary`].
+//! Owns: scenarios ([`steady`], [`lists`], [`crm`], [`logins`], [`companies`]), the checks
+//! ([`check`]), and a server of its own to load ([`server`]). The binary parses options and prints
+//! a [`report::Summary`].
 //!
 //! Invariants:
 //! 1. Every message carries a marker ([`marker`]), and every member's deliveries are compared with
@@ -13,12 +14,14 @@
 
 pub mod check;
 pub mod clock;
+pub mod companies;
 mod connection;
 pub mod crm;
 pub mod dialect;
 mod http;
 pub mod lists;
 mod load;
+pub mod logins;
 pub mod marker;
 mod memo;
 pub mod options;

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use frontdesk_loadtest::options::{CrmOptions, ListsOptions, ServerOptions, SteadyOptions};
+use frontdesk_loadtest::options::{
+    CompaniesOptions, CrmOptions, ListsOptions, LoginsOptions, ServerOptions, SteadyOptions,
+};
 use frontdesk_loadtest::report::{Report, Summary};
-use frontdesk_loadtest::server::{self, Launch, Server};
+use frontdesk_loadtest::server::{Launch, Server};
 use frontdesk_loadtest::steady::{self, Target};
 use frontdesk_loadtest::token::Tokens;
-use frontdesk_loadtest::{crm, lists};
+use frontdesk_loadtest::{companies, crm, lists, logins};
 
 /// Loads a frontdesk server and checks every delivery.
 #[derive(Parser)]
@@ -28,6 +30,10 @@ enum Scenario {
     Lists(ListsOptions),
     /// Conversations with a bot, over HTTP and sockets in turn.
     Crm(CrmOptions),
+    /// More logins than one thread can hash, beside a steady chat.
+    Logins(LoginsOptions),
+    /// An installation of many companies, and an empty one.
+    Companies(CompaniesOptions),
 }
 
 impl Scenario {
@@ -36,6 +42,8 @@ impl Scenario {
             Scenario::Steady(options) => &options.server,
             Scenario::Lists(options) => &options.server,
             Scenario::Crm(options) => &options.server,
+            Scenario::Logins(options) => &options.server,
+            Scenario::Companies(options) => &options.server,
         }
     }
 
@@ -44,14 +52,34 @@ impl Scenario {
             Scenario::Steady(options) => options.check(),
             Scenario::Lists(options) => options.check(),
             Scenario::Crm(options) => options.check(),
+            Scenario::Logins(options) => options.check(),
+            Scenario::Companies(options) => options.check(),
         }
     }
 
-    fn run(&self, target: &Target) -> Result<Report, String> {
+    /// Runs once, on a server that is started for it.
+    fn run(&self, launch: &Launch) -> Result<Report, String> {
+        match self {
+            Scenario::Logins(options) => logins::run(options, launch),
+            Scenario::Companies(options) => companies::run(options, launch),
+            Scenario::Steady(_) | Scenario::Lists(_) | Scenario::Crm(_) => {
+                // Each run has a server and a store of its own, so that runs are alike.
+                let server = Server::start(launch)?;
+                eprintln!("loading a server on {}", server.target.address);
+                self.run_on(&server.target)
+            }
+        }
+    }
+
+    /// Runs once, on this server.
+    fn run_on(&self, target: &Target) -> Result<Report, String> {
         match self {
             Scenario::Steady(options) => steady::run(options, target),
             Scenario::Lists(options) => lists::run(options, target),
             Scenario::Crm(options) => crm::run(options, target),
+            Scenario::Logins(_) | Scenario::Companies(_) => {
+                Err("this scenario starts servers of its own".to_owned())
+            }
         }
     }
 }
@@ -84,21 +112,13 @@ fn run(scenario: &Scenario) -> Result<Summary, String> {
         Some(address) => {
             let target = target(options, address)?;
             for _ in 0..options.runs {
-                summary.add(&scenario.run(&target)?);
+                summary.add(&scenario.run_on(&target)?);
             }
         }
         None => {
-            eprintln!("no --address: building the server (cargo build --release -p frontdesk)");
-            let launch = Launch {
-                binary: server::build()?,
-                engine: options.engine.clone(),
-                durability: options.durability.clone(),
-            };
+            let launch = Launch::of(options)?;
             for _ in 0..options.runs {
-                // Each run has a server and a store of its own, so that runs are alike.
-                let server = Server::start(&launch)?;
-                eprintln!("loading a server on {}", server.target.address);
-                summary.add(&scenario.run(&server.target)?);
+                summary.add(&scenario.run(&launch)?);
             }
         }
     }

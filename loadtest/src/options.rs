@@ -80,6 +80,9 @@ pub struct ServerOptions {
     /// File of tokens for that server: line i for member i, cyclic.
     #[arg(long, requires = "address")]
     pub tokens: Option<PathBuf>,
+    /// Server to start; without it one is built.
+    #[arg(long, conflicts_with = "address")]
+    pub binary: Option<PathBuf>,
     /// Storage engine of the server that is started.
     #[arg(long, conflicts_with = "address")]
     pub engine: Option<String>,
@@ -277,4 +280,126 @@ impl CrmOptions {
             server: self.server.clone(),
         }
     }
+}
+
+/// Options of `logins`: more logins than one thread can hash, beside a steady chat.
+#[derive(Debug, Clone, Args)]
+pub struct LoginsOptions {
+    /// Logins a second, tried by the clock whatever comes back.
+    #[arg(long, default_value_t = 200.0)]
+    pub attempts: f64,
+    /// Accounts that are tried, with the right password and with a wrong one.
+    #[arg(long, default_value_t = 20)]
+    pub names: usize,
+    /// Seconds of chat alone, and again of chat beside logins.
+    #[arg(long, default_value_t = 20.0)]
+    pub secs: f64,
+    /// Rooms of the chat, each with four members.
+    #[arg(long, default_value_t = 10)]
+    pub rooms: usize,
+    /// Messages a second over all rooms.
+    #[arg(long, default_value_t = 100.0)]
+    pub rate: f64,
+    /// Fail where a figure is beyond its bar: 20 served a second, 100 ms for the 99th percentile
+    /// of refusals, chat at twice its 99th percentile alone, 40 MB of memory more.
+    #[arg(long)]
+    pub bars: bool,
+    /// Runs, report and server.
+    #[command(flatten)]
+    pub server: ServerOptions,
+}
+
+/// Members of a room beside logins.
+const LOGINS_MEMBERS: usize = 4;
+
+impl LoginsOptions {
+    /// Whether the options make sense together.
+    pub fn check(&self) -> Result<(), String> {
+        first_broken(&[
+            (self.attempts > 0.0, "--attempts must be above 0"),
+            (self.names > 0, "--names must be at least 1"),
+            (self.secs > 0.0, "--secs must be above 0"),
+            own_server(&self.server),
+        ])?;
+        self.chatting(self.secs).check()
+    }
+
+    /// The chat of this run as `steady` would have it.
+    pub(crate) fn chatting(&self, secs: f64) -> SteadyOptions {
+        SteadyOptions {
+            rooms: self.rooms,
+            members: LOGINS_MEMBERS,
+            secs,
+            window: 1,
+            rate: Some(self.rate),
+            size: 64,
+            dialect: Dialect::NativeJson,
+            connect_rate: 0.0,
+            idle: 0.0,
+            stall: 0,
+            stall_secs: 0.0,
+            drain_secs: 20.0,
+            server: self.server.clone(),
+        }
+    }
+}
+
+/// Options of `companies`: an installation of many companies beside an empty one.
+#[derive(Debug, Clone, Args)]
+pub struct CompaniesOptions {
+    /// Companies.
+    #[arg(long, default_value_t = 10_000)]
+    pub companies: u64,
+    /// Agents of each, beside its admin.
+    #[arg(long, default_value_t = 10)]
+    pub agents: u64,
+    /// Companies that are active for a while.
+    #[arg(long, default_value_t = 50)]
+    pub active: u64,
+    /// Starts of each installation.
+    #[arg(long, default_value_t = 5)]
+    pub starts: usize,
+    /// Seconds of reading lists.
+    #[arg(long, default_value_t = 10.0)]
+    pub secs: f64,
+    /// Rounds of reading a second, each a page of each of three lists.
+    #[arg(long, default_value_t = 20.0)]
+    pub read_rate: f64,
+    /// Program that fills a store; without it `examples/seed.rs` is built.
+    #[arg(long)]
+    pub seeder: Option<PathBuf>,
+    /// Fail where a figure is beyond its bar: 50 ms more until it listens, 10 ms for the 99th
+    /// percentile of each list, no entity awake that need not be.
+    #[arg(long)]
+    pub bars: bool,
+    /// Runs, report and server.
+    #[command(flatten)]
+    pub server: ServerOptions,
+}
+
+impl CompaniesOptions {
+    /// Whether the options make sense together.
+    pub fn check(&self) -> Result<(), String> {
+        first_broken(&[
+            (self.active > 0, "--active must be at least 1"),
+            (
+                self.active <= self.companies,
+                "--active must be at most --companies",
+            ),
+            (
+                self.agents < PAGE_COUNT_MAX as u64,
+                "--agents must be at most 99",
+            ),
+            (self.starts > 0, "--starts must be at least 1"),
+            (self.secs > 0.0, "--secs must be above 0"),
+            (self.read_rate > 0.0, "--read-rate must be above 0"),
+            own_server(&self.server),
+        ])
+    }
+}
+
+/// A rule of scenarios that start a server with settings of their own.
+fn own_server(options: &ServerOptions) -> (bool, &'static str) {
+    let why = "--address: this scenario starts servers of its own";
+    (options.address.is_none(), why)
 }

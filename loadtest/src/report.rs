@@ -49,6 +49,8 @@ pub struct Report {
     pub(crate) lateness: Histogram<u64>,
     /// What a scenario measures beside deliveries.
     pub(crate) further: Vec<(LatencyNames, Histogram<u64>)>,
+    /// The same where it is one number.
+    pub(crate) measured: Vec<Figure>,
     findings: Findings,
 }
 
@@ -76,6 +78,7 @@ impl Default for Report {
             staller_latency: latency_histogram(),
             lateness: latency_histogram(),
             further: Vec::new(),
+            measured: Vec::new(),
             findings: Findings::default(),
         }
     }
@@ -112,12 +115,35 @@ impl Report {
         self.findings.note(violation, what);
     }
 
-    /// Holds figures against their bars, in microseconds.
+    /// Adds a number that a scenario measures.
+    pub(crate) fn add(&mut self, name: &'static str, value: f64) {
+        self.measured.push(Figure { name, value });
+    }
+
+    /// A figure that was measured.
+    pub(crate) fn figure(&self, name: &str) -> Option<f64> {
+        let figures = self.figures();
+        let found = figures.iter().find(|figure| figure.name == name);
+        found.map(|figure| figure.value)
+    }
+
+    /// Holds figures against what they must reach at least. One that is absent reaches nothing.
+    pub(crate) fn hold_least(&mut self, bars: &[(&str, f64)]) {
+        for (name, bar) in bars {
+            let value = self.figure(name).unwrap_or(0.0);
+            if value < *bar {
+                let what = format!("{name} is {value:.1}, the bar is at least {bar:.0}");
+                self.note(Violation::TooSlow, what);
+            }
+        }
+    }
+
+    /// Holds figures against their bars, in the figures' own units.
     pub(crate) fn hold(&mut self, bars: &[(&str, f64)]) {
         for figure in self.figures() {
             let bar = bars.iter().find(|(name, _)| *name == figure.name);
             if let Some((name, bar)) = bar.filter(|(_, bar)| figure.value > *bar) {
-                let what = format!("{name} is {:.0}, the bar is {bar:.0}", figure.value);
+                let what = format!("{name} is {}, the bar is {bar}", number(figure.value));
                 self.note(Violation::TooSlow, what);
             }
         }
@@ -133,10 +159,14 @@ impl Report {
         for (names, histogram) in &self.further {
             figures.add_latency(*names, histogram);
         }
+        figures.0.extend_from_slice(&self.measured);
         figures.0
     }
 
     fn opening_figures(&self, figures: &mut Figures) {
+        if self.connections == 0 && self.connected == 0 {
+            return;
+        }
         let connect_seconds = self.connect_ns as f64 / NS_PER_SECOND;
         let connected = self.connected as f64;
         figures.add("connections_count", self.connections as f64);
@@ -376,6 +406,16 @@ mod tests {
             );
             assert!(text.contains(figure.name), "{}", figure.name);
         }
+    }
+
+    #[test]
+    fn a_figure_below_what_it_must_reach_is_too_slow_and_so_is_an_absent_one() {
+        let mut report = report(100, 10);
+        report.hold_least(&[("posts_count", 100.0)]);
+        assert!(report.findings().is_clean());
+        report.hold_least(&[("posts_count", 101.0), ("no_such_figure", 1.0)]);
+        let found: Vec<_> = report.findings().found().collect();
+        assert_eq!(found, [(Violation::TooSlow, 2)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A server of our own for a run: built in release, started on a free port with a store of its own,
 //! ended with SIGTERM.
 //!
-//! Invariant: the process and its directory are gone when a [`Server`] is dropped.
+//! Invariant: the process and the folder it was given are gone when a [`Server`] is dropped.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -11,9 +11,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::clock::{self, Clock};
+use crate::options::ServerOptions;
 use crate::steady::Target;
 use crate::token::{COMPANY, Tokens};
 
@@ -24,6 +25,11 @@ const STOP_SECONDS_MAX: u64 = 30;
 /// What the server prints before its address.
 const LISTENING: &str = "listening on http://";
 
+/// Who runs the installation, where a scenario needs somebody who does.
+pub(crate) const ROOT: &str = "root@load.example";
+/// Their password.
+pub(crate) const ROOT_PASSWORD: &str = "a password for measuring";
+
 /// How to start a server.
 #[derive(Debug, Clone)]
 pub struct Launch {
@@ -33,31 +39,95 @@ pub struct Launch {
     pub engine: Option<String>,
     /// `storage.durability`, or the server's default.
     pub durability: Option<String>,
+    /// More settings of the server, as variables of its environment.
+    pub settings: Vec<(&'static str, String)>,
+    /// The folder of its store; without one it gets its own, which is removed at the end.
+    pub data: Option<PathBuf>,
+}
+
+impl Launch {
+    /// As the options say; builds the server where they name no binary.
+    pub fn of(options: &ServerOptions) -> Result<Self, String> {
+        let binary = match &options.binary {
+            Some(binary) => binary.clone(),
+            None => {
+                eprintln!("no --binary: building the server (cargo build --release -p frontdesk)");
+                build("--bin", "frontdesk")?
+            }
+        };
+        Ok(Self {
+            binary,
+            engine: options.engine.clone(),
+            durability: options.durability.clone(),
+            settings: Vec::new(),
+            data: None,
+        })
+    }
+
+    /// The same with an account of who runs the installation.
+    pub(crate) fn with_root(mut self) -> Self {
+        let account = json!({"email": ROOT, "password": ROOT_PASSWORD}).to_string();
+        self.settings
+            .push(("FRONTDESK_PROVISION__SUPERADMIN", account));
+        self
+    }
+
+    /// The same over a store that stays.
+    pub(crate) fn over(&self, data: &Path) -> Self {
+        Self {
+            data: Some(data.to_owned()),
+            ..self.clone()
+        }
+    }
+}
+
+/// A folder in the temporary directory that is removed with what is in it.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes one.
+    pub(crate) fn make() -> Result<Self, String> {
+        let chance = random_hex()?;
+        let name = format!("frontdesk-loadtest-{}-{}", std::process::id(), &chance[..8]);
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path)
+            .map_err(|error| format!("cannot make {}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is in the temporary directory.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
 }
 
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    directory: PathBuf,
+    /// Removed after the server has ended.
+    own_folder: Option<Folder>,
     /// How to reach and measure it.
     pub target: Target,
+    /// From the start of the process to the line that says where it listens, nanoseconds.
+    pub start_ns: u64,
 }
 
-/// Builds the server in release and says where the binary is.
-pub fn build() -> Result<PathBuf, String> {
+/// Builds a program of the server's package in release and says where the binary is.
+pub(crate) fn build(kind: &str, name: &str) -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut command = Command::new(cargo);
     command
-        .args([
-            "build",
-            "--release",
-            "-p",
-            "frontdesk",
-            "--bin",
-            "frontdesk",
-        ])
+        .args(["build", "--release", "-p", "frontdesk", kind, name])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(root)
         .stderr(Stdio::inherit());
@@ -65,36 +135,41 @@ pub fn build() -> Result<PathBuf, String> {
         .output()
         .map_err(|error| format!("cannot run cargo: {error}"))?;
     if !output.status.success() {
-        return Err("the server does not build".to_owned());
+        return Err(format!("{name} does not build"));
     }
     let lines = String::from_utf8_lossy(&output.stdout);
     let messages = lines
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let binary = messages
-        .filter(|message| message["target"]["name"] == "frontdesk")
+        .filter(|message| message["target"]["name"] == name)
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .next_back();
-    binary.ok_or_else(|| "cargo names no binary of the server".to_owned())
+    binary.ok_or_else(|| format!("cargo names no binary of {name}"))
 }
 
 impl Server {
     /// Starts one and waits until it listens.
     pub fn start(launch: &Launch) -> Result<Self, String> {
         let secret = random_hex()?;
-        let name = format!("frontdesk-loadtest-{}-{}", std::process::id(), &secret[..8]);
-        let directory = std::env::temp_dir().join(name);
-        std::fs::create_dir(&directory)
-            .map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
+        let (own_folder, data) = match &launch.data {
+            Some(data) => (None, data.clone()),
+            None => {
+                let folder = Folder::make()?;
+                let data = folder.path().to_owned();
+                (Some(folder), data)
+            }
+        };
         let mut command = Command::new(&launch.binary);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(&directory)
+            .arg(&data)
             .env("FRONTDESK_AUTH__JWT_SECRET", &secret)
             .env("FRONTDESK_PROVISION__COMPANIES", format!("[\"{COMPANY}\"]"))
             .env("FRONTDESK_LIMITS__CONNECTIONS_PER_ADDRESS", "0")
             .env("FRONTDESK_LIMITS__REQUESTS_PER_SECOND_ADDRESS", "0")
             .env("FRONTDESK_LIMITS__REQUESTS_PER_SECOND_PERSON", "0")
+            .envs(launch.settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         let settings = [
@@ -106,23 +181,24 @@ impl Server {
                 command.env(name, value);
             }
         }
+        let clock = Clock::start();
         let child = command.spawn();
-        let child = child.map_err(|error| {
-            drop(std::fs::remove_dir_all(&directory));
-            format!("cannot start {}: {error}", launch.binary.display())
-        })?;
+        let child =
+            child.map_err(|error| format!("cannot start {}: {error}", launch.binary.display()))?;
         let target = Target {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             pid: Some(child.id()),
             tokens: Tokens::Secret(secret),
         };
-        // From here on dropping it ends the process and removes the directory.
+        // From here on dropping it ends the process and removes the folder.
         let mut server = Self {
             child,
-            directory,
+            own_folder,
             target,
+            start_ns: 0,
         };
         server.target.address = server.address()?;
+        server.start_ns = clock.now_ns();
         Ok(server)
     }
 
@@ -174,8 +250,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
-        // What cannot be removed is in the temporary directory.
-        drop(std::fs::remove_dir_all(&self.directory));
+        drop(self.own_folder.take());
     }
 }
 
@@ -209,6 +284,8 @@ mod tests {
             binary,
             engine: Some("fjall".to_owned()),
             durability: None,
+            settings: Vec::new(),
+            data: None,
         }
     }
 
@@ -217,7 +294,9 @@ mod tests {
         let line = "echo listening on http://127.0.0.1:4711/";
         let launch = program("listens", line);
         let server = Server::start(&launch).expect("it says where it listens");
-        let directory = server.directory.clone();
+        let own = server.own_folder.as_ref().expect("it has a folder");
+        let directory = own.path().to_owned();
+        assert!(server.start_ns > 0);
         let stat = format!("/proc/{}", server.child.id());
         assert_eq!(
             server.target.address,
