@@ -9,7 +9,10 @@ use crate::support::socket::Socket;
 
 /// Who listens where; `<own page>` is a visitor's chat.
 const LISTENED: &[(&str, &[Kind])] = &[
-    ("/v1/ws", &[Admin, Agent, Host, HostAdmin, Bob, Sam]),
+    (
+        "/v1/ws",
+        &[Admin, Agent, Host, HostAdmin, Bob, Sam, Visitor, Eve],
+    ),
     ("/ws/chat/", &[Admin, Agent, Host, HostAdmin, Bob, Sam]),
     ("/ws/agents/", &[Admin, Agent, Bob]),
     ("/ws/handoff/<own>/", &[Admin, Agent, Bob]),

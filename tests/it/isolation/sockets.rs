@@ -19,14 +19,19 @@ const NATIVE: &[Kind] = &[
     Admin, Agent, Visitor, Host, HostAdmin, Bob, Ann, Eve, Sam, Hal,
 ];
 
+/// Those, and visitors, who have native sockets too.
+const SPEAKERS: &[Kind] = &[
+    Admin, Agent, Host, HostAdmin, Bob, Ann, Sam, Hal, Visitor, Eve,
+];
+
 /// The route in the document, where it is dialled, and for whom it opens all the same.
 type Dialled = (&'static str, &'static str, &'static [Kind]);
 
 const SOCKETS: &[Dialled] = &[
-    // What opens for people is a connection of their own, in no room yet.
-    ("/v1/ws", "/v1/ws", NATIVE),
+    // What opens for them is a connection of their own, in no room yet.
+    ("/v1/ws", "/v1/ws", SPEAKERS),
     ("/ws/chat", "/ws/chat/", PEOPLE),
-    ("/ws/chat", "/ws/chat/?dialect=native", NATIVE),
+    ("/ws/chat", "/ws/chat/?dialect=native", SPEAKERS),
     ("/ws/chat/{conversation}", "/ws/chat/<number>/", &[Hal]),
     (
         "/ws/chat/{conversation}",
@@ -251,7 +256,7 @@ async fn knock(world: &World, aim: &str, own: &[Kind], by: &Attacker) -> Option<
 fn native(attackers: &[Attacker]) -> impl Iterator<Item = &Attacker> {
     attackers.iter().filter(|by| {
         let is_bearer = matches!(by.proof, Proof::Bearer(_));
-        is_bearer && NATIVE.contains(&by.kind) && !matches!(by.kind, Ann | Hal)
+        is_bearer && SPEAKERS.contains(&by.kind) && !matches!(by.kind, Ann | Hal)
     })
 }
 
