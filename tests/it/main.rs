@@ -8,6 +8,7 @@
 mod accounts;
 mod admin_api;
 mod auth;
+mod chat_proofs;
 mod chats;
 mod crm;
 mod crm_http;

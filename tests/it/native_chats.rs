@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::staff::{
     ROOT, ROOT_PASSWORD, agent, company, get, installation, post, text, token,
 };
-use crate::support::{Bus, Site, in_both_buses};
+use crate::support::{Bus, Site, in_both_buses, soon};
 
 in_both_buses!(
     a_visitor_talks_on_a_native_socket_with_the_token_of_their_chat,
@@ -96,10 +96,12 @@ async fn a_chat_is_handed_over_and_back_in_native_words(bus: Bus) {
     assert_eq!(queued["stage"], json!("queued"));
     post(&site, &escalate, None, wish, 409).await;
     assert_eq!(visitor.event(&room).await["step"], json!("escalated"));
-    assert_eq!(
-        get(&site, "/v1/chats?stage=queued", &ann, 200).await["total"],
-        json!(1)
-    );
+    soon("the list has it", async {
+        while get(&site, "/v1/chats?stage=queued", &ann, 200).await["total"] != json!(1) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let assign = format!("/v1/chats/{name}/assign");
     let assigned = post(&site, &assign, Some(&admin), json!({"agent": no}), 200).await;
     assert_eq!(assigned["handoff"]["agent"], json!(format!("agent:{no}")));

@@ -14,10 +14,6 @@ use crate::support::socket::Socket;
 const REFUSED: [u16; 5] = [4000, 4001, 4002, 4003, 4404];
 /// Whoever a company's tokens are for.
 const PEOPLE: &[Kind] = &[Admin, Agent, Host, HostAdmin, Bob, Ann, Sam, Hal];
-/// The same and visitors, whose chat's token opens a native socket.
-const NATIVE: &[Kind] = &[
-    Admin, Agent, Visitor, Host, HostAdmin, Bob, Ann, Eve, Sam, Hal,
-];
 
 /// Those, and visitors, who have native sockets too.
 const SPEAKERS: &[Kind] = &[
