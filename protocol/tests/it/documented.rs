@@ -90,6 +90,16 @@ fn every_limit_is_documented_with_its_value() {
         FAMILY_COUNT_MAX,
         ACCOUNT_COUNT_MAX,
         COMPANY_COUNT_MAX,
+        ORIGIN_COUNT_MAX,
+        ORIGIN_BYTES_MAX,
+        LANGUAGE_BYTES_MAX,
+        FILE_TYPE_COUNT_MAX,
+        FILE_TYPE_BYTES_MAX,
+        HOST_KEY_COUNT_MAX,
+        HOST_KEY_ID_BYTES_MAX,
+        SHARED_SECRET_BYTES_MIN,
+        SHARED_SECRET_BYTES_MAX,
+        RETENTION_DAYS_MAX,
     ];
     let source = include_str!("../../src/limits.rs");
     assert_eq!(
