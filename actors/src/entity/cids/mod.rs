@@ -66,25 +66,40 @@ impl Floor {
     }
 }
 
+/// What one person did last, oldest first.
 #[derive(Debug, Default)]
 struct Window {
-    order: VecDeque<Cid>,
-    found: HashMap<Cid, Remembered>,
+    done: VecDeque<(Cid, Remembered)>,
+    /// The latest time that a cid of it ever carried: a later one is not in it.
+    latest: Timestamp,
     floor: Floor,
 }
 
 impl Window {
-    /// Takes out the oldest if this holds of it.
-    fn pop_if(&mut self, holds: impl FnOnce(&Remembered) -> bool) -> Option<(Cid, Remembered)> {
-        let oldest = *self.order.front()?;
-        let remembered = *self.found.get(&oldest).filter(|found| holds(found))?;
-        self.order.pop_front();
-        self.found.remove(&oldest);
-        Some((oldest, remembered))
+    /// Read through only for a cid that may be in it: most carry a later time than all before.
+    fn find(&self, cid: &Cid) -> Option<Remembered> {
+        if cid.time().is_some_and(|time| time > self.latest) {
+            return None;
+        }
+        let mut newest_first = self.done.iter().rev();
+        newest_first
+            .find(|(done, _)| done == cid)
+            .map(|(_, remembered)| *remembered)
+    }
+
+    fn push(&mut self, cid: Cid, remembered: Remembered) {
+        if self.find(&cid).is_none() {
+            self.latest = self.latest.max(cid.time().unwrap_or_default());
+            self.done.push_back((cid, remembered));
+        }
     }
 
     fn expire(&mut self, now: Timestamp) {
-        while self.pop_if(|found| is_over(found.at, now)).is_some() {}
+        while self
+            .done
+            .pop_front_if(|(_, found)| is_over(found.at, now))
+            .is_some()
+        {}
         if is_over(self.floor.at, now) {
             self.floor = Floor::default();
         }
@@ -93,7 +108,7 @@ impl Window {
     /// The floor as it is when the window is forgotten.
     fn floor_without(&self) -> Floor {
         let mut floor = self.floor;
-        for (cid, remembered) in &self.found {
+        for (cid, remembered) in &self.done {
             floor.raise(cid, remembered.at);
         }
         floor
@@ -121,8 +136,8 @@ impl CidWindows {
     /// What is known of a person's cid.
     pub(crate) fn known(&self, person: &PersonId, cid: &Cid) -> Known {
         let window = self.people.get(person);
-        if let Some(found) = window.and_then(|window| window.found.get(cid)) {
-            return Known::Done(*found);
+        if let Some(found) = window.and_then(|window| window.find(cid)) {
+            return Known::Done(found);
         }
         let floor = match window {
             Some(window) => window.floor,
@@ -150,9 +165,7 @@ impl CidWindows {
                 self.people.entry(person.clone()).or_insert(window)
             }
         };
-        if window.found.insert(cid, remembered).is_none() {
-            window.order.push_back(cid);
-        }
+        window.push(cid, remembered);
     }
 
     /// Forgets what is too much of one person, once a batch is decided.
@@ -160,9 +173,8 @@ impl CidWindows {
         let Some(window) = self.people.get_mut(person) else {
             return;
         };
-        while window.order.len() > CID_WINDOW_COUNT
-            && let Some((cid, remembered)) = window.pop_if(|_| true)
-        {
+        let over = window.done.len().saturating_sub(CID_WINDOW_COUNT);
+        for (cid, remembered) in window.done.drain(..over) {
             window.floor.raise(&cid, remembered.at);
         }
     }
@@ -176,7 +188,7 @@ impl CidWindows {
         self.floors.retain(|_, floor| !is_over(floor.at, now));
         self.people.retain(|_, window| {
             window.expire(now);
-            !window.order.is_empty() || !window.floor.is_none()
+            !window.done.is_empty() || !window.floor.is_none()
         });
         self.people.shrink_to_fit();
     }
@@ -195,7 +207,7 @@ impl CidWindows {
     /// People and cids in memory.
     #[cfg(test)]
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let cids = self.people.values().map(|window| window.order.len());
+        let cids = self.people.values().map(|window| window.done.len());
         (self.people.len() + self.floors.len(), cids.sum())
     }
 }
