@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Batch, Engine, Lasting};
+use crate::engine::{Batch, Lasting};
 use crate::files;
 use crate::journal::{Error, Result};
 use crate::keys::{self, KeyRange};
@@ -79,16 +79,8 @@ pub fn export(path: &Path, out: &mut dyn Write) -> Result<Moved> {
     let kind = open::engine_of(path)?.ok_or_else(missing)?;
     let engine = open::open_engine(path, kind, CACHE_BYTES)?;
     let boot = open::read_boot(engine.as_ref())?.ok_or_else(missing)?;
-    let mut exporter = Exporter {
-        out,
-        fingerprint: Fingerprint::new(),
-        rows: Vec::new(),
-        rows_bytes: 0,
-        row_count: 0,
-    };
-    exporter.bytes(&MAGIC)?;
-    exporter.bytes(&FORMAT_VERSION.to_be_bytes())?;
-    exporter.frame(&Frame::Store(boot))?;
+    let mut exporter = Exporter::new(out);
+    exporter.open(boot)?;
     let mut fault = None;
     engine.scan(&KeyRange::all(), false, &mut |key, value| {
         let taken = exporter.row(key, value);
@@ -113,7 +105,24 @@ struct Exporter<'out> {
     row_count: u64,
 }
 
-impl Exporter<'_> {
+impl<'out> Exporter<'out> {
+    fn new(out: &'out mut dyn Write) -> Self {
+        Self {
+            out,
+            fingerprint: Fingerprint::new(),
+            rows: Vec::new(),
+            rows_bytes: 0,
+            row_count: 0,
+        }
+    }
+
+    /// Says whose the stream is.
+    fn open(&mut self, boot: BootRecord) -> Result<()> {
+        self.bytes(&MAGIC)?;
+        self.bytes(&FORMAT_VERSION.to_be_bytes())?;
+        self.frame(&Frame::Store(boot))
+    }
+
     fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.fingerprint.add(bytes);
         self.out
@@ -242,11 +251,8 @@ impl Found {
 fn fill(incoming: &Path, kind: EngineKind, input: &mut dyn Read, as_restore: bool) -> Result<u64> {
     fs::create_dir_all(incoming).map_err(files::failed("make a folder for the import"))?;
     let engine = open::open_engine(incoming, kind, CACHE_BYTES)?;
-    let mut importer = Importer {
-        input,
-        fingerprint: Fingerprint::new(),
-    };
-    let (boot, row_count) = importer.rows_into(engine.as_ref())?;
+    let (boot, mut importer) = Importer::open(input)?;
+    engine.fill(&mut || importer.next_row())?;
     let boot = match as_restore {
         true => BootRecord {
             store_id: random_bits(),
@@ -259,55 +265,78 @@ fn fill(incoming: &Path, kind: EngineKind, input: &mut dyn Read, as_restore: boo
     batch.put(keys::boot(), boot.encode().into());
     engine.commit(&batch, Lasting::Synced)?;
     engine.sync()?;
-    Ok(row_count)
+    Ok(importer.row_count)
 }
 
 struct Importer<'input> {
     input: &'input mut dyn Read,
     fingerprint: Fingerprint,
+    /// Rows of the frame that is being given out.
+    rows: std::vec::IntoIter<(Bytes, Bytes)>,
+    row_count: u64,
+    last_key: Option<Vec<u8>>,
 }
 
-impl Importer<'_> {
-    fn rows_into(&mut self, engine: &dyn Engine) -> Result<(BootRecord, u64)> {
-        if self.bytes(MAGIC.len())? != MAGIC {
+impl<'input> Importer<'input> {
+    /// Reads whose the stream is.
+    fn open(input: &'input mut dyn Read) -> Result<(BootRecord, Self)> {
+        let mut importer = Self {
+            input,
+            fingerprint: Fingerprint::new(),
+            rows: Vec::new().into_iter(),
+            row_count: 0,
+            last_key: None,
+        };
+        if importer.bytes(MAGIC.len())? != MAGIC {
             return Err(refused("is not an export"));
         }
-        let version = self.number()?;
+        let version = importer.number()?;
         if version != FORMAT_VERSION {
             return Err(refused(&format!("has the unknown version {version}")));
         }
-        let Frame::Store(boot) = self.frame()? else {
+        let Frame::Store(boot) = importer.frame()? else {
             return Err(refused("does not say whose it is"));
         };
         // Refuses what a newer schema wrote.
         let boot = BootRecord::decode(&boot.encode())?;
-        let mut row_count = 0;
+        Ok((boot, importer))
+    }
+
+    /// The next row; nothing once the stream is at its end and whole.
+    fn next_row(&mut self) -> Result<Option<(Vec<u8>, Bytes)>> {
         loop {
+            if let Some((key, value)) = self.rows.next() {
+                return self.checked(key.into(), value).map(Some);
+            }
             let before_frame = self.fingerprint;
             match self.frame()? {
                 Frame::Rows(rows) => {
-                    let mut batch = Batch::default();
-                    row_count += rows.len() as u64;
-                    for (key, value) in rows {
-                        if value.len() > crate::engine::VALUE_BYTES_MAX {
-                            return Err(refused("holds a value that is too long"));
-                        }
-                        batch.put(key.into(), value);
-                    }
-                    engine.commit(&batch, Lasting::Later)?;
+                    self.row_count += rows.len() as u64;
+                    self.rows = rows.into_iter();
                 }
                 Frame::End {
-                    row_count: said,
+                    row_count,
                     fingerprint,
                 } => {
-                    if said != row_count || fingerprint != before_frame.0 {
+                    if row_count != self.row_count || fingerprint != before_frame.0 {
                         return Err(refused("is altered"));
                     }
-                    return self.check_end().map(|()| (boot, row_count));
+                    return self.check_end().map(|()| None);
                 }
                 Frame::Store(_) => return Err(refused("names two stores")),
             }
         }
+    }
+
+    fn checked(&mut self, key: Vec<u8>, value: Bytes) -> Result<(Vec<u8>, Bytes)> {
+        if value.len() > crate::engine::VALUE_BYTES_MAX {
+            return Err(refused("holds a value that is too long"));
+        }
+        if self.last_key.as_ref().is_some_and(|last| *last >= key) {
+            return Err(refused("holds rows out of order"));
+        }
+        self.last_key = Some(key.clone());
+        Ok((key, value))
     }
 
     fn frame(&mut self) -> Result<Frame> {
@@ -373,5 +402,28 @@ fn remove_folder(path: &Path) -> Result<()> {
             Err(files::failed("remove an unfinished import")(error))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_out_of_order_or_twice_are_refused() {
+        for second in [&b"a"[..], b"b"] {
+            let mut stream = Vec::new();
+            let mut exporter = Exporter::new(&mut stream);
+            exporter.open(BootRecord::fresh(&mut || 7)).expect("writes");
+            exporter.row(b"b", b"1").expect("writes");
+            exporter.row(second, b"2").expect("writes");
+            exporter.finish().expect("writes");
+            let folder = tempfile::tempdir().expect("a folder");
+            let tried = import(folder.path(), EngineKind::Fjall, &mut &stream[..], false);
+            assert!(
+                matches!(&tried, Err(Error::Refused(why)) if why.contains("out of order")),
+                "{tried:?}"
+            );
+        }
     }
 }

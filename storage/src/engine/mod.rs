@@ -76,6 +76,12 @@ impl Batch {
     }
 }
 
+/// Rows of one commit while an engine is filled, bytes: what one frame of an export holds.
+const FILL_BATCH_BYTES: usize = 256 * 1024;
+
+/// Gives the next row, or nothing at the end.
+pub(crate) type Source<'rows> = dyn FnMut() -> Result<Option<(Vec<u8>, Bytes)>> + 'rows;
+
 /// Sees a key and its value; false ends the scan.
 pub(crate) type Visitor<'visit> = dyn FnMut(&[u8], &[u8]) -> bool + 'visit;
 
@@ -92,6 +98,22 @@ pub(crate) trait Engine: Send + Sync + 'static {
 
     /// Puts everything committed so far on disk.
     fn sync(&self) -> Result<()>;
+
+    /// Fills an engine that holds no rows with what `next` gives, each key greater than the one
+    /// before. After an error it holds some of them or none. They last with the next `sync`.
+    fn fill(&self, next: &mut Source<'_>) -> Result<()> {
+        let mut batch = Batch::default();
+        let mut batch_bytes = 0;
+        while let Some((key, value)) = next()? {
+            batch_bytes += key.len() + value.len();
+            batch.put(key, value);
+            if batch_bytes >= FILL_BATCH_BYTES {
+                self.commit(&batch, Lasting::Later)?;
+                (batch, batch_bytes) = (Batch::default(), 0);
+            }
+        }
+        self.commit(&batch, Lasting::Later)
+    }
 
     /// Whether a commit that is only handed to the operating system takes microseconds, so that it
     /// may be done on any thread.

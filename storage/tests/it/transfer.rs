@@ -101,6 +101,55 @@ fn a_store_moves_between_engines_with_everything() {
     }
 }
 
+/// Bytes in the journal of a fjall store, up to the zeroes that it was made with.
+fn journal_bytes(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder.join("fjall")).expect("lists");
+    let files = entries.map(|entry| entry.expect("lists"));
+    let journals = files.filter(|file| file.path().extension().is_some_and(|end| end == "jnl"));
+    let written = journals.map(|file| {
+        let bytes = std::fs::read(file.path()).expect("is there");
+        bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |at| at + 1)
+    });
+    written.sum()
+}
+
+#[test]
+fn imported_rows_are_not_read_again_at_each_opening() {
+    let old = tempfile::tempdir().expect("a folder");
+    let new = tempfile::tempdir().expect("a folder");
+    furnish(old.path(), EngineKind::Fjall);
+    let bytes = exported(old.path());
+    import(new.path(), EngineKind::Fjall, &mut &bytes[..], false).expect("imports");
+    let left = journal_bytes(new.path());
+    assert!(left < 1_000, "{left} of {} bytes", bytes.len());
+}
+
+#[test]
+fn what_is_written_over_imported_rows_is_found_after_each_opening() {
+    let old = tempfile::tempdir().expect("a folder");
+    let new = tempfile::tempdir().expect("a folder");
+    furnish(old.path(), EngineKind::Fjall);
+    let bytes = exported(old.path());
+    import(new.path(), EngineKind::Fjall, &mut &bytes[..], false).expect("imports");
+    check(&open_in(new.path(), EngineKind::Fjall));
+    for epoch in 10..14 {
+        let store = open_in(new.path(), EngineKind::Fjall);
+        let found = store.row(&company("TES001"), b"k").expect("reads");
+        let expected = match epoch {
+            10 => vec![8; 100_000],
+            _ => vec![epoch as u8 - 1; 10],
+        };
+        assert_eq!(found.expect("is there"), expected);
+        fence(&store, &room(1), epoch).expect("fenced");
+        let mut record = append_of(&room(1), epoch, epoch - 5, b"over");
+        record.rows = vec![row(b"k", &[epoch as u8; 10])];
+        assert_eq!(append(&store, record), ok(epoch - 4));
+    }
+}
+
 #[test]
 fn a_restore_names_the_logs_anew() {
     let old = tempfile::tempdir().expect("a folder");

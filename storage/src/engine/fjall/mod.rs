@@ -20,7 +20,7 @@ use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use crate::engine::fjall::repair::UNSYNCED;
-use crate::engine::{Batch, Engine, Lasting, Visitor};
+use crate::engine::{Batch, Engine, Lasting, Source, Visitor};
 use crate::files;
 use crate::journal::{Error, Result};
 use crate::keys::KeyRange;
@@ -141,6 +141,16 @@ impl Engine for FjallEngine {
 
     fn sync(&self) -> Result<()> {
         Ok(self.db.persist(PersistMode::SyncAll)?)
+    }
+
+    /// Straight into tables: what is in the journal is read again at each opening until more than
+    /// 64 MiB follow, 0.3 s for the 44 MiB of 10,000 companies.
+    fn fill(&self, next: &mut Source<'_>) -> Result<()> {
+        let mut tables = self.rows.start_ingestion()?;
+        while let Some((key, value)) = next()? {
+            tables.write(&key[..], &value[..])?;
+        }
+        Ok(tables.finish()?)
     }
 
     fn shows_before_lasting(&self) -> bool {
