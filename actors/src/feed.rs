@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
-use frontdesk_protocol::chat::{Chat, HandoffStep};
+use frontdesk_protocol::chat::{Chat, HandoffStep, Stage};
 use frontdesk_protocol::ephemeral::Ephemeral;
 use frontdesk_protocol::event::{Author, RoomEvent};
 use frontdesk_protocol::{CompanyId, ConversationNo, PersonId, RoomId, Seq, Timestamp};
@@ -58,9 +58,38 @@ pub struct HandoffNotice {
     pub chat: Box<Chat>,
 }
 
+impl HandoffNotice {
+    /// What is told to colleagues of whoever has the chat: that it is taken, or done with.
+    fn to_colleagues(&self) -> Self {
+        let mut notice = self.clone();
+        notice.chat.form = None;
+        if let Some(handoff) = notice.chat.handoff.as_mut() {
+            handoff.reason = "".into();
+            handoff.notes = "".into();
+        }
+        notice
+    }
+}
+
 struct Open {
     number: u64,
     listener: Arc<dyn Listener>,
+}
+
+/// The feed of somebody who serves visitors.
+struct OpenDesk {
+    number: u64,
+    listener: Arc<dyn Listener>,
+    sees_all: bool,
+}
+
+impl OpenDesk {
+    /// Whether they may see the chat as it is.
+    fn sees(&self, chat: &Chat) -> bool {
+        let agent = chat.handoff.as_ref().and_then(|it| it.agent.as_ref());
+        let is_theirs = agent.is_some_and(|agent| agent.id == *self.listener.person());
+        self.sees_all || is_theirs || chat.stage == Stage::Queued
+    }
 }
 
 /// The feeds of a node.
@@ -69,7 +98,7 @@ pub(crate) struct Feeds {
     count: AtomicUsize,
     next_number: AtomicU64,
     open: DashMap<(CompanyId, PersonId), Vec<Open>>,
-    staff: DashMap<CompanyId, Vec<Open>>,
+    staff: DashMap<CompanyId, Vec<OpenDesk>>,
 }
 
 impl Feeds {
@@ -97,18 +126,20 @@ pub struct Feed {
 impl Drop for Feed {
     fn drop(&mut self) {
         let feeds = &self.node.feeds;
-        let is_empty_without = |open: &mut Vec<Open>| {
-            open.retain(|feed| feed.number != self.number);
-            open.is_empty()
-        };
         match &self.person {
             Some(person) => {
                 let key = (self.company.clone(), person.clone());
-                let remove = |_: &_, open: &mut Vec<Open>| is_empty_without(open);
+                let remove = |_: &_, open: &mut Vec<Open>| {
+                    open.retain(|feed| feed.number != self.number);
+                    open.is_empty()
+                };
                 feeds.open.remove_if_mut(&key, remove);
             }
             None => {
-                let remove = |_: &_, open: &mut Vec<Open>| is_empty_without(open);
+                let remove = |_: &_, open: &mut Vec<OpenDesk>| {
+                    open.retain(|feed| feed.number != self.number);
+                    open.is_empty()
+                };
                 feeds.staff.remove_if_mut(&self.company, remove);
             }
         }
@@ -135,15 +166,22 @@ impl Node {
     }
 
     /// Opens a feed of what happens at the company's desks: chats that want a person, get one, are
-    /// resolved. The caller has checked that the connection is of one of the company's people.
+    /// resolved. The caller has checked that the connection is of one of the company's people, and
+    /// whether they see every chat; who does not is told of colleagues' chats who has them, and
+    /// nothing that the visitor said.
     pub fn open_staff_feed(
         self: &Arc<Self>,
         company: &CompanyId,
         listener: Arc<dyn Listener>,
+        sees_all: bool,
     ) -> Feed {
         let number = self.feeds.next_number.fetch_add(1, Ordering::Relaxed);
         self.feeds.count.fetch_add(1, Ordering::AcqRel);
-        let opened = Open { number, listener };
+        let opened = OpenDesk {
+            number,
+            listener,
+            sees_all,
+        };
         let staff = &self.feeds.staff;
         staff.entry(company.clone()).or_default().push(opened);
         Feed {
@@ -163,11 +201,14 @@ impl Node {
             room: Some(notice.room),
             subject: EphemeralSubject::Handoff,
         };
-        let mut frames = [const { None }; DIALECT_COUNT_MAX];
+        let to_colleagues = notice.to_colleagues();
+        let mut frames = [const { [const { None }; DIALECT_COUNT_MAX] }; 2];
         for feed in open.iter() {
             let dialect = feed.listener.dialect();
-            let frame = frames[usize::from(dialect.0)]
-                .get_or_insert_with(|| self.dialects.of(dialect).handoff(notice));
+            let sees = feed.sees(&notice.chat);
+            let told = if sees { notice } else { &to_colleagues };
+            let frame = frames[usize::from(sees)][usize::from(dialect.0)]
+                .get_or_insert_with(|| self.dialects.of(dialect).handoff(told));
             if let Some(frame) = frame {
                 feed.listener.push_ephemeral(key.clone(), frame);
             }

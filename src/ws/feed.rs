@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use frontdesk_actors::{Feed, Joined, LeftAt, Listener, Start};
+use frontdesk_protocol::command::Role;
 use frontdesk_protocol::native::RoomName;
 use frontdesk_protocol::{CloseCode, CompanyId, ErrorCode, Rejection, RoomId, Seq};
 use frontdesk_storage::{EntityId, EntityKind};
@@ -127,9 +128,11 @@ impl Desk {
     /// From now on the connection, which has a feed, also hears of every chat of the company that
     /// people are wanted in, get or are done with. The caller has checked that it may.
     pub(crate) fn open_staff_feed(&mut self) {
+        let sees_all = self.principal().is_some_and(|it| it.role != Role::Agent);
         if let Some(feed) = self.feed.as_mut() {
             let listener = Arc::clone(&self.shared) as Arc<dyn Listener>;
-            feed.staff = Some(self.app.node.open_staff_feed(&feed.company, listener));
+            let node = &self.app.node;
+            feed.staff = Some(node.open_staff_feed(&feed.company, listener, sees_all));
         }
     }
 

@@ -13,6 +13,7 @@ in_both_buses!(
     a_chat_goes_from_the_bot_to_an_agent_and_back,
     visitor_and_agent_hear_and_see_each_other,
     a_transfer_puts_the_first_agent_out,
+    colleagues_hear_who_has_a_chat_and_nothing_of_its_visitor,
     whoever_has_a_chat_may_join_it_on_the_visitors_address_and_nobody_else,
     only_a_companys_people_with_an_account_are_let_in,
     an_agents_own_company_as_the_path_is_their_desk,
@@ -174,6 +175,33 @@ async fn a_transfer_puts_the_first_agent_out(bus: Bus) {
         .await;
     ann.send(&say(&next, "four")).await;
     assert_eq!(ann.push("chat_message").await["message"], "four");
+}
+
+async fn colleagues_hear_who_has_a_chat_and_nothing_of_its_visitor(bus: Bus) {
+    let (site, tesla, _) = site_of(bus).await;
+    let mut bob = desk_of(&site, &tesla.bob).await;
+    let mut boss = desk_of(&site, &(0, tesla.admin.clone())).await;
+    let (chat, _page) = waiting(&site, &tesla, "TES001_abc").await;
+    let of = |update: Value| {
+        let reason = update["escalation_reason"].clone();
+        (reason, update["user_profile"]["name"].clone())
+    };
+    assert_eq!(of(updated(&mut bob, &chat, "escalate").await).0, "a bill");
+    updated(&mut boss, &chat, "escalate").await;
+    let profile = json!({"company_id": tesla.id, "session_id": chat.id,
+        "session_token": chat.token, "name": "Vera",
+        "phone": "9841234567", "country_code": "+977", "email": "vera@x.example"});
+    post(&site, "/api/chatbot/create-profile/", None, profile, 201).await;
+    let mut ann = desk_of(&site, &tesla.ann).await;
+    for action in ["assign", "resolve"] {
+        ann.send(&update(&chat, action)).await;
+        let whole = (json!("a bill"), json!("Vera"));
+        assert_eq!(of(updated(&mut ann, &chat, action).await), whole);
+        assert_eq!(of(updated(&mut boss, &chat, action).await), whole);
+        let seen = updated(&mut bob, &chat, action).await;
+        assert_eq!(seen["agent_id"], tesla.ann.0);
+        assert_eq!(of(seen), (json!(""), json!(null)));
+    }
 }
 
 async fn whoever_has_a_chat_may_join_it_on_the_visitors_address_and_nobody_else(bus: Bus) {

@@ -8,6 +8,7 @@
 //! Never: gives a chat to somebody of another company: the account is read from the company's own
 //! rows.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use frontdesk_protocol::chat::{Chat, FormAnswers, FormProgress, HandoffStep, Priority, Stage};
@@ -114,7 +115,7 @@ impl RoomState {
         if message.author.id != chat.visitor || chat.stage.is_open() {
             return Ok(Vec::new());
         }
-        let settings = settings(known);
+        let settings = settings(known)?;
         let is_through = chat.form.as_ref().is_some_and(FormProgress::is_complete);
         if !is_through && let Some(spec) = form_of(&settings) {
             return self.ask_on(chat, &spec, &settings, message);
@@ -179,8 +180,8 @@ impl RoomState {
         if caller.person != chat.visitor {
             return Err(Rejection::new(ErrorCode::Forbidden));
         }
-        let settings = settings(known);
-        let spec = form_of(&settings).unwrap_or_else(|| FormSpec::profile().clone());
+        let settings = settings(known)?;
+        let spec = form_of(&settings).unwrap_or(Cow::Borrowed(FormSpec::profile()));
         let mut all = chat.form.clone().unwrap_or_default().answers;
         all.extend(answers.clone());
         let filled = FormState::filled(&spec, &all, language_of(chat, &settings));
@@ -381,21 +382,26 @@ fn check_text(field: &str, text: &str) -> Result<(), Rejection> {
     }
 }
 
-fn settings(known: &Known) -> CompanySettings {
-    let row = known.rows.get(&tables::settings_key()).cloned().flatten();
-    row.as_ref().and_then(tables::read).unwrap_or_default()
+/// What a company set; the defaults if it set nothing. Nothing is done on settings that cannot be
+/// read: they may forbid it.
+fn settings(known: &Known) -> Result<CompanySettings, Rejection> {
+    let Some(row) = known.rows.get(&tables::settings_key()).cloned().flatten() else {
+        return Ok(CompanySettings::default());
+    };
+    tables::read(&row).ok_or_else(|| {
+        let why = "the company's settings cannot be read";
+        Rejection::because(ErrorCode::Internal, why)
+    })
 }
 
 /// The form that a company asks; one of its own that cannot be read any more is the built-in one.
-fn form_of(settings: &CompanySettings) -> Option<FormSpec> {
-    match &settings.form {
-        FormChoice::Off => None,
-        FormChoice::Profile => Some(FormSpec::profile().clone()),
-        FormChoice::Own(text) => {
-            let own = serde_json::from_str(text).ok();
-            Some(own.unwrap_or_else(|| FormSpec::profile().clone()))
-        }
-    }
+fn form_of(settings: &CompanySettings) -> Option<Cow<'static, FormSpec>> {
+    let own = match &settings.form {
+        FormChoice::Off => return None,
+        FormChoice::Profile => None,
+        FormChoice::Own(text) => serde_json::from_str(text).ok(),
+    };
+    Some(own.map_or(Cow::Borrowed(FormSpec::profile()), Cow::Owned))
 }
 
 fn language_of<'a>(chat: &'a Chat, settings: &'a CompanySettings) -> &'a str {

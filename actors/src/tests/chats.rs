@@ -360,3 +360,14 @@ fn other_rooms_are_no_chats() {
         assert_eq!(refused.expect_err("refused").code, ErrorCode::UnknownRoom);
     }
 }
+
+#[test]
+fn a_visitor_says_nothing_while_the_settings_cannot_be_read() {
+    let mut desk = chat(SETTINGS_OF_NOBODY);
+    let damaged = bytes::Bytes::from_static(b"\xc1");
+    desk.rows.insert(tables::settings_key(), damaged);
+    let before = desk.history.len();
+    let refused = desk.one(&visitor(), say("hello"));
+    assert_eq!(refused.expect_err("refused").code, ErrorCode::Internal);
+    assert_eq!(desk.history.len(), before);
+}
