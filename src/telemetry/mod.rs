@@ -8,7 +8,7 @@ mod metrics;
 mod request_id;
 mod server;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
@@ -33,8 +33,16 @@ pub enum Error {
 /// Starts writing log lines to standard error, for the whole process; to be called once, by `main`.
 pub fn init(settings: &config::Telemetry) -> Result<(), Error> {
     let ansi = std::io::stderr().is_terminal();
-    let writer = BoxMakeWriter::new(std::io::stderr);
-    let subscriber = subscriber(settings, writer, ansi)?;
+    init_over(settings, std::io::stderr, ansi)
+}
+
+/// The same, to what `writer` gives for each line.
+pub fn init_over<W: Write + 'static>(
+    settings: &config::Telemetry,
+    writer: impl Fn() -> W + Send + Sync + 'static,
+    ansi: bool,
+) -> Result<(), Error> {
+    let subscriber = subscriber(settings, BoxMakeWriter::new(writer), ansi)?;
     tracing_subscriber::util::SubscriberInitExt::try_init(subscriber)?;
     Ok(())
 }
@@ -61,7 +69,6 @@ fn subscriber(
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
     use std::sync::{Arc, Mutex};
 
     use super::*;

@@ -9,6 +9,7 @@
 //! Never: takes a refusal on trust; what was attacked is read before and after.
 
 mod aims;
+mod logs;
 mod pushes;
 mod routes;
 mod row;
@@ -24,6 +25,7 @@ use world::World;
 in_both_buses!(nobody_reaches_what_is_not_theirs);
 
 async fn nobody_reaches_what_is_not_theirs(bus: Bus) {
+    let lines = logs::listen();
     let world = World::build(bus).await;
     let attackers = world.attackers().await;
     routes::proofs_count(&world, &attackers).await;
@@ -40,6 +42,7 @@ async fn nobody_reaches_what_is_not_theirs(bus: Bus) {
     let heard = pushes::walk(&world, &attackers).await;
     assert_eq!(heard, pushes::expected(&attackers));
     routes::metrics_name_nobody(&world).await;
+    logs::tell_nothing(&lines, &world);
     let count = attackers.len();
     println!(
         "isolation: {} routes x {count} principals = {} requests, {} sockets x {count} = {} \

@@ -16,7 +16,7 @@ use crate::support::{Bus, Site, soon};
 const QUIET_ROOM_COUNT: usize = 120;
 /// Any rate that a test does not reach.
 const NO_LIMIT: u32 = 1_000_000;
-const PASSWORD: &str = "a password of my own";
+pub(super) const PASSWORD: &str = "a password of my own";
 const CHAT: &str = "/api/chatbot/chat/";
 
 /// Words of the first company's, each in one place of it only.
