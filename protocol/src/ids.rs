@@ -332,42 +332,67 @@ bits_id!(
     RoomId
 );
 bits_id!(
+    /// An upload, made by the server: `u_` and 32 hexadecimal digits, 122 bits of them random, so
+    /// that nobody guesses one.
+    UploadId
+);
+bits_id!(
     /// A client's own name for a command, so that sending it twice does it once. A UUIDv7 carries
     /// its time; a UUIDv8 is made from an `Idempotency-Key` and carries none.
     Cid
 );
 
-impl RoomId {
-    /// Writes the text without the heap: every pushed frame names its room.
-    fn write<'a>(&self, buffer: &'a mut [u8; ID_TEXT_BYTES]) -> &'a str {
-        buffer[..2].copy_from_slice(b"r_");
-        let digits = uuid::Uuid::from_bytes(self.0).simple();
-        let length = 2 + digits.encode_lower(&mut buffer[2..]).len();
-        std::str::from_utf8(&buffer[..length]).expect("hexadecimal digits are ascii")
-    }
-}
-
-impl fmt::Display for RoomId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.write(&mut [0; ID_TEXT_BYTES]))
-    }
-}
-
-impl FromStr for RoomId {
-    type Err = BadId;
-    fn from_str(text: &str) -> Result<Self, BadId> {
-        let bad = BadId {
-            what: "room id",
-            why: "r_ and 32 lower-case hexadecimal digits",
-        };
-        let digits = text.strip_prefix("r_").ok_or_else(|| bad.clone())?;
-        let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if digits.len() != 32 || !digits.bytes().all(lower) {
-            return Err(bad);
+macro_rules! prefixed_id {
+    ($name:ident, $prefix:literal, $what:literal, $why:literal) => {
+        impl $name {
+            /// Writes the text without the heap: every pushed frame names its room.
+            fn write<'a>(&self, buffer: &'a mut [u8; ID_TEXT_BYTES]) -> &'a str {
+                buffer[..2].copy_from_slice($prefix);
+                let digits = uuid::Uuid::from_bytes(self.0).simple();
+                let length = 2 + digits.encode_lower(&mut buffer[2..]).len();
+                std::str::from_utf8(&buffer[..length]).expect("hexadecimal digits are ascii")
+            }
         }
-        let bits = u128::from_str_radix(digits, 16).map_err(|_| bad)?;
-        Ok(Self(bits.to_be_bytes()))
-    }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.write(&mut [0; ID_TEXT_BYTES]))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadId;
+            fn from_str(text: &str) -> Result<Self, BadId> {
+                let digits = text.as_bytes().strip_prefix($prefix);
+                let bits = digits.and_then(lower_hex_bits).ok_or(BadId {
+                    what: $what,
+                    why: $why,
+                })?;
+                Ok(Self(bits))
+            }
+        }
+    };
+}
+
+prefixed_id!(
+    RoomId,
+    b"r_",
+    "room id",
+    "r_ and 32 lower-case hexadecimal digits"
+);
+prefixed_id!(
+    UploadId,
+    b"u_",
+    "upload id",
+    "u_ and 32 lower-case hexadecimal digits"
+);
+
+/// 128 bits of 32 digits, each written in the one way there is.
+fn lower_hex_bits(digits: &[u8]) -> Option<[u8; 16]> {
+    let is_lower = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+    let text = std::str::from_utf8(digits).ok()?;
+    let bits = u128::from_str_radix(text, 16).ok()?;
+    (digits.len() == 32 && digits.iter().all(is_lower)).then_some(bits.to_be_bytes())
 }
 
 impl Cid {

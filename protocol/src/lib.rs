@@ -31,5 +31,5 @@ pub use close::CloseCode;
 pub use error::{ErrorCode, Rejection, Retry};
 pub use ids::{
     AccountNo, ChatId, Cid, CompanyId, ConversationNo, Epoch, HistoryId, MessageNo, PersonId, Pos,
-    RoomId, Seq, Timestamp,
+    RoomId, Seq, Timestamp, UploadId,
 };

@@ -233,6 +233,9 @@ pub enum Error {
     /// A write or sync failed before: nothing is written any more.
     #[error("storage has failed: {0}")]
     Failed(String),
+    /// The disk is full, or the file as large as it can be.
+    #[error("there is no room on the disk")]
+    Full,
     /// The operating system.
     #[error("{what}: {source}")]
     Io {

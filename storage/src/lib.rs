@@ -1,7 +1,7 @@
 //! Durability: the only crate that touches a disk, a bucket or an engine.
 //!
 //! Owns: the traits [`Journal`], [`Directory`] and [`Blobs`], two embedded engines behind them, the
-//! writer thread that commits in groups, and the layout of keys.
+//! writer thread that commits in groups, the [`Spool`] of uploads, and the layout of keys.
 //!
 //! Invariants:
 //! 1. An append that was answered `Ok` is on disk as far as [`Durability`] says.
@@ -21,6 +21,7 @@ mod metrics;
 mod open;
 mod parts;
 mod schema;
+mod spool;
 mod store;
 pub mod testing;
 mod transfer;
@@ -35,5 +36,6 @@ pub use journal::{
 pub use keys::{BLOB_NAME_BYTES_MAX, BlobKey};
 pub use open::{CACHE_BYTES_DEFAULT, EngineKind, OpenOptions, open};
 pub use schema::SCHEMA_VERSION;
+pub use spool::{Spool, SpoolFile, Spooled};
 pub use store::{Clock, Fatal, QUEUE_BYTES_MAX, Store};
 pub use transfer::{Moved, export, import};

@@ -1,0 +1,98 @@
+//! Marks: how far an upload's bytes are kept, and a fingerprint of those since the mark before.
+//!
+//! A mark is written beside its bytes and both are synced before anybody is told; so after a power
+//! loss a mark without its bytes, or half of one, was told to nobody and is cut off. A mark counts
+//! when its own fingerprint fits, and the bytes of all marks up to it do.
+//!
+//! Never: moves backwards; an upload that shrinks is another upload.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::failed;
+use crate::journal::Result;
+
+/// On disk: the offset, the fingerprint of the bytes since the last mark, and that of both; each
+/// eight bytes, big-endian.
+const MARK_BYTES: usize = 24;
+
+/// The end of a group of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Bytes up to here are kept.
+    pub(super) end: u64,
+    /// XXH3 of those since the mark before.
+    pub(super) group: u64,
+}
+
+impl Mark {
+    pub(super) fn encode(&self) -> [u8; MARK_BYTES] {
+        let mut bytes = [0; MARK_BYTES];
+        bytes[..8].copy_from_slice(&self.end.to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.group.to_be_bytes());
+        let own = xxh3_64(&bytes[..16]);
+        bytes[16..].copy_from_slice(&own.to_be_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let number = |at: usize| {
+            let eight = bytes.get(at..at + 8)?;
+            Some(u64::from_be_bytes(eight.try_into().ok()?))
+        };
+        let (end, group, own) = (number(0)?, number(8)?, number(16)?);
+        (own == xxh3_64(&bytes[..16])).then_some(Self { end, group })
+    }
+}
+
+/// The file of marks.
+#[derive(Debug)]
+pub(super) struct Marks {
+    file: File,
+    count: u64,
+}
+
+impl Marks {
+    /// An empty file.
+    pub(super) fn new(file: File) -> Self {
+        Self { file, count: 0 }
+    }
+
+    /// The marks of a file up to the first that is broken.
+    pub(super) fn read(mut file: File) -> Result<(Self, Vec<Mark>)> {
+        let bytes = super::read_all(&mut file)?;
+        let found: Vec<Mark> = bytes.chunks(MARK_BYTES).map_while(Mark::decode).collect();
+        let count = found.len() as u64;
+        Ok((Self { file, count }, found))
+    }
+
+    /// Writes one more; lasts with the next `sync`.
+    pub(super) fn append(&mut self, mark: &Mark) -> Result<()> {
+        let at = self.count * MARK_BYTES as u64;
+        let written = self.file.write_all_at(&mark.encode(), at);
+        written.map_err(failed("write a mark"))?;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Where the next one is written.
+    #[cfg(test)]
+    pub(super) fn count_bytes(&self) -> u64 {
+        self.count * MARK_BYTES as u64
+    }
+
+    /// Forgets all but the first ones.
+    pub(super) fn cut(&mut self, count: u64) -> Result<()> {
+        let cut = self.file.set_len(count * MARK_BYTES as u64);
+        cut.map_err(failed("cut the marks"))?;
+        self.count = count;
+        Ok(())
+    }
+
+    /// Puts them on disk.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(failed("sync the marks"))
+    }
+}
