@@ -13,6 +13,7 @@ mod bots;
 pub mod cli;
 pub mod config;
 mod demo;
+pub mod files;
 pub mod http;
 mod identity;
 mod linger;

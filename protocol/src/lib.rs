@@ -24,6 +24,7 @@ pub mod native;
 
 pub mod settings;
 pub mod staff;
+pub mod upload;
 pub mod visible;
 pub mod websocket;
 

@@ -1,0 +1,282 @@
+//! What a file is by its bytes, and whether that may be: two libraries that know formats, and our
+//! own look for what runs. What either of the three calls dangerous is.
+//!
+//! Invariants: what a client claims never makes a file harmless; what is not recognised is
+//! `application/octet-stream`, which no browser opens.
+//!
+//! Never: unpacks or runs anything, or looks for viruses.
+
+use std::borrow::Cow;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use file_format::{FileFormat, Kind};
+
+/// What is looked at for markup, bytes: as far as browsers look (WHATWG MIME Sniffing 7.1).
+const MARKUP_BYTES: usize = 1_445;
+/// The start of a file that is looked at, bytes.
+const HEAD_BYTES: usize = 8 * 1024;
+/// What nobody recognised.
+const UNKNOWN: &str = "application/octet-stream";
+const PLAIN: &str = "text/plain";
+
+/// What a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sniffed {
+    /// The MIME type it is served as.
+    pub mime: Cow<'static, str>,
+    /// What that means.
+    pub nature: Nature,
+}
+
+/// The kinds of files that are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Nature {
+    /// A picture of pixels.
+    Image,
+    /// Words, tables, slides, books.
+    Document,
+    /// Sound.
+    Audio,
+    /// Moving pictures.
+    Video,
+    /// Files in a file, or one that is packed.
+    Archive,
+    /// Whatever else.
+    Other,
+    /// Runs in a browser, or has it run something.
+    Active,
+    /// Runs on a computer, or has it run something.
+    Executable,
+}
+
+impl Nature {
+    /// The word of clients that sort files into categories.
+    pub const fn category(self) -> &'static str {
+        match self {
+            Nature::Image => "image",
+            Nature::Document => "document",
+            Nature::Audio => "audio",
+            Nature::Video => "video",
+            Nature::Archive => "archive",
+            Nature::Other | Nature::Active | Nature::Executable => "other",
+        }
+    }
+
+    /// Whether it is refused unless a company takes every kind of file.
+    pub const fn is_dangerous(self) -> bool {
+        matches!(self, Nature::Active | Nature::Executable)
+    }
+}
+
+/// Looks at a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sniff<R: Read + Seek>(mut file: R) -> io::Result<Sniffed> {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    file.by_ref()
+        .take(HEAD_BYTES as u64)
+        .read_to_end(&mut head)?;
+    file.seek(SeekFrom::Start(0))?;
+    let format = FileFormat::from_reader(io::BufReader::new(file))?;
+    let other = infer::get(&head);
+    let mime = mime_of(&head, &format, other.as_ref());
+    let nature = if runs(&head, &format, other.as_ref()) {
+        Nature::Executable
+    } else if is_active(&head, &format, other.as_ref()) {
+        Nature::Active
+    } else {
+        nature_of(&mime, &format, other.as_ref())
+    };
+    Ok(Sniffed { mime, nature })
+}
+
+/// The more telling of two opinions: the one that reads into containers, if it found something.
+fn mime_of(head: &[u8], format: &FileFormat, other: Option<&infer::Type>) -> Cow<'static, str> {
+    let told = match format {
+        FileFormat::Empty | FileFormat::ArbitraryBinaryData | FileFormat::PlainText => None,
+        known => Some(Cow::Owned(known.media_type().to_owned())),
+    };
+    told.or_else(|| other.map(|found| Cow::Borrowed(found.mime_type())))
+        .unwrap_or(match is_text(head) {
+            true => Cow::Borrowed(PLAIN),
+            false => Cow::Borrowed(UNKNOWN),
+        })
+}
+
+fn nature_of(mime: &str, format: &FileFormat, other: Option<&infer::Type>) -> Nature {
+    match mime.split_once('/') {
+        Some(("image", _)) => return Nature::Image,
+        Some(("audio", _)) => return Nature::Audio,
+        Some(("video", _)) => return Nature::Video,
+        Some(("text", _)) => return Nature::Document,
+        _ => {}
+    }
+    match (format.kind(), other.map(infer::Type::matcher_type)) {
+        (Kind::Document | Kind::Spreadsheet | Kind::Presentation | Kind::Ebook, _)
+        | (_, Some(infer::MatcherType::Doc | infer::MatcherType::Book)) => Nature::Document,
+        (Kind::Archive | Kind::Compressed, _) | (_, Some(infer::MatcherType::Archive)) => {
+            Nature::Archive
+        }
+        _ => Nature::Other,
+    }
+}
+
+/// Text in UTF-8, cut anywhere, without what no text holds.
+fn is_text(head: &[u8]) -> bool {
+    let is_odd = |byte: &u8| *byte < 0x09 || (0x0E..0x20).contains(byte) && *byte != 0x1B;
+    let is_cut = |error: std::str::Utf8Error| error.error_len().is_none();
+    !head.is_empty()
+        && !head.iter().any(is_odd)
+        && std::str::from_utf8(head).map_or_else(is_cut, |_| true)
+}
+
+/// First bytes of what computers run, or of what has them run something, if no text begins so.
+const PROGRAMS: [&[u8]; 12] = [
+    b"MZ",
+    b"\x7fELF",
+    b"\xfe\xed\xfa\xce",
+    b"\xfe\xed\xfa\xcf",
+    b"\xce\xfa\xed\xfe",
+    b"\xcf\xfa\xed\xfe",
+    b"\xca\xfe\xba\xbe",
+    b"\0asm",
+    b"dex\n",
+    b"\x4c\0\0\0\x01\x14\x02\0",
+    b"MSCF",
+    b"\xd7\xcd\xc6\x9a",
+];
+
+/// Words that begin scripts, in lower case, after white space.
+const SCRIPTS: [&str; 6] = [
+    "#!",
+    "<?=",
+    "@echo off",
+    "[desktop entry]",
+    "[internetshortcut]",
+    "windows registry editor",
+];
+
+fn runs(head: &[u8], format: &FileFormat, other: Option<&infer::Type>) -> bool {
+    let starts = |magic: &&[u8]| head.starts_with(magic);
+    let text = lower_text(head);
+    let text = text.trim_start();
+    let by_other = other.is_some_and(|found| {
+        let is_app = found.matcher_type() == infer::MatcherType::App;
+        // Compiled pages of some languages stand there too; none is anything to send.
+        is_app || found.mime_type() == "text/x-shellscript"
+    });
+    let by_format = matches!(format.kind(), Kind::Executable | Kind::Package)
+        || matches!(
+            format,
+            FileFormat::WindowsShortcut | FileFormat::ShellScript
+        );
+    by_format
+        || by_other
+        || is_program_archive(head)
+        || !is_text(head) && PROGRAMS.iter().any(starts)
+        || SCRIPTS.iter().any(|word| text.starts_with(word))
+        || text.contains("<?php")
+}
+
+/// A ZIP whose first entry only packed programs have.
+fn is_program_archive(head: &[u8]) -> bool {
+    const ENTRY_NAME_AT: usize = 30;
+    const NAMES: [&[u8]; 3] = [b"META-INF/", b"AndroidManifest.xml", b"classes.dex"];
+    let name = head.get(ENTRY_NAME_AT..).unwrap_or_default();
+    head.starts_with(b"PK\x03\x04") && NAMES.iter().any(|first| name.starts_with(first))
+}
+
+/// Words by which a browser takes a file for a page, in lower case.
+const MARKUP: [&str; 22] = [
+    "<!doctype html",
+    "<html",
+    "<head",
+    "<script",
+    "<iframe",
+    "<h1",
+    "<div",
+    "<font",
+    "<table",
+    "<a",
+    "<style",
+    "<title",
+    "<b",
+    "<body",
+    "<br",
+    "<p",
+    "<!--",
+    "<svg",
+    "<?xml-stylesheet",
+    "<math",
+    "<object",
+    "<embed",
+];
+
+/// Words that make a page of whatever they stand in.
+const INNER_MARKUP: [&str; 10] = [
+    "<?xml-stylesheet",
+    "<script",
+    "<svg",
+    "<html",
+    "<iframe",
+    "<!doctype",
+    "<!entity",
+    "xmlns=\"http://www.w3.org/1999/xhtml",
+    "<xsl:",
+    "javascript:",
+];
+
+fn is_active(head: &[u8], format: &FileFormat, other: Option<&infer::Type>) -> bool {
+    const TYPES: [&str; 7] = [
+        "text/html",
+        "image/svg+xml",
+        "application/xhtml+xml",
+        "text/javascript",
+        "application/x-shockwave-flash",
+        "message/rfc822",
+        "multipart/related",
+    ];
+    let is_named = |mime: &str| TYPES.contains(&mime);
+    if is_named(format.media_type()) || other.is_some_and(|found| is_named(found.mime_type())) {
+        return true;
+    }
+    let window = lower_text(&head[..head.len().min(MARKUP_BYTES)]);
+    let text = window.trim_start();
+    let begins = MARKUP.iter().any(|word| {
+        let rest = text.strip_prefix(word);
+        rest.is_some_and(|rest| {
+            *word == "<!--" || rest.starts_with([' ', '>', '\t', '\r', '\n', '/'])
+        })
+    });
+    // A page in the middle of a text, or behind an XML declaration; not in pictures and archives,
+    // where a word is chance.
+    let is_textual = is_text(head) || text.starts_with("<?xml") || is_wide(head);
+    begins || is_textual && INNER_MARKUP.iter().any(|word| text.contains(word))
+}
+
+fn is_wide(head: &[u8]) -> bool {
+    head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff")
+}
+
+/// The start as text in lower case, whichever Unicode form a byte order mark says it is in.
+fn lower_text(head: &[u8]) -> String {
+    let wide = |from: fn([u8; 2]) -> u16| {
+        let units = head[2..].chunks_exact(2).map(|two| from([two[0], two[1]]));
+        char::decode_utf16(units)
+            .map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect::<String>()
+    };
+    let text = if head.starts_with(b"\xff\xfe") {
+        wide(u16::from_le_bytes)
+    } else if head.starts_with(b"\xfe\xff") {
+        wide(u16::from_be_bytes)
+    } else {
+        let bytes = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    text.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests;
