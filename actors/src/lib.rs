@@ -39,6 +39,7 @@ mod supervisor;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 pub use bot::{Answering, Bot, BotAnswer, BotError, Turn};
 pub use bus::Revoked;
@@ -59,3 +60,4 @@ pub use pages::{MessagePage, MessagesFrom};
 pub use reads::{Acquaintance, ChatFacts, HistoryPage, RoomFacts};
 pub use room::{LastMessage, SeatSummary, Summary};
 pub use staff::{AuditEntry, check_card, installation_secret};
+pub use upload::UploadStage;

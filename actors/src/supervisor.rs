@@ -33,6 +33,7 @@ use crate::registry::Registry;
 use crate::room::RoomState;
 use crate::staff::StaffState;
 use crate::task::{pause, spawn};
+use crate::upload::UploadState;
 
 /// Messages of supervisors: there are none but in tests.
 #[derive(Debug)]
@@ -229,6 +230,10 @@ async fn spawn_entity(
         }
         EntityKind::Names(_) => {
             let actor = EntityActor::<NamesState>::new(node, slot, incarnation);
+            Actor::spawn_linked(None, actor, (), supervisor).await
+        }
+        EntityKind::Upload(_) => {
+            let actor = EntityActor::<UploadState>::new(node, slot, incarnation);
             Actor::spawn_linked(None, actor, (), supervisor).await
         }
     };

@@ -56,6 +56,8 @@ error_codes! {
     UnknownType = "unknown_type", No, "unknown type";
     /// The frame is larger than the connection accepts.
     FrameTooLarge = "frame_too_large", No, "frame too large";
+    /// The file is larger than the company or the server takes.
+    FileTooLarge = "file_too_large", No, "file too large";
     /// The text has no visible character.
     TextEmpty = "text_empty", No, "text is empty";
     /// The text is longer than the limit.

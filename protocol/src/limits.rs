@@ -38,6 +38,8 @@ pub const CONNECTION_ROOM_COUNT_MAX: usize = 256;
 pub const OPEN_PARTICIPANT_COUNT_MAX: usize = 256;
 /// Title of a room, characters: one line.
 pub const TITLE_CHARS_MAX: usize = 255;
+/// Name of a file, characters: what the existing systems keep.
+pub const FILE_NAME_CHARS_MAX: usize = 255;
 /// Prompts of a company: two screens of buttons.
 pub const PROMPT_COUNT_MAX: usize = 100;
 /// Text of a prompt, characters: what the shortest of the clients' own limits lets through.

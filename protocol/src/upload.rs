@@ -34,6 +34,18 @@ pub struct UploadWish {
     pub sha256: Option<[u8; 32]>,
 }
 
+impl UploadWish {
+    /// Whether both speak of one file for one place; how long it is may be said later.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        let size_fits = self.size == other.size || other.size.is_none();
+        let sized = Self {
+            size: self.size,
+            ..other.clone()
+        };
+        size_fits && *self == sized
+    }
+}
+
 /// What an upload may come to; the node decides when it is reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadTerms {

@@ -1,6 +1,6 @@
 //! Names of files: shown as their owner gave them as far as that is safe, and never a path.
 //!
-//! Invariants: a shown name has 1 to [`NAME_CHARS_MAX`] characters, among them no separator of
+//! Invariants: a shown name has 1 to [`FILE_NAME_CHARS_MAX`] characters, among them no separator of
 //! paths, no control, nothing that is invisible or turns the direction of writing, and neither
 //! begins nor ends with a dot or a space; cleaning it again changes nothing.
 //!
@@ -8,10 +8,9 @@
 
 use std::fmt::Write as _;
 
+use frontdesk_protocol::limits::FILE_NAME_CHARS_MAX;
 use unicode_normalization::UnicodeNormalization;
 
-/// A shown name, characters: what the existing systems keep.
-pub const NAME_CHARS_MAX: usize = 255;
 /// An extension, characters: what is longer is no extension.
 const EXTENSION_CHARS_MAX: usize = 16;
 /// What a file without a name is called.
@@ -25,7 +24,7 @@ pub fn shown(name: &str) -> String {
     let seen = last.chars().filter(|letter| !is_hidden(*letter));
     let composed: String = seen.nfc().collect();
     let bare = composed.trim_matches(is_trimmed);
-    let cut = match bare.chars().count() > NAME_CHARS_MAX {
+    let cut = match bare.chars().count() > FILE_NAME_CHARS_MAX {
         true => cut(bare),
         false => bare.to_owned(),
     };
@@ -41,7 +40,7 @@ fn cut(name: &str) -> String {
         Some(found) => name[name.len() - found.len() - 1..].to_owned(),
         None => String::new(),
     };
-    let left = NAME_CHARS_MAX - end.chars().count();
+    let left = FILE_NAME_CHARS_MAX - end.chars().count();
     let start: String = name.chars().take(left).collect();
     format!("{}{end}", start.trim_end_matches(is_trimmed))
 }
@@ -178,10 +177,10 @@ mod tests {
     fn a_long_name_keeps_its_extension_and_whole_letters() {
         let long = format!("{}.pdf", "\u{1F600}".repeat(300));
         let cut = shown(&long);
-        assert_eq!(cut.chars().count(), NAME_CHARS_MAX);
+        assert_eq!(cut.chars().count(), FILE_NAME_CHARS_MAX);
         assert!(cut.ends_with("\u{1F600}.pdf"));
         let no_end = "x".repeat(300);
-        assert_eq!(shown(&no_end), "x".repeat(NAME_CHARS_MAX));
+        assert_eq!(shown(&no_end), "x".repeat(FILE_NAME_CHARS_MAX));
     }
 
     #[test]
@@ -202,7 +201,7 @@ mod tests {
             let once = shown(&name);
             prop_assert_eq!(shown(&once), once.clone());
             let count = once.chars().count();
-            prop_assert!((1..=NAME_CHARS_MAX).contains(&count));
+            prop_assert!((1..=FILE_NAME_CHARS_MAX).contains(&count));
             prop_assert!(!once.contains(['/', '\\']) && !once.contains(is_hidden));
             prop_assert!(!once.starts_with(is_trimmed) && !once.ends_with(is_trimmed));
             let header = content_disposition(Disposition::Attachment, &once);

@@ -47,7 +47,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::CidReused
         | ErrorCode::NameTaken
         | ErrorCode::LimitReached => StatusCode::CONFLICT,
-        ErrorCode::FrameTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::FrameTooLarge | ErrorCode::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::Busy | ErrorCode::Unavailable | ErrorCode::Draining => {

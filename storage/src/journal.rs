@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use frontdesk_protocol::{Cid, CompanyId, Epoch, PersonId, Pos, RoomId, Seq, Timestamp};
+use frontdesk_protocol::{Cid, CompanyId, Epoch, PersonId, Pos, RoomId, Seq, Timestamp, UploadId};
 use serde::{Deserialize, Serialize};
 
 /// What lasts: the owner of one journal.
@@ -40,6 +40,8 @@ pub enum EntityKind {
     /// A part of the installation's login names: those whose hash ends so. Only the installation
     /// has them.
     Names(u8),
+    /// A file on its way into the company's store.
+    Upload(UploadId),
 }
 
 impl EntityKind {
@@ -51,6 +53,7 @@ impl EntityKind {
             EntityKind::Staff => "staff",
             EntityKind::Companies => "companies",
             EntityKind::Names(_) => "names",
+            EntityKind::Upload(_) => "upload",
         }
     }
 }
@@ -86,6 +89,14 @@ impl EntityId {
         }
     }
 
+    /// One of the company's uploads.
+    pub fn upload(company: CompanyId, upload: UploadId) -> Self {
+        Self {
+            company,
+            kind: EntityKind::Upload(upload),
+        }
+    }
+
     /// One of the company's rooms.
     pub fn room(company: CompanyId, room: RoomId) -> Self {
         Self {
@@ -103,6 +114,7 @@ impl fmt::Display for EntityId {
             EntityKind::Staff => write!(f, "{}/staff", self.company),
             EntityKind::Companies => write!(f, "{}/companies", self.company),
             EntityKind::Names(part) => write!(f, "{}/names-{part}", self.company),
+            EntityKind::Upload(upload) => write!(f, "{}/{upload}", self.company),
         }
     }
 }

@@ -20,7 +20,7 @@
 //!
 //! Never: reads or writes.
 
-use frontdesk_protocol::{Cid, CompanyId, PersonId, Pos, RoomId};
+use frontdesk_protocol::{Cid, CompanyId, PersonId, Pos, RoomId, UploadId};
 
 use crate::journal::{EntityId, EntityKind, Error, Result};
 
@@ -40,6 +40,7 @@ const KIND_ROOM: u8 = 0x01;
 const KIND_STAFF: u8 = 0x02;
 const KIND_COMPANIES: u8 = 0x03;
 const KIND_NAMES: u8 = 0x04;
+const KIND_UPLOAD: u8 = 0x05;
 
 /// Half-open range of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,10 @@ fn push_entity(key: &mut Vec<u8>, kind: &EntityKind) {
         EntityKind::Staff => key.push(KIND_STAFF),
         EntityKind::Companies => key.push(KIND_COMPANIES),
         EntityKind::Names(part) => key.extend_from_slice(&[KIND_NAMES, *part]),
+        EntityKind::Upload(upload) => {
+            key.push(KIND_UPLOAD);
+            key.extend_from_slice(upload.bits());
+        }
     }
 }
 
@@ -228,6 +233,10 @@ pub(crate) fn pending_entity(key: &[u8]) -> Result<EntityId> {
         Some((&KIND_ROOM, room)) => {
             let bits = <[u8; 16]>::try_from(room);
             EntityKind::Room(RoomId::from_bits(bits.map_err(|_| bad_key("room"))?))
+        }
+        Some((&KIND_UPLOAD, upload)) => {
+            let bits = <[u8; 16]>::try_from(upload);
+            EntityKind::Upload(UploadId::from_bits(bits.map_err(|_| bad_key("upload"))?))
         }
         _ => return Err(bad_key("entity")),
     };

@@ -20,6 +20,7 @@ use frontdesk_protocol::command::RoomCommand;
 use frontdesk_protocol::companies::CompaniesCommand;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::staff::{NameCommand, StaffCommand};
+use frontdesk_protocol::upload::{UploadCommand, UploadEnd};
 use frontdesk_protocol::{Epoch, Pos};
 use frontdesk_storage::{Append, AppendOutcome, Tail};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -484,5 +485,14 @@ pub(crate) fn is_internal(command: &Command) -> bool {
             StaffCommand::Found { .. } | StaffCommand::NoteAct { .. } | StaffCommand::Disown { .. },
         ) | Command::Companies(CompaniesCommand::NoteOrigins { .. })
             | Command::Name(NameCommand::Confirm { .. } | NameCommand::Release { .. })
+            | Command::Upload(
+                UploadCommand::Seal { .. }
+                    | UploadCommand::Pass { .. }
+                    | UploadCommand::Publish
+                    | UploadCommand::Finish { .. }
+                    | UploadCommand::End {
+                        end: UploadEnd::Failed(_) | UploadEnd::Expired,
+                    },
+            )
     )
 }

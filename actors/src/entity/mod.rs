@@ -26,6 +26,7 @@ use frontdesk_protocol::command::{CompanyCommand, Principal, Prompt, RoomCommand
 use frontdesk_protocol::companies::CompaniesCommand;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::staff::{NameCommand, StaffCommand};
+use frontdesk_protocol::upload::UploadCommand;
 use frontdesk_protocol::{Cid, ConversationNo, PersonId, Rejection, RoomId, Seq, Timestamp};
 use frontdesk_storage::{EntityId, Record, Row};
 use serde::de::DeserializeOwned;
@@ -85,6 +86,7 @@ impl Envelope {
             Command::Company(CompanyCommand::ChangeSettings { .. })
             | Command::Staff(_)
             | Command::Companies(_)
+            | Command::Upload(_)
             | Command::Name(_) => {
                 // Rare, and of many texts; in the journal and again as a row.
                 let bytes = rmp_serde::to_vec_named(&self.command);
@@ -129,6 +131,8 @@ pub enum Command {
     Companies(CompaniesCommand),
     /// Of the installation's login names.
     Name(NameCommand),
+    /// Of an upload.
+    Upload(UploadCommand),
     /// Nothing: wakes the entity, so that it goes on with what it owes, and answers `Done`.
     Wake,
 }

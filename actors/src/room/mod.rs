@@ -27,6 +27,7 @@ use frontdesk_protocol::{ConversationNo, HistoryId, PersonId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use changes::check_title;
+pub(crate) use rules::author_of;
 pub use summary::{LastMessage, SeatSummary, Summary};
 
 /// One person in a room.

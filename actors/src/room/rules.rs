@@ -422,7 +422,7 @@ impl RoomState {
     }
 }
 
-pub(super) fn author_of(principal: &Principal) -> Author {
+pub(crate) fn author_of(principal: &Principal) -> Author {
     Author {
         id: principal.person.clone(),
         role: principal.role,

@@ -79,6 +79,7 @@ fn every_limit_is_documented_with_its_value() {
         CONNECTION_ROOM_COUNT_MAX,
         OPEN_PARTICIPANT_COUNT_MAX,
         TITLE_CHARS_MAX,
+        FILE_NAME_CHARS_MAX,
         PROMPT_COUNT_MAX,
         PROMPT_CHARS_MAX,
         CARD_FIELD_BYTES_MAX,

@@ -1,0 +1,372 @@
+//! An upload: one file on its way into a company's store. Pure rules; the engine around them is in
+//! [`crate::entity`].
+//!
+//! `reserved` and then `sealed` once every byte is kept, `passed` once it was inspected,
+//! `published` once its object stands in the store, `finished` once the company has given it a
+//! number; or it ends without a file: failed, cancelled or expired. The bytes themselves are in the
+//! spool, and how many of them are kept is the spool's to say: nothing is journaled for each piece.
+//!
+//! Invariants:
+//! 1. A state is reached only from the one before it, and an upload that ended stays so.
+//! 2. What was sealed is what is published: length and digests never change.
+//! 3. Whose it is, which room it is for and what is said with it are set once, by its owner.
+//! 4. A published upload is not cancelled: it makes a file.
+//!
+//! Never: looks at bytes, a clock or a disk.
+
+#[cfg(test)]
+mod tests;
+
+use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::event::Author;
+use frontdesk_protocol::limits::{FILE_NAME_CHARS_MAX, FILE_TYPE_BYTES_MAX, TEXT_CHARS_MAX};
+use frontdesk_protocol::upload::{
+    FileFacts, FileKind, UploadCommand, UploadEnd, UploadEvent, UploadFailure, UploadTerms,
+    UploadWish,
+};
+use frontdesk_protocol::{ErrorCode, Rejection, Timestamp};
+use frontdesk_storage::EntityId;
+use serde::{Deserialize, Serialize};
+
+use crate::entity::{Answer, Asked, Caller, Command, Decided, Known, Rules};
+use crate::room::author_of;
+
+/// Where an upload stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UploadStage {
+    /// Nobody began it.
+    #[default]
+    Unknown,
+    /// Bytes come.
+    Receiving,
+    /// All are there; it is inspected.
+    Sealed,
+    /// It may be published.
+    Passed,
+    /// Its object stands in the store.
+    Published,
+    /// It is a file of the company, with this number.
+    Finished(u64),
+    /// It came to no file.
+    Ended(UploadEnd),
+}
+
+/// An upload as its journal tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UploadState {
+    stage: UploadStage,
+    begun: Option<Begun>,
+    facts: Option<FileFacts>,
+    kind: Option<FileKind>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Begun {
+    at: Timestamp,
+    owner: Author,
+    wish: UploadWish,
+    terms: UploadTerms,
+}
+
+impl Rules for UploadState {
+    type Event = UploadEvent;
+
+    const STATE_VERSION: u32 = 1;
+
+    fn new(_entity: &EntityId) -> Self {
+        Self::default()
+    }
+
+    fn decide(
+        &self,
+        asked: &Asked<'_>,
+        _known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<UploadEvent>, Rejection> {
+        let command = match asked.command {
+            Command::Upload(command) => command,
+            Command::Wake => return Ok(Decided::nothing(Answer::Done)),
+            _ => return Err(Rejection::new(ErrorCode::NotSupported)),
+        };
+        let event = match command {
+            UploadCommand::Reserve { wish, terms } => {
+                self.reserve(person(asked)?, wish, *terms, now)?
+            }
+            UploadCommand::DeclareSize { size } => {
+                self.owned(asked)?;
+                self.declare(*size)?
+            }
+            UploadCommand::Seal { facts } => {
+                of_node(asked)?;
+                self.seal(facts, now)?
+            }
+            UploadCommand::Pass { kind } => {
+                of_node(asked)?;
+                let passed = UploadEvent::Passed { kind: kind.clone() };
+                self.step(UploadStage::Sealed, passed)?
+            }
+            UploadCommand::Publish => {
+                of_node(asked)?;
+                self.step(UploadStage::Passed, UploadEvent::Published { at: now })?
+            }
+            UploadCommand::Finish { file_no } => {
+                of_company(asked)?;
+                let file_no = *file_no;
+                self.step(UploadStage::Published, UploadEvent::Finished { file_no })?
+            }
+            UploadCommand::End { end } => self.end(asked, *end, now)?,
+        };
+        Ok(Decided {
+            events: event.into_iter().collect(),
+            answer: Answer::Done,
+            remember: None,
+        })
+    }
+
+    fn repeat(&self, _asked: &Asked<'_>, _number: u64, _at: Timestamp) -> Answer {
+        Answer::Done
+    }
+
+    fn apply(&mut self, event: &UploadEvent) {
+        match event {
+            UploadEvent::Reserved {
+                at,
+                owner,
+                wish,
+                terms,
+            } => {
+                self.stage = UploadStage::Receiving;
+                self.begun = Some(Begun {
+                    at: *at,
+                    owner: owner.clone(),
+                    wish: wish.clone(),
+                    terms: *terms,
+                });
+            }
+            UploadEvent::SizeDeclared { size } => {
+                if let Some(begun) = self.begun.as_mut() {
+                    begun.wish.size = Some(*size);
+                }
+            }
+            UploadEvent::Sealed { facts, .. } => {
+                self.stage = UploadStage::Sealed;
+                self.facts = Some(facts.clone());
+            }
+            UploadEvent::Passed { kind } => {
+                self.stage = UploadStage::Passed;
+                self.kind = Some(kind.clone());
+            }
+            UploadEvent::Published { .. } => self.stage = UploadStage::Published,
+            UploadEvent::Finished { file_no } => self.stage = UploadStage::Finished(*file_no),
+            UploadEvent::Ended { end, .. } => self.stage = UploadStage::Ended(*end),
+        }
+    }
+}
+
+impl UploadState {
+    fn reserve(
+        &self,
+        owner: &Principal,
+        wish: &UploadWish,
+        terms: UploadTerms,
+        now: Timestamp,
+    ) -> Result<Option<UploadEvent>, Rejection> {
+        if let Some(begun) = &self.begun {
+            // Sent again because the answer was lost.
+            let is_same = begun.owner.id == owner.person && begun.wish.is_same_file(wish);
+            return match is_same {
+                true => Ok(None),
+                false => Err(Rejection::new(ErrorCode::CidReused)),
+            };
+        }
+        check(wish, terms)?;
+        Ok(Some(UploadEvent::Reserved {
+            at: now,
+            owner: author_of(owner),
+            wish: wish.clone(),
+            terms,
+        }))
+    }
+
+    fn declare(&self, size: u64) -> Result<Option<UploadEvent>, Rejection> {
+        let begun = self.begun()?;
+        match (begun.wish.size, self.stage) {
+            (Some(said), _) if said == size => Ok(None),
+            (None, UploadStage::Receiving) => {
+                fits(size, begun.terms)?;
+                Ok(Some(UploadEvent::SizeDeclared { size }))
+            }
+            (Some(said), _) => {
+                let why = format!("size: was said to be {said} bytes");
+                Err(Rejection::because(ErrorCode::BadField, why))
+            }
+            (None, _) => Err(wrong_stage()),
+        }
+    }
+
+    /// What came is compared with what was said; what is wrong with it ends the upload.
+    fn seal(&self, facts: &FileFacts, now: Timestamp) -> Result<Option<UploadEvent>, Rejection> {
+        let begun = self.begun()?;
+        if self.facts.is_some() {
+            return match self.facts.as_ref() == Some(facts) {
+                true => Ok(None),
+                false => Err(Rejection::new(ErrorCode::CidReused)),
+            };
+        }
+        if self.stage != UploadStage::Receiving {
+            return Err(wrong_stage());
+        }
+        let wish = &begun.wish;
+        let fault = if facts.size == 0 {
+            Some(UploadFailure::Empty)
+        } else if facts.size > begun.terms.size_max
+            || wish.size.is_some_and(|said| said < facts.size)
+        {
+            Some(UploadFailure::TooLarge)
+        } else if wish.size.is_some_and(|said| said > facts.size) {
+            Some(UploadFailure::Lost)
+        } else if wish.sha256.is_some_and(|said| said != facts.sha256) {
+            Some(UploadFailure::WrongDigest)
+        } else {
+            None
+        };
+        Ok(Some(match fault {
+            None => UploadEvent::Sealed {
+                at: now,
+                facts: facts.clone(),
+            },
+            Some(fault) => UploadEvent::Ended {
+                at: now,
+                end: UploadEnd::Failed(fault),
+                by: None,
+            },
+        }))
+    }
+
+    /// A step forward; nothing when it was made before.
+    fn step(
+        &self,
+        from: UploadStage,
+        event: UploadEvent,
+    ) -> Result<Option<UploadEvent>, Rejection> {
+        self.begun()?;
+        if self.stage == from {
+            return Ok(Some(event));
+        }
+        match self.stage.order() > from.order() && !matches!(self.stage, UploadStage::Ended(_)) {
+            true => Ok(None),
+            false => Err(wrong_stage()),
+        }
+    }
+
+    fn end(
+        &self,
+        asked: &Asked<'_>,
+        end: UploadEnd,
+        now: Timestamp,
+    ) -> Result<Option<UploadEvent>, Rejection> {
+        let by = match end {
+            UploadEnd::Cancelled => Some(self.owned(asked)?.person.clone()),
+            UploadEnd::Failed(_) | UploadEnd::Expired => {
+                of_node(asked)?;
+                self.begun()?;
+                None
+            }
+        };
+        match self.stage {
+            UploadStage::Ended(already) if already == end => Ok(None),
+            UploadStage::Published | UploadStage::Finished(_) | UploadStage::Ended(_) => {
+                Err(wrong_stage())
+            }
+            _ => Ok(Some(UploadEvent::Ended { at: now, end, by })),
+        }
+    }
+
+    /// To everybody but its owner an upload is not there.
+    fn owned<'a>(&self, asked: &Asked<'a>) -> Result<&'a Principal, Rejection> {
+        let principal = person(asked)?;
+        match self.begun()?.owner.id == principal.person {
+            true => Ok(principal),
+            false => Err(unknown()),
+        }
+    }
+
+    fn begun(&self) -> Result<&Begun, Rejection> {
+        self.begun.as_ref().ok_or_else(unknown)
+    }
+}
+
+impl UploadStage {
+    /// The place in the only order there is.
+    const fn order(self) -> u8 {
+        match self {
+            UploadStage::Unknown => 0,
+            UploadStage::Receiving => 1,
+            UploadStage::Sealed => 2,
+            UploadStage::Passed => 3,
+            UploadStage::Published => 4,
+            UploadStage::Finished(_) | UploadStage::Ended(_) => 5,
+        }
+    }
+}
+
+fn check(wish: &UploadWish, terms: UploadTerms) -> Result<(), Rejection> {
+    let refuse = |why: String| Err(Rejection::because(ErrorCode::BadField, why));
+    let name_chars = wish.name.chars().count();
+    if name_chars == 0 || name_chars > FILE_NAME_CHARS_MAX {
+        return refuse(format!(
+            "name: {name_chars} characters, 1 to {FILE_NAME_CHARS_MAX} are needed"
+        ));
+    }
+    if wish.mime.len() > 2 * FILE_TYPE_BYTES_MAX + 1 {
+        return refuse("mime: too long".to_owned());
+    }
+    let caption_chars = wish.caption.chars().count();
+    if caption_chars > TEXT_CHARS_MAX {
+        return refuse(format!(
+            "caption: {caption_chars} characters, limit {TEXT_CHARS_MAX}"
+        ));
+    }
+    wish.size.map_or(Ok(()), |size| fits(size, terms))
+}
+
+fn fits(size: u64, terms: UploadTerms) -> Result<(), Rejection> {
+    match size > terms.size_max {
+        true => {
+            let why = format!("{size} bytes, limit {}", terms.size_max);
+            Err(Rejection::because(ErrorCode::FileTooLarge, why))
+        }
+        false => Ok(()),
+    }
+}
+
+fn person<'a>(asked: &Asked<'a>) -> Result<&'a Principal, Rejection> {
+    match asked.caller {
+        Caller::Person(principal) => Ok(principal),
+        Caller::Entity(_) => Err(Rejection::new(ErrorCode::Forbidden)),
+    }
+}
+
+/// The node that receives, inspects and publishes speaks in the upload's own name.
+fn of_node(asked: &Asked<'_>) -> Result<(), Rejection> {
+    match asked.caller {
+        Caller::Entity(from) if from == asked.entity => Ok(()),
+        _ => Err(Rejection::new(ErrorCode::Forbidden)),
+    }
+}
+
+fn of_company(asked: &Asked<'_>) -> Result<(), Rejection> {
+    match asked.caller {
+        Caller::Entity(from) if *from == EntityId::company(asked.entity.company.clone()) => Ok(()),
+        _ => Err(Rejection::new(ErrorCode::Forbidden)),
+    }
+}
+
+fn unknown() -> Rejection {
+    Rejection::because(ErrorCode::NotFound, "no such upload")
+}
+
+fn wrong_stage() -> Rejection {
+    let why = "the upload is not at this step";
+    Rejection::because(ErrorCode::WrongStage, why)
+}
