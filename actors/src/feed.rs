@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
-use frontdesk_protocol::chat::{Chat, HandoffStep, Stage};
+use frontdesk_protocol::chat::{Chat, HandoffStep};
 use frontdesk_protocol::ephemeral::Ephemeral;
 use frontdesk_protocol::event::{Author, RoomEvent};
 use frontdesk_protocol::{CompanyId, ConversationNo, PersonId, RoomId, Seq, Timestamp};
@@ -86,9 +86,7 @@ struct OpenDesk {
 impl OpenDesk {
     /// Whether they may see the chat as it is.
     fn sees(&self, chat: &Chat) -> bool {
-        let agent = chat.handoff.as_ref().and_then(|it| it.agent.as_ref());
-        let is_theirs = agent.is_some_and(|agent| agent.id == *self.listener.person());
-        self.sees_all || is_theirs || chat.stage == Stage::Queued
+        self.sees_all || chat.is_shown_to(self.listener.person())
     }
 }
 

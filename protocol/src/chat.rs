@@ -222,6 +222,18 @@ impl Chat {
         form.answers.get(key)?.as_deref()
     }
 
+    /// Whether an agent sees it: it waits for one, they have it, or they had it and it was not
+    /// given back to the bot for more than the end of that.
+    pub fn is_shown_to(&self, agent: &PersonId) -> bool {
+        let last = self.handoff.as_ref().and_then(|it| it.agent.as_ref());
+        let is_theirs = last.is_some_and(|last| last.id == *agent);
+        match self.stage {
+            Stage::Queued => true,
+            Stage::Assigned | Stage::Resolved => is_theirs,
+            Stage::Bot => false,
+        }
+    }
+
     /// The person who has it now.
     pub fn agent(&self) -> Option<&NamedPerson> {
         let handoff = self.handoff.as_ref()?;

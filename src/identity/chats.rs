@@ -1,8 +1,9 @@
 //! Who may act in a visitor's chat, and which chat it is.
 //!
 //! Invariants:
-//! 1. A [`ChatScope`] exists only for the chat's own visitor, for whoever has or had it, for agents
-//!    of its company while it waits for one, and for the company's admins; to escalate a chat, for
+//! 1. A [`ChatScope`] exists only for the chat's own visitor, for whoever has it, or had it until the
+//!    visitor went on with the bot, for agents of its company while it waits for one, and for the
+//!    company's admins; to escalate a chat, for
 //!    agents while no colleague has it; to speak, for agents whom the room then judges.
 //! 2. A chat that is not there, one of another company and one that is not theirs are answered
 //!    alike.
@@ -76,9 +77,7 @@ impl DeskScope {
 
     /// Whether they may see this chat.
     pub(crate) fn sees(&self, chat: &Chat) -> bool {
-        let agent = chat.handoff.as_ref().and_then(|it| it.agent.as_ref());
-        let is_theirs = agent.is_some_and(|agent| agent.id == self.principal.person);
-        self.sees_all() || is_theirs || chat.stage == Stage::Queued
+        self.sees_all() || chat.is_shown_to(&self.principal.person)
     }
 
     /// A chat of the company by the widget's name for it, if they may see it.

@@ -310,6 +310,13 @@ async fn an_agent_sees_what_waits_and_what_is_theirs(bus: Bus) {
         get(&site, &messages, &bob, 200).await["session"]["status"],
         json!("resolved")
     );
+    // What the visitor goes on to say to the bot is not for whoever had the chat.
+    visitor.say(&site, "Something private").await;
+    get(&site, &messages, &bob, 404).await;
+    let native = format!("/v1/chats/{}", visitor.session);
+    get(&site, &native, &bob, 404).await;
+    let seen = get(&site, &messages, &shop.admin, 200).await;
+    assert!(seen.to_string().contains("Something private"));
 }
 
 async fn a_profile_may_be_given_at_once_and_taken_away(bus: Bus) {

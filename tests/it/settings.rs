@@ -98,6 +98,8 @@ async fn admins_change_their_own_companys_settings_and_secrets_are_never_shown(b
         json!({"host_keys": {"frontdesk": KEY}}),
         json!({"host_keys": {"a": "short"}}),
         json!({"origins": SHOP}),
+        json!({"legacy_anonymus": false}),
+        json!({"language": "fr", "company_id": "SPA001"}),
         json!({"form": "off"}),
         json!({"form": {"kind": "other"}}),
         json!({"form": {"kind": "own"}}),

@@ -11,6 +11,12 @@ const FILLER: char = 'X';
 /// Digits of a number at least.
 const DIGIT_COUNT: usize = 3;
 
+/// Whether no company may be called so: addresses say `me` for one's own company, and names that
+/// begin like the installation's would be taken for it.
+pub(super) fn is_reserved(id: &CompanyId) -> bool {
+    id.as_str().eq_ignore_ascii_case("me") || id.as_str().starts_with("__")
+}
+
 /// The letters of an id, if it is made as ours are; else of a name.
 pub(super) fn letters(id: Option<&CompanyId>, name: &str) -> Option<String> {
     match id {

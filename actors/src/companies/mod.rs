@@ -278,8 +278,9 @@ impl CompaniesState {
     ) -> Result<Decided<CompaniesEvent>, Rejection> {
         check_card(card)?;
         if let Some(id) = id {
-            if id.is_installation() {
-                return Err(Rejection::new(ErrorCode::Forbidden));
+            if ids::is_reserved(id) {
+                let why = "id: is kept for other uses";
+                return Err(Rejection::because(ErrorCode::BadField, why));
             }
             if let Ok(record) = self.company(id, known) {
                 return Ok(Decided::nothing(Answer::Numbered {

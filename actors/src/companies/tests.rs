@@ -82,11 +82,11 @@ fn a_given_id_is_kept_and_the_next_made_one_goes_round_it() {
     let made = number(desk.one(&superadmin(), create(None, "Tesla", None)));
     assert_eq!(id_of(&desk, made).as_str(), "TES042");
     let installation = CompanyId::installation();
-    let refused = desk.one(
-        &superadmin(),
-        create(Some(installation.as_str()), "x", None),
-    );
-    assert_eq!(refused.expect_err("refused").code, ErrorCode::Forbidden);
+    for kept in [installation.as_str(), "__FRONTDESK", "me", "ME"] {
+        let refused = desk.one(&superadmin(), create(Some(kept), "x", None));
+        let code = refused.expect_err("refused").code;
+        assert_eq!(code, ErrorCode::BadField, "{kept}");
+    }
 }
 
 #[test]

@@ -77,6 +77,7 @@ struct SettingsBody {
 
 /// What changes; what is absent stays.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct ChangedSettings {
     #[schema(max_length = 35)]
     language: Option<String>,

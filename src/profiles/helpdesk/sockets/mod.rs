@@ -167,7 +167,13 @@ async fn find(
 /// A step of a chat, by the word that these clients have for it.
 fn update(desk: &mut Desk, fields: Fields) {
     let action = fields.get("action").and_then(Value::as_str);
-    let named = agent_of(&fields);
+    let named = match agent_of(&fields) {
+        Ok(named) => named,
+        Err(NoAgent) => {
+            let why = "agent_id is no agent's number";
+            return chat::refuse(desk, ErrorCode::BadField, why);
+        }
+    };
     match action {
         Some("assign") => in_chat(desk, fields, |desk, room, _| {
             let own = desk.principal().map(|who| who.person.clone());
@@ -191,14 +197,20 @@ fn update(desk: &mut Desk, fields: Fields) {
     }
 }
 
-/// The agent that a frame names, by number or text.
-fn agent_of(fields: &Fields) -> Option<PersonId> {
-    let account = match fields.get("agent_id")? {
-        Value::Number(number) => number.as_u64(),
-        Value::String(text) => text.parse().ok(),
-        _ => None,
+/// What stands where an agent's number should.
+#[derive(Debug, PartialEq, Eq)]
+struct NoAgent;
+
+/// The agent that a frame names, by number or text, if it names one.
+fn agent_of(fields: &Fields) -> Result<Option<PersonId>, NoAgent> {
+    let account = match fields.get("agent_id") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Number(number)) => number.as_u64(),
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(_) => None,
     };
-    account.map(|account| PersonId::of_account(AccountNo(account)))
+    let account = account.ok_or(NoAgent)?;
+    Ok(Some(PersonId::of_account(AccountNo(account))))
 }
 
 fn assign(desk: &mut Desk, room: EntityId, agent: Option<PersonId>) {
@@ -246,11 +258,19 @@ mod tests {
             let frame = json!({ "agent_id": value });
             agent_of(frame.as_object().expect("an object"))
         };
-        let eleven = Some(PersonId::of_account(AccountNo(11)));
+        let eleven = Ok(Some(PersonId::of_account(AccountNo(11))));
         assert_eq!(named(json!(11)), eleven);
         assert_eq!(named(json!("11")), eleven);
-        for bad in [json!(null), json!(-1), json!("agent:11"), json!([11])] {
-            assert_eq!(named(bad.clone()), None, "{bad}");
+        assert_eq!(named(json!(null)), Ok(None));
+        for bad in [
+            json!(-1),
+            json!(1.5),
+            json!("agent:11"),
+            json!(""),
+            json!([11]),
+            json!(true),
+        ] {
+            assert_eq!(named(bad.clone()), Err(NoAgent), "{bad}");
         }
     }
 }
