@@ -200,6 +200,12 @@ pub enum RoomCommand {
         /// Who gets it.
         agent: PersonId,
     },
+    /// Has a chat wait for a person again if this one has it and serves visitors no more. Only the
+    /// company's staff sends this, and the room to itself; a repeat changes nothing.
+    Release {
+        /// Who may have it.
+        agent: PersonId,
+    },
     /// A person is done with a chat.
     Resolve {
         /// What is written down; at most [`crate::limits::HANDOFF_TEXT_CHARS_MAX`] characters.

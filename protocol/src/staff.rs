@@ -240,6 +240,12 @@ pub enum StaffCommand {
         /// Which login.
         family: Uuid,
     },
+    /// Has the chats of an account that serves visitors no more wait for others: what the staff
+    /// owes itself, taken up by the node and not by an entity.
+    LeaveDesk {
+        /// Whose.
+        account: AccountNo,
+    },
     /// Notes something else that was done, in the audit log. Only the company itself sends this,
     /// in order; a repeat changes nothing.
     NoteAct {

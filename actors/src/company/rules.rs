@@ -239,7 +239,7 @@ impl Rules for CompanyState {
         Some(BusMessage::SettingsChanged(entity.company.clone()))
     }
 
-    fn effect(&self, entity: &EntityId, event: &CompanyEvent) -> Option<Effect> {
+    fn effects(&self, entity: &EntityId, event: &CompanyEvent) -> Vec<Effect> {
         let CompanyEvent::RoomOpened {
             room,
             conversation,
@@ -252,7 +252,7 @@ impl Rules for CompanyState {
             ..
         } = event
         else {
-            return settings::effect(entity, event);
+            return settings::effect(entity, event).into_iter().collect();
         };
         let create = RoomCommand::CreateRoom {
             conversation: *conversation,
@@ -264,10 +264,10 @@ impl Rules for CompanyState {
             chat: chat.clone(),
         };
         let to = EntityId::room(entity.company.clone(), *room);
-        Some(Effect {
+        vec![Effect {
             to,
             command: Command::Room(create),
-        })
+        }]
     }
 }
 

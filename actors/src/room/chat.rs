@@ -17,7 +17,7 @@ use frontdesk_protocol::event::{Author, Message, RoomEvent};
 use frontdesk_protocol::limits::{HANDOFF_TEXT_CHARS_MAX, ROOM_SEQ_MAX};
 use frontdesk_protocol::settings::{CompanySettings, FormChoice};
 use frontdesk_protocol::staff::Account;
-use frontdesk_protocol::{Cid, ErrorCode, PersonId, Rejection, Seq, Timestamp};
+use frontdesk_protocol::{AccountNo, Cid, ErrorCode, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind};
 
 use super::rules::author_of;
@@ -161,7 +161,7 @@ impl RoomState {
         Ok(events)
     }
 
-    fn below_the_end(&self, seq: Seq) -> Result<Seq, Rejection> {
+    pub(super) fn below_the_end(&self, seq: Seq) -> Result<Seq, Rejection> {
         match seq.0 > ROOM_SEQ_MAX {
             true => Err(Rejection::new(ErrorCode::RoomFull)),
             false => Ok(seq),
@@ -277,7 +277,7 @@ impl RoomState {
     }
 
     /// The company's people who have a seat, but for one.
-    fn agents_but(&self, stays: Option<&PersonId>) -> Vec<PersonId> {
+    pub(super) fn agents_but(&self, stays: Option<&PersonId>) -> Vec<PersonId> {
         let agents = self.seats.iter().filter(|(person, seat)| {
             seat.kind == SeatKind::Agent && !person.is_bot() && Some(*person) != stays
         });
@@ -340,7 +340,7 @@ impl RoomState {
                     ..Seat::default()
                 });
             }
-            HandoffStep::Resolved { left, .. } => {
+            HandoffStep::Resolved { left, .. } | HandoffStep::Released { left, .. } => {
                 self.seats.retain(|person, _| !left.contains(person));
             }
         }
@@ -361,13 +361,16 @@ fn agent_name(
             .then(|| caller.card.name.clone())
             .ok_or_else(unknown);
     };
+    let account = serving(no, known).ok_or_else(unknown)?;
+    Ok((!account.card.name.is_empty()).then_some(account.card.name))
+}
+
+/// An account that serves visitors.
+pub(super) fn serving(no: AccountNo, known: &Known) -> Option<Account> {
     let row = known.rows.get(&tables::account_key(no)).cloned().flatten();
     let account: Option<Account> = row.as_ref().and_then(tables::read);
-    let serves = |account: &Account| {
-        !account.is_removed && matches!(account.role, Role::Agent | Role::Admin)
-    };
-    let account = account.filter(serves).ok_or_else(unknown)?;
-    Ok((!account.card.name.is_empty()).then_some(account.card.name))
+    account
+        .filter(|account| !account.is_removed && matches!(account.role, Role::Agent | Role::Admin))
 }
 
 fn check_text(field: &str, text: &str) -> Result<(), Rejection> {

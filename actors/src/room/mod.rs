@@ -12,6 +12,7 @@
 
 mod changes;
 mod chat;
+mod release;
 mod rules;
 pub(crate) mod summary;
 #[cfg(test)]

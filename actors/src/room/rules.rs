@@ -12,7 +12,7 @@ use frontdesk_protocol::visible::has_visible;
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 
-use super::{LastMessage, RoomState, Seat, Summary, changes, chat, turns};
+use super::{LastMessage, RoomState, Seat, Summary, changes, chat, release, turns};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
 use crate::feed::{Audience, FEED_ROOM_PERSON_COUNT_MAX, HandoffNotice};
 
@@ -55,6 +55,7 @@ impl Rules for RoomState {
     fn lookups(&self, asked: &Asked<'_>) -> Vec<Vec<u8>> {
         let mut keys = changes::lookups(asked);
         keys.extend(chat::lookups(self, asked));
+        keys.extend(release::lookup(asked));
         keys
     }
 
@@ -95,6 +96,7 @@ impl Rules for RoomState {
                 self.escalate(asked, reason, *priority, now)
             }
             RoomCommand::Assign { agent } => self.assign(asked, agent, known, now),
+            RoomCommand::Release { agent } => self.release(asked, agent, known, now),
             RoomCommand::Resolve { notes } => self.resolve(asked, notes, now),
             RoomCommand::AnswerForm { answers } => self.answer_form(asked, answers, known, now),
             RoomCommand::AwaitAnswer => self.await_answer(asked),
@@ -168,8 +170,13 @@ impl Rules for RoomState {
         changes::rows(entity, event)
     }
 
-    fn effect(&self, entity: &EntityId, event: &RoomEvent) -> Option<Effect> {
-        turns::effect(self, entity, event).or_else(|| chat::effect(self, entity, event))
+    fn effects(&self, entity: &EntityId, event: &RoomEvent) -> Vec<Effect> {
+        let of_each = [
+            turns::effect(self, entity, event),
+            chat::effect(self, entity, event),
+            release::effect(entity, event),
+        ];
+        of_each.into_iter().flatten().collect()
     }
 
     fn on_behalf(event: &RoomEvent) -> Option<&PersonId> {

@@ -12,7 +12,7 @@ use frontdesk_storage::{EntityId, EntityKind, Row};
 
 use super::cards::{apply_change, check_card};
 use super::logins::check_as_of;
-use super::{AuditEntry, StaffState, noted};
+use super::{AuditEntry, StaffState, leaving, noted};
 use crate::bus::Revoked;
 use crate::company::tables;
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
@@ -141,7 +141,7 @@ impl Rules for StaffState {
         rows_of(event)
     }
 
-    fn effect(&self, _entity: &EntityId, event: &StaffEvent) -> Option<Effect> {
+    fn effects(&self, entity: &EntityId, event: &StaffEvent) -> Vec<Effect> {
         let StaffEvent::AccountSet {
             act,
             account,
@@ -149,22 +149,24 @@ impl Rules for StaffState {
             ..
         } = event
         else {
-            return None;
+            return Vec::new();
         };
         let name = names::normal(&account.card.email);
         let to = names::entity_of(&name);
-        let account = account.no;
-        let command = match (act, reservation) {
-            (Act::Added, Some(reservation)) => NameCommand::Confirm {
+        let no = account.no;
+        let of_name = match (act, reservation) {
+            (Act::Added, Some(reservation)) => Some(NameCommand::Confirm {
                 name,
                 reservation: *reservation,
-                account,
-            },
-            (Act::Removed, _) => NameCommand::Release { name, account },
-            _ => return None,
+                account: no,
+            }),
+            (Act::Removed, _) => Some(NameCommand::Release { name, account: no }),
+            _ => None,
         };
-        let command = Command::Name(command);
-        Some(Effect { to, command })
+        let command = of_name.map(Command::Name);
+        let of_name = command.map(|command| Effect { to, command });
+        let of_desk = leaving::effect(entity, *act, account);
+        of_name.into_iter().chain(of_desk).collect()
     }
 
     fn announce(event: &StaffEvent) -> Option<Revoked> {
@@ -440,6 +442,7 @@ fn account_of(command: &StaffCommand) -> Option<AccountNo> {
     match command {
         StaffCommand::Found { .. }
         | StaffCommand::AddAccount { .. }
+        | StaffCommand::LeaveDesk { .. }
         | StaffCommand::NoteAct { .. } => None,
         StaffCommand::ChangeAccount { account, .. }
         | StaffCommand::SetRole { account, .. }

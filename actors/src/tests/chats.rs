@@ -324,6 +324,69 @@ fn a_chat_is_its_agents_and_nobody_elses() {
     desk.assert_replays();
 }
 
+/// An account is taken away.
+fn remove(desk: &mut Desk<RoomState>, no: u64) {
+    let gone = Account {
+        is_removed: true,
+        ..account(no)
+    };
+    let row = tables::set(tables::account_key(AccountNo(no)), &gone);
+    desk.rows.insert(row.key, row.value.expect("set"));
+}
+
+#[test]
+fn a_chat_whose_agent_is_gone_waits_again_and_nobody_elses_does() {
+    let mut desk = chat(SETTINGS_OF_NOBODY);
+    let staff = Caller::Entity(EntityId::staff(company_of("TES001")));
+    let release = |no: u64| Command::Room(RoomCommand::Release { agent: agent(no) });
+    desk.one(&visitor(), escalate()).expect("escalated");
+    let first = desk.state.chat.clone().expect("a chat").handoff;
+    desk.one(&of_agent(11), assign(11)).expect("taken");
+    // The room looks once more at whom it was given to.
+    let look = desk.effects.last().expect("an effect");
+    assert_eq!(
+        (&look.to, &look.command),
+        (&desk.entity.clone(), &release(11))
+    );
+    desk.one(&staff, release(11)).expect("still there");
+    assert_eq!(stage(&desk), Stage::Assigned);
+    desk.one(&of_agent(11), assign(12)).expect("transferred");
+    remove(&mut desk, 11);
+    desk.one(&staff, release(11)).expect("another has it");
+    assert_eq!(stage(&desk), Stage::Assigned);
+    remove(&mut desk, 12);
+    for caller in [
+        of_agent(11),
+        visitor(),
+        Caller::Entity(EntityId::staff(company_of("SPA001"))),
+    ] {
+        let refused = desk.one(&caller, release(12)).expect_err("refused");
+        assert_eq!(refused.code, ErrorCode::Forbidden);
+    }
+    let own = Caller::Entity(desk.entity.clone());
+    desk.one(&own, release(12)).expect("released");
+    let length = desk.history.len();
+    desk.one(&staff, release(12)).expect("released before");
+    assert_eq!(desk.history.len(), length);
+    let Some(RoomEvent::HandoffMoved { step, .. }) = desk.history.last() else {
+        panic!("moved");
+    };
+    assert_eq!(
+        *step,
+        HandoffStep::Released {
+            name: Some("Agent 12".into()),
+            left: vec![agent(12)],
+        }
+    );
+    assert_eq!(stage(&desk), Stage::Queued);
+    let handoff = desk.state.chat.clone().expect("a chat").handoff;
+    assert_eq!(handoff, first, "it waits as it did before");
+    assert!(desk.one(&of_agent(12), say("still here?")).is_err());
+    let admin = somebody("agent:99", Role::Admin);
+    desk.one(&admin, resolve()).expect("resolved");
+    desk.assert_replays();
+}
+
 #[test]
 fn what_is_written_about_a_handoff_is_measured() {
     let mut desk = chat(SETTINGS_OF_NOBODY);

@@ -21,6 +21,7 @@ mod listeners;
 mod now;
 mod online;
 mod ownership;
+mod released;
 mod settings;
 mod sleep;
 mod staff;
