@@ -1,19 +1,27 @@
-//! What becomes of chats when their people go: an agent who is taken away.
+//! What becomes of chats when their people go: an agent who is taken away, a visitor whose profile
+//! is. And what of it stands in the audit log.
 
 use std::time::Duration;
 
+use frontdesk_protocol::command::Card;
+use frontdesk_protocol::{CompanyId, PersonId};
 use serde_json::{Value, json};
 
 use crate::support::chats::Chat;
 use crate::support::staff::{ROOT, ROOT_PASSWORD, agent, company, get, installation, post, token};
 use crate::support::{Bus, Site, in_both_buses, soon};
 
-in_both_buses!(the_chats_of_an_agent_who_is_taken_away_wait_for_another,);
+in_both_buses!(
+    the_chats_of_an_agent_who_is_taken_away_wait_for_another,
+    what_administrators_do_to_chats_stands_in_the_audit_log,
+    a_profile_that_is_taken_away_leaves_no_answers_behind,
+);
 
 /// Pause between two looks, milliseconds.
 const LOOK_MS: u64 = 20;
 const PENDING: &str = "/api/agent-dashboard/pending-sessions/";
 const ACTIVE: &str = "/api/agent-dashboard/active-sessions/";
+const CREATE_PROFILE: &str = "/api/chatbot/create-profile/";
 
 /// A company, its admin's token, an agent's number and token.
 struct Shop {
@@ -71,6 +79,18 @@ async fn counted(site: &Site, path: &str, token: &str, count: u64) -> Value {
     read_until(path, read, |page| page["count"] == json!(count)).await
 }
 
+/// What was done, the newest first: the act, to which account, to what else.
+async fn acts(site: &Site, shop: &Shop) -> Vec<(String, Value, Value)> {
+    let path = format!("/v1/companies/{}/audit", shop.id);
+    let page = get(site, &path, &shop.admin, 200).await;
+    let entries = page["entries"].as_array().expect("a list");
+    let act = |entry: &Value| {
+        let text = entry["act"].as_str().expect("text").to_owned();
+        (text, entry["account"].clone(), entry["subject"].clone())
+    };
+    entries.iter().map(act).collect()
+}
+
 async fn the_chats_of_an_agent_who_is_taken_away_wait_for_another(bus: Bus) {
     let site = installation(bus).await;
     let shop = shop(&site).await;
@@ -117,4 +137,63 @@ async fn the_chats_of_an_agent_who_is_taken_away_wait_for_another(bus: Bus) {
     }
     let body = json!({"session_id": "c1"});
     post(&site, accept, Some(&bob), body, 200).await;
+}
+
+async fn what_administrators_do_to_chats_stands_in_the_audit_log(bus: Bus) {
+    let site = installation(bus).await;
+    let shop = shop(&site).await;
+    let chat = site.chat_of(&shop.id, "visitor:1", "c1").await;
+    escalated(&site, &chat).await;
+    let body = json!({"session_id": "c1"});
+    let accept = "/api/agent-dashboard/accept-session/";
+    post(&site, accept, Some(&shop.ann), body.clone(), 200).await;
+    let complete = "/api/agent-dashboard/complete-session/";
+    post(&site, complete, Some(&shop.ann), body, 200).await;
+    let before = acts(&site, &shop).await.len();
+    escalated(&site, &chat).await;
+    let mut handoff = json!({"handoff_session_id": chat.number(4), "agent_id": shop.ann_no});
+    let path = "/api/human-handoff/assign/";
+    post(&site, path, Some(&shop.admin), handoff.clone(), 200).await;
+    handoff["notes"] = json!("done");
+    let path = "/api/human-handoff/resolve/";
+    post(&site, path, Some(&shop.admin), handoff, 200).await;
+    let read = async || acts(&site, &shop).await;
+    let log = read_until("both are noted", read, |log| log.len() >= before + 2).await;
+    let expected = [
+        ("chat_resolved".to_owned(), Value::Null, json!("c1")),
+        ("chat_assigned".to_owned(), json!(shop.ann_no), json!("c1")),
+    ];
+    assert_eq!(log[..log.len() - before], expected);
+}
+
+async fn a_profile_that_is_taken_away_leaves_no_answers_behind(bus: Bus) {
+    let site = installation(bus).await;
+    let shop = shop(&site).await;
+    let chat = site.chat_of(&shop.id, "visitor:1", "c1").await;
+    let answers = json!({"session_id": "c1", "company_id": shop.id, "session_token": chat.token,
+        "name": "Ada", "phone": "9841234567", "email": "ada@x.example"});
+    let kept = post(&site, CREATE_PROFILE, None, answers.clone(), 201).await;
+    escalated(&site, &chat).await;
+    let profiles = "/api/admin-dashboard/user-profiles";
+    let path = format!("{profiles}/{}/delete/", kept["id"]);
+    delete(&site, &path, &shop.admin).await;
+    let dropped = ("profile_dropped".to_owned(), Value::Null, json!("1"));
+    let read = async || acts(&site, &shop).await;
+    read_until("it is noted", read, |log| log[0] == dropped).await;
+    let status = format!(
+        "/api/chatbot/session-status/?session_id=c1&company_id={}&session_token={}",
+        shop.id, chat.token
+    );
+    let (_, status) = site.http("GET", &status, None, &Value::Null).await;
+    assert!(!status.to_string().contains("Ada"), "{status}");
+    let list = async || get(&site, "/api/human-handoff/sessions/", &shop.admin, 200).await;
+    let has_none = |list: &Value| !list.to_string().contains("ada@x.example");
+    read_until("the list forgets", list, has_none).await;
+    let (company, person) = (CompanyId::new(&shop.id), PersonId::new("visitor:1"));
+    let (company, person) = (company.expect("valid"), person.expect("valid"));
+    let card = site.running.node().card(&company, &person).await;
+    assert_eq!(card.expect("read").unwrap_or_default(), Card::default());
+    // Whoever answers again has a profile again.
+    let again = post(&site, CREATE_PROFILE, None, answers, 201).await;
+    assert_eq!(again["id"], json!(2));
 }

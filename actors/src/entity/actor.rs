@@ -482,9 +482,11 @@ pub(crate) fn is_internal(command: &Command) -> bool {
                 | RoomCommand::TakeTurn { .. }
                 | RoomCommand::PostAnswer { .. }
                 | RoomCommand::Release { .. }
+                | RoomCommand::ForgetForm { .. }
         ) | Command::Staff(
             StaffCommand::Found { .. }
                 | StaffCommand::NoteAct { .. }
+                | StaffCommand::NoteChatAct { .. }
                 | StaffCommand::Disown { .. }
                 | StaffCommand::LeaveDesk { .. },
         ) | Command::Companies(CompaniesCommand::NoteOrigins { .. })

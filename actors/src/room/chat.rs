@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use frontdesk_protocol::chat::{Chat, FormAnswers, FormProgress, HandoffStep, Priority, Stage};
+use frontdesk_protocol::chat::{Chat, FormProgress, HandoffStep, Priority, Stage};
 use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Role, RoomCommand, SeatKind};
 use frontdesk_protocol::event::{Author, Message, RoomEvent};
 use frontdesk_protocol::limits::{HANDOFF_TEXT_CHARS_MAX, ROOM_SEQ_MAX};
@@ -59,10 +59,11 @@ pub(super) fn effect(state: &RoomState, entity: &EntityId, event: &RoomEvent) ->
                 question: *question,
             }),
         }),
-        RoomEvent::FormAnswered { progress, .. } if progress.is_complete() => {
+        RoomEvent::FormAnswered { progress, no, .. } if progress.is_complete() => {
             let keep = CompanyCommand::KeepProfile {
                 person: state.chat.as_ref()?.visitor.clone(),
                 answers: progress.answers.clone(),
+                form_no: *no,
             };
             Some(Effect {
                 to: EntityId::company(entity.company.clone()),
@@ -95,7 +96,7 @@ pub(super) fn notice(
 }
 
 impl RoomState {
-    fn chat(&self) -> Result<&Chat, Rejection> {
+    pub(super) fn chat(&self) -> Result<&Chat, Rejection> {
         let why = "this room is no visitor's chat";
         self.chat
             .as_deref()
@@ -152,7 +153,8 @@ impl RoomState {
         let mut events = Vec::with_capacity(2);
         if chat.form.as_ref() != Some(&progress) {
             let at = message.at;
-            events.push(RoomEvent::FormAnswered { at, progress });
+            let no = self.form_no + 1;
+            events.push(RoomEvent::FormAnswered { at, progress, no });
         }
         if let Some(bot) = &self.bot {
             let seq = self.below_the_end(message.seq.next())?;
@@ -166,39 +168,6 @@ impl RoomState {
             true => Err(Rejection::new(ErrorCode::RoomFull)),
             false => Ok(seq),
         }
-    }
-
-    pub(super) fn answer_form(
-        &self,
-        asked: &Asked<'_>,
-        answers: &FormAnswers,
-        known: &Known,
-        now: Timestamp,
-    ) -> Result<Decided<RoomEvent>, Rejection> {
-        let caller = self.participant(asked.caller)?;
-        let chat = self.chat()?;
-        if caller.person != chat.visitor {
-            return Err(Rejection::new(ErrorCode::Forbidden));
-        }
-        let settings = settings(known)?;
-        let spec = form_of(&settings).unwrap_or(Cow::Borrowed(FormSpec::profile()));
-        let mut all = chat.form.clone().unwrap_or_default().answers;
-        all.extend(answers.clone());
-        let filled = FormState::filled(&spec, &all, language_of(chat, &settings));
-        let filled = filled.map_err(|(step, why)| {
-            Rejection::because(ErrorCode::BadField, format!("{step}: {why}"))
-        })?;
-        let progress = FormProgress::from(filled);
-        Ok(Decided {
-            // Also when nothing is new: what the company kept of it may have been taken away.
-            events: vec![RoomEvent::FormAnswered { at: now, progress }],
-            // Whoever is told finds the profile.
-            answer: Answer::Numbered {
-                number: 0,
-                owed_to: Some(EntityId::company(asked.entity.company.clone())),
-            },
-            remember: None,
-        })
     }
 
     pub(super) fn escalate(
@@ -387,7 +356,7 @@ fn check_text(field: &str, text: &str) -> Result<(), Rejection> {
 
 /// What a company set; the defaults if it set nothing. Nothing is done on settings that cannot be
 /// read: they may forbid it.
-fn settings(known: &Known) -> Result<CompanySettings, Rejection> {
+pub(super) fn settings(known: &Known) -> Result<CompanySettings, Rejection> {
     let Some(row) = known.rows.get(&tables::settings_key()).cloned().flatten() else {
         return Ok(CompanySettings::default());
     };
@@ -398,7 +367,7 @@ fn settings(known: &Known) -> Result<CompanySettings, Rejection> {
 }
 
 /// The form that a company asks; one of its own that cannot be read any more is the built-in one.
-fn form_of(settings: &CompanySettings) -> Option<Cow<'static, FormSpec>> {
+pub(super) fn form_of(settings: &CompanySettings) -> Option<Cow<'static, FormSpec>> {
     let own = match &settings.form {
         FormChoice::Off => return None,
         FormChoice::Profile => None,
@@ -407,7 +376,7 @@ fn form_of(settings: &CompanySettings) -> Option<Cow<'static, FormSpec>> {
     Some(own.map_or(Cow::Borrowed(FormSpec::profile()), Cow::Owned))
 }
 
-fn language_of<'a>(chat: &'a Chat, settings: &'a CompanySettings) -> &'a str {
+pub(super) fn language_of<'a>(chat: &'a Chat, settings: &'a CompanySettings) -> &'a str {
     let said = [&*chat.language, &*settings.language];
     let said = said.into_iter().find(|language| !language.is_empty());
     said.unwrap_or(LANGUAGE_DEFAULT)

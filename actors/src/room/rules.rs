@@ -12,7 +12,7 @@ use frontdesk_protocol::visible::has_visible;
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 
-use super::{LastMessage, RoomState, Seat, Summary, changes, chat, release, turns};
+use super::{LastMessage, RoomState, Seat, Summary, acts, changes, chat, release, turns};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
 use crate::feed::{Audience, FEED_ROOM_PERSON_COUNT_MAX, HandoffNotice};
 
@@ -40,6 +40,7 @@ impl Rules for RoomState {
             bot: None,
             answered: Seq(0),
             chat: None,
+            form_no: 0,
             deleted: BTreeSet::new(),
         }
     }
@@ -99,6 +100,7 @@ impl Rules for RoomState {
             RoomCommand::Release { agent } => self.release(asked, agent, known, now),
             RoomCommand::Resolve { notes } => self.resolve(asked, notes, now),
             RoomCommand::AnswerForm { answers } => self.answer_form(asked, answers, known, now),
+            RoomCommand::ForgetForm { form_no } => self.forget_form(asked, *form_no, now),
             RoomCommand::AwaitAnswer => self.await_answer(asked),
             RoomCommand::PostAnswer { .. } => self.answer(asked, now),
             RoomCommand::TakeTurn { .. } => Err(Rejection::new(ErrorCode::Internal)),
@@ -151,11 +153,8 @@ impl Rules for RoomState {
             }
             RoomEvent::TurnPassed { question, .. } => self.turn_over(*question),
             RoomEvent::TurnOwed { .. } => {}
-            RoomEvent::FormAnswered { progress, .. } => {
-                if let Some(chat) = self.chat.as_deref_mut() {
-                    chat.form = Some(progress.clone());
-                }
-            }
+            RoomEvent::FormAnswered { progress, no, .. } => self.form_stands(progress, *no),
+            RoomEvent::FormForgotten { .. } => self.form_forgotten(),
             RoomEvent::HandoffMoved { seq, at, by, step } => {
                 debug_assert_eq!(*seq, self.head.next(), "invariant 1");
                 self.head = *seq;
@@ -175,6 +174,7 @@ impl Rules for RoomState {
             turns::effect(self, entity, event),
             chat::effect(self, entity, event),
             release::effect(entity, event),
+            acts::effect(self, entity, event),
         ];
         of_each.into_iter().flatten().collect()
     }

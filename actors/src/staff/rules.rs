@@ -36,7 +36,7 @@ impl Rules for StaffState {
             return Vec::new();
         };
         let Some(account) = account_of(command) else {
-            return Vec::new();
+            return noted::lookup(asked).into_iter().collect();
         };
         vec![tables::account_key(account), tables::families_key(account)]
     }
@@ -61,6 +61,9 @@ impl Rules for StaffState {
         }
         if let StaffCommand::NoteAct { .. } = command {
             return self.note_act(asked, command);
+        }
+        if let StaffCommand::NoteChatAct { .. } = command {
+            return self.note_chat_act(asked, command, known);
         }
         if let StaffCommand::Disown { account } = command {
             return self.disown(asked, *account, known, now);
@@ -132,6 +135,7 @@ impl Rules for StaffState {
                 self.noted_act_no = *act_no;
                 self.audit_count = *audit;
             }
+            StaffEvent::ChatActNoted { audit, .. } => self.audit_count = *audit,
             StaffEvent::FamiliesSet { .. } => {}
         }
         self.written.take(rows_of(event));
@@ -433,7 +437,7 @@ fn rows_of(event: &StaffEvent) -> Vec<Row> {
         StaffEvent::FamiliesSet {
             account, families, ..
         } => vec![tables::set(tables::families_key(*account), families)],
-        StaffEvent::ActNoted { .. } => noted::row_of(event).into_iter().collect(),
+        StaffEvent::ActNoted { .. } | StaffEvent::ChatActNoted { .. } => noted::rows_of(event),
     }
 }
 
@@ -443,7 +447,8 @@ fn account_of(command: &StaffCommand) -> Option<AccountNo> {
         StaffCommand::Found { .. }
         | StaffCommand::AddAccount { .. }
         | StaffCommand::LeaveDesk { .. }
-        | StaffCommand::NoteAct { .. } => None,
+        | StaffCommand::NoteAct { .. }
+        | StaffCommand::NoteChatAct { .. } => None,
         StaffCommand::ChangeAccount { account, .. }
         | StaffCommand::SetRole { account, .. }
         | StaffCommand::RemoveAccount { account }

@@ -167,11 +167,13 @@ fn a_visitor_answers_the_form_and_then_talks_to_the_bot() {
     let Command::Company(CompanyCommand::KeepProfile {
         person: whose,
         answers,
+        form_no,
     }) = &kept.command
     else {
         panic!("{kept:?}");
     };
     assert_eq!(whose.as_str(), "visitor:1");
+    assert_eq!(*form_no, 6, "the first question and five answers");
     let answer = |key: &str| answers[key].as_deref();
     assert_eq!(answer("name"), Some("Ada Lovelace"));
     assert_eq!(answer("phone"), Some("+977-9841234567"));

@@ -21,6 +21,7 @@ mod listeners;
 mod now;
 mod online;
 mod ownership;
+mod profiles;
 mod released;
 mod settings;
 mod sleep;
