@@ -15,6 +15,7 @@ in_both_buses!(
     the_chats_of_an_agent_who_is_taken_away_wait_for_another,
     what_administrators_do_to_chats_stands_in_the_audit_log,
     a_profile_that_is_taken_away_leaves_no_answers_behind,
+    a_form_of_ones_own_goes_on_until_what_it_needs_is_answered,
 );
 
 /// Pause between two looks, milliseconds.
@@ -196,4 +197,47 @@ async fn a_profile_that_is_taken_away_leaves_no_answers_behind(bus: Bus) {
     // Whoever answers again has a profile again.
     let again = post(&site, CREATE_PROFILE, None, answers, 201).await;
     assert_eq!(again["id"], json!(2));
+}
+
+async fn a_form_of_ones_own_goes_on_until_what_it_needs_is_answered(bus: Bus) {
+    let site = installation(bus).await;
+    let shop = shop(&site).await;
+    let step = |key: &str| {
+        json!({"key": key, "validator": {"kind": "text", "chars_min": 1, "chars_max": 40},
+            "texts": {"en": {"prompt": key, "errors": {"invalid": "No."}}}})
+    };
+    let form = json!({"language": "en", "steps": [step("name"), step("order_no")],
+        "complete": {"en": {"text": "Thanks"}}});
+    site.set(&shop.id, json!({"form": {"own": form.to_string()}}))
+        .await;
+    let chat = site.chat_of(&shop.id, "visitor:1", "c1").await;
+    let mut said = json!({"session_id": "c1", "company_id": shop.id,
+        "session_token": chat.token, "name": "Ada"});
+    let kept = post(&site, CREATE_PROFILE, None, said.clone(), 200).await;
+    assert_eq!(kept["name"], json!("Ada"));
+    assert_eq!(kept["collecting"], json!("order_no"));
+    let list = "/api/admin-dashboard/user-profiles/";
+    let page = get(&site, list, &shop.admin, 200).await;
+    assert_eq!(page["count"], json!(0));
+    let history = format!(
+        "/api/chatbot/chat-history/?session_id=c1&company_id={}&session_token={}",
+        shop.id, chat.token
+    );
+    let (_, history) = site.http("GET", &history, None, &Value::Null).await;
+    assert_eq!(history["messages"][0]["content"], json!("order_no"));
+    said["order_no"] = json!(17);
+    let kept = post(&site, CREATE_PROFILE, None, said, 201).await;
+    assert_eq!(kept["id"], json!(1));
+    let page = get(&site, list, &shop.admin, 200).await;
+    assert_eq!(page["count"], json!(1));
+    // Pages that send forms say it as they do.
+    let form = format!(
+        "session_id=c1&company_id={}&session_token={}&order_no=18&colour=red",
+        shop.id, chat.token
+    );
+    let sent = site
+        .request("POST", CREATE_PROFILE)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form);
+    assert_eq!(sent.send().await.expect("answered").status(), 201);
 }

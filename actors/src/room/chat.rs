@@ -158,7 +158,8 @@ impl RoomState {
         }
         if let Some(bot) = &self.bot {
             let seq = self.below_the_end(message.seq.next())?;
-            events.push(RoomEvent::MessagePosted(said(bot, seq, message, &step)));
+            let after = (message.at, message.cid, Some(message.seq));
+            events.push(RoomEvent::MessagePosted(said(bot, seq, after, &step)));
         }
         Ok(events)
     }
@@ -382,8 +383,13 @@ pub(super) fn language_of<'a>(chat: &'a Chat, settings: &'a CompanySettings) -> 
     said.unwrap_or(LANGUAGE_DEFAULT)
 }
 
-/// What the bot says of a step.
-fn said(bot: &PersonId, seq: Seq, question: &Message, step: &Step) -> Message {
+/// What the bot says of a step, after a command of this time and name, to this message.
+pub(super) fn said(
+    bot: &PersonId,
+    seq: Seq,
+    (at, cid, reply_to): (Timestamp, Cid, Option<Seq>),
+    step: &Step,
+) -> Message {
     let (text, suggestions, collecting) = match step {
         Step::Ask(asking) | Step::Again(asking) => {
             (&asking.text, &asking.suggestions, &*asking.collecting)
@@ -391,11 +397,11 @@ fn said(bot: &PersonId, seq: Seq, question: &Message, step: &Step) -> Message {
         Step::Complete(done) => (&done.text, &done.suggestions, crate::form::COMPLETE),
     };
     let form = serde_json::json!({"collecting": collecting, "suggestions": suggestions});
-    let mut cid = *question.cid.bits();
+    let mut cid = *cid.bits();
     cid[15] ^= 1; // of the same command, and not the same message
     Message {
         seq,
-        at: question.at,
+        at,
         cid: Cid::from_digest(cid),
         author: Author {
             id: bot.clone(),
@@ -404,7 +410,7 @@ fn said(bot: &PersonId, seq: Seq, question: &Message, step: &Step) -> Message {
         },
         text: text.as_str().into(),
         rich: Some(serde_json::json!({"form": form}).to_string().into()),
-        reply_to: Some(question.seq),
+        reply_to,
         deleted_at: None,
     }
 }

@@ -6,15 +6,15 @@
 
 use std::borrow::Cow;
 
-use frontdesk_protocol::chat::{FormAnswers, FormProgress};
+use frontdesk_protocol::chat::{Chat, FormAnswers, FormProgress};
 use frontdesk_protocol::event::RoomEvent;
-use frontdesk_protocol::{ErrorCode, Rejection, Timestamp};
+use frontdesk_protocol::{Cid, ErrorCode, Rejection, Timestamp};
 use frontdesk_storage::EntityId;
 
 use super::RoomState;
-use super::chat::{form_of, language_of, settings};
+use super::chat::{form_of, language_of, said, settings};
 use crate::entity::{Answer, Asked, Caller, Decided, Known};
-use crate::form::{FormSpec, FormState};
+use crate::form::{FormSpec, FormState, Step};
 
 impl RoomState {
     pub(super) fn answer_form(
@@ -31,20 +31,24 @@ impl RoomState {
         }
         let settings = settings(known)?;
         let spec = form_of(&settings).unwrap_or(Cow::Borrowed(FormSpec::profile()));
+        let language = language_of(chat, &settings);
         let mut all = chat.form.clone().unwrap_or_default().answers;
+        // Who is through stays through.
+        let is_through = chat.form.as_ref().is_some_and(FormProgress::is_complete);
+        let is_own = *spec != *FormSpec::profile();
+        let may_go_on = is_own && (!is_through || all.is_empty());
         all.extend(answers.clone());
-        let filled = FormState::filled(&spec, &all, language_of(chat, &settings));
-        let filled = filled.map_err(|(step, why)| {
+        let stands = match may_go_on {
+            true => FormState::kept(&spec, &all, language),
+            false => FormState::filled(&spec, &all, language),
+        };
+        let stands = stands.map_err(|(step, why)| {
             Rejection::because(ErrorCode::BadField, format!("{step}: {why}"))
         })?;
-        let progress = FormProgress::from(filled);
         Ok(Decided {
-            // Also when nothing is new: what the company kept of it may have been taken away.
-            events: vec![RoomEvent::FormAnswered {
-                at: now,
-                progress,
-                no: self.form_no + 1,
-            }],
+            events: self.written_down(chat, stands, (asked.cid, now), |state| {
+                state.ask(&spec, language).1
+            })?,
             // Whoever is told finds the profile.
             answer: Answer::Numbered {
                 number: 0,
@@ -52,6 +56,32 @@ impl RoomState {
             },
             remember: None,
         })
+    }
+
+    /// Where the form stands, also when nothing is new: what the company kept of it may have been
+    /// taken away. And what is asked next, unless that was asked before or a person has the chat.
+    fn written_down(
+        &self,
+        chat: &Chat,
+        stands: FormState,
+        (cid, now): (Cid, Timestamp),
+        ask: impl FnOnce(&FormState) -> Step,
+    ) -> Result<Vec<RoomEvent>, Rejection> {
+        let question = (!stands.is_complete() && !chat.stage.is_open()).then(|| ask(&stands));
+        let progress = FormProgress::from(stands);
+        let was_asked = chat.form.as_ref().and_then(|form| form.asked.as_ref());
+        let is_new = was_asked != progress.asked.as_ref();
+        let mut events = vec![RoomEvent::FormAnswered {
+            at: now,
+            progress,
+            no: self.form_no + 1,
+        }];
+        if let (Some(step), Some(bot), true) = (question, &self.bot, is_new) {
+            let seq = self.below_the_end(self.head.next())?;
+            let message = said(bot, seq, (now, cid, None), &step);
+            events.push(RoomEvent::MessagePosted(message));
+        }
+        Ok(events)
     }
 
     pub(super) fn forget_form(

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use frontdesk_protocol::chat::{ChatOpening, FormAnswers, Stage};
 use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Prompt, Role, RoomCommand};
+use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::settings::{CompanySettings, FormChoice};
 use frontdesk_protocol::staff::{Account, PasswordHash, StaffCard, StaffCommand};
 use frontdesk_protocol::{
     AccountNo, ChatId, ConversationNo, ErrorCode, PersonId, RoomId, Timestamp,
@@ -17,6 +19,7 @@ use crate::VisitorProfile;
 use crate::company::CompanyState;
 use crate::company::tables;
 use crate::entity::{Answer, Caller, Command, Effect};
+use crate::form::FormSpec;
 use crate::room::RoomState;
 
 fn company() -> EntityId {
@@ -302,4 +305,63 @@ fn what_administrators_do_to_a_chat_is_noted_and_what_agents_do_is_not() {
         (6, "chat_resolved".to_owned(), None),
     ];
     assert_eq!(told.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_is_missing_of_a_form_of_ones_own_is_asked_once_and_not_while_a_person_has_the_chat() {
+    let mut desk = chat(11);
+    desk.state.bot = Some(super::turns::bot());
+    let mut form = FormSpec::profile().clone();
+    form.steps
+        .retain(|step| ["name", "address"].contains(&step.key.as_str()));
+    let settings = CompanySettings {
+        form: FormChoice::Own(serde_json::to_string(&form).expect("text").into()),
+        ..CompanySettings::default()
+    };
+    let row = tables::set(tables::settings_key(), &settings);
+    desk.rows.insert(row.key, row.value.expect("set"));
+    let visitor = somebody("visitor:1", Role::Visitor);
+    let fill = |key: &str, text: &str| {
+        let answers = [(key.to_owned(), Some(text.to_owned()))].into();
+        Command::Room(RoomCommand::AnswerForm { answers })
+    };
+    let asked = |desk: &Desk<RoomState>| {
+        let said = desk.history.iter().filter_map(|event| match event {
+            RoomEvent::MessagePosted(message) => message.rich.clone(),
+            _ => None,
+        });
+        said.map(|rich| rich.contains("address"))
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        desk.one(&visitor, fill("name", "Ada")).expect("kept");
+    }
+    assert_eq!(asked(&desk), [true]);
+    let is_kept = |effect: &&Effect| {
+        matches!(
+            effect.command,
+            Command::Company(CompanyCommand::KeepProfile { .. })
+        )
+    };
+    assert_eq!(desk.effects.iter().filter(is_kept).count(), 0);
+    let said = desk.one(&visitor, super::say("1 Road, Kathmandu"));
+    assert!(said.is_ok(), "{said:?}");
+    assert_eq!(
+        answered(&desk, "address").as_deref(),
+        Some("1 Road, Kathmandu")
+    );
+    assert_eq!(desk.effects.iter().filter(is_kept).count(), 1);
+    // Who is through stays through, and a person's chat is not for the bot to ask in.
+    desk.one(&visitor, fill("name", "Eve")).expect("kept");
+    assert_eq!(desk.effects.iter().filter(is_kept).count(), 2);
+    let mut other = chat(11);
+    other.state.bot = Some(super::turns::bot());
+    other.rows.extend(desk.rows.clone());
+    let escalate = Command::Room(RoomCommand::Escalate {
+        reason: String::new(),
+        priority: Default::default(),
+    });
+    other.one(&visitor, escalate).expect("escalated");
+    other.one(&visitor, fill("name", "Ada")).expect("kept");
+    assert_eq!(asked(&other), [false; 0]);
 }
