@@ -124,6 +124,13 @@ pub enum HandoffStep {
         #[serde(default)]
         left: Vec<PersonId>,
     },
+    /// The person serves visitors no more: it waits for another.
+    Released {
+        /// What who had it is called.
+        name: Option<Arc<str>>,
+        /// Who had it and leaves.
+        left: Vec<PersonId>,
+    },
 }
 
 impl HandoffStep {
@@ -133,6 +140,7 @@ impl HandoffStep {
             HandoffStep::Escalated { .. } => "escalated",
             HandoffStep::Assigned { .. } => "assigned",
             HandoffStep::Resolved { .. } => "resolved",
+            HandoffStep::Released { .. } => "released",
         }
     }
 }
@@ -273,6 +281,12 @@ impl Chat {
                 if let Some(handoff) = &mut self.handoff {
                     handoff.resolved_at = Some(at);
                     handoff.notes = Arc::clone(notes);
+                }
+            }
+            HandoffStep::Released { .. } => {
+                self.stage = Stage::Queued;
+                if let Some(handoff) = &mut self.handoff {
+                    (handoff.agent, handoff.assigned_at) = (None, None);
                 }
             }
         }

@@ -200,6 +200,12 @@ pub enum RoomCommand {
         /// Who gets it.
         agent: PersonId,
     },
+    /// Has a chat wait for a person again if this one has it and serves visitors no more. Only the
+    /// company's staff sends this, and the room to itself; a repeat changes nothing.
+    Release {
+        /// Who may have it.
+        agent: PersonId,
+    },
     /// A person is done with a chat.
     Resolve {
         /// What is written down; at most [`crate::limits::HANDOFF_TEXT_CHARS_MAX`] characters.
@@ -209,6 +215,12 @@ pub enum RoomCommand {
     AnswerForm {
         /// By the keys of its steps.
         answers: FormAnswers,
+    },
+    /// Forgets what was answered to a chat's form. Only the company sends this; a repeat changes
+    /// nothing.
+    ForgetForm {
+        /// The room's number for the answers that were taken away; later ones stay.
+        form_no: u64,
     },
     /// Answered once the bot owes no answer to what was said before.
     AwaitAnswer,
@@ -261,11 +273,18 @@ pub enum CompanyCommand {
         person: PersonId,
         /// What was answered.
         answers: FormAnswers,
+        /// The room's number for these answers; what comes again after they were taken away is
+        /// known by it.
+        #[serde(default)]
+        form_no: u64,
     },
-    /// Takes a visitor's answers away.
+    /// Takes a visitor's answers away: from the company, from the chat and from what is known of
+    /// them.
     DropProfile {
         /// The company's number for them.
         no: u64,
+        /// Whose they are.
+        person: PersonId,
     },
     /// Remembers what is known of a person, in place of what it names.
     KnowPerson {

@@ -134,6 +134,14 @@ pub enum RoomEvent {
         at: Timestamp,
         /// Where it stands.
         progress: FormProgress,
+        /// The room's number for this, counted from 1; 0 in records from before there were any.
+        #[serde(default)]
+        no: u64,
+    },
+    /// What was answered to a chat's form was taken away. Has a pos and no seq.
+    FormForgotten {
+        /// When.
+        at: Timestamp,
     },
     /// A chat went from the bot to people, or back. Has a seq of its own.
     HandoffMoved {
@@ -161,7 +169,8 @@ impl RoomEvent {
             | RoomEvent::RoomChanged { .. }
             | RoomEvent::TurnPassed { .. }
             | RoomEvent::TurnOwed { .. }
-            | RoomEvent::FormAnswered { .. } => None,
+            | RoomEvent::FormAnswered { .. }
+            | RoomEvent::FormForgotten { .. } => None,
         }
     }
 }
@@ -209,6 +218,9 @@ pub enum CompanyEvent {
         room: RoomId,
         /// What was answered.
         answers: FormAnswers,
+        /// The room's number for the answers.
+        #[serde(default)]
+        form_no: u64,
     },
     /// A visitor's answers were taken away.
     ProfileDropped {
@@ -220,6 +232,22 @@ pub enum CompanyEvent {
         no: u64,
         /// The chat's room.
         room: RoomId,
+        /// The room's number for the last answers that were kept.
+        #[serde(default)]
+        form_no: u64,
+    },
+    /// An administrator did something that the audit log is told of.
+    ActDone {
+        /// When.
+        at: Timestamp,
+        /// Who did it.
+        by: PersonId,
+        /// How many things the audit log was told of, with this one.
+        act_no: u64,
+        /// What.
+        act: Arc<str>,
+        /// To what.
+        subject: Arc<str>,
     },
     /// A person became known, or more became known of them.
     PersonKnown {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::command::Role;
-use crate::ids::{AccountNo, CompanyId, PersonId, Timestamp};
+use crate::ids::{AccountNo, CompanyId, PersonId, RoomId, Seq, Timestamp};
 
 /// The hash of a password as text, with its parameters and salt (PHC format).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -240,6 +240,12 @@ pub enum StaffCommand {
         /// Which login.
         family: Uuid,
     },
+    /// Has the chats of an account that serves visitors no more wait for others: what the staff
+    /// owes itself, taken up by the node and not by an entity.
+    LeaveDesk {
+        /// Whose.
+        account: AccountNo,
+    },
     /// Notes something else that was done, in the audit log. Only the company itself sends this,
     /// in order; a repeat changes nothing.
     NoteAct {
@@ -252,6 +258,22 @@ pub enum StaffCommand {
         /// What.
         act: Arc<str>,
         /// To what.
+        subject: Arc<str>,
+    },
+    /// Notes what an administrator did to a chat. Only a room of the company sends this, in order;
+    /// a repeat changes nothing.
+    NoteChatAct {
+        /// The event in the room.
+        seq: Seq,
+        /// When.
+        at: Timestamp,
+        /// Who did it.
+        by: PersonId,
+        /// What.
+        act: Arc<str>,
+        /// Who got the chat.
+        account: Option<AccountNo>,
+        /// Which chat.
         subject: Arc<str>,
     },
 }
@@ -342,6 +364,25 @@ pub enum StaffEvent {
         /// What.
         act: Arc<str>,
         /// To what.
+        subject: Arc<str>,
+        /// Its number in the audit log.
+        audit: u64,
+    },
+    /// An administrator did something to a chat that stands in the audit log.
+    ChatActNoted {
+        /// The chat's room.
+        room: RoomId,
+        /// The event in it.
+        seq: Seq,
+        /// When.
+        at: Timestamp,
+        /// Who did it.
+        by: PersonId,
+        /// What.
+        act: Arc<str>,
+        /// Who got the chat.
+        account: Option<AccountNo>,
+        /// Which chat.
         subject: Arc<str>,
         /// Its number in the audit log.
         audit: u64,

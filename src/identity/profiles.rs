@@ -51,7 +51,8 @@ impl CompanyScope {
 
     /// Takes a profile away.
     pub(crate) async fn drop_profile(&self, app: &Arc<App>, no: u64) -> Result<(), ApiError> {
-        let command = Command::Company(CompanyCommand::DropProfile { no });
+        let person = self.profile(app, no).await?.person;
+        let command = Command::Company(CompanyCommand::DropProfile { no, person });
         let company = EntityId::company(self.company().clone());
         let by = Arc::clone(self.principal());
         answer(app.node.ask(company, by, command, fresh_cid()).await)?;

@@ -9,6 +9,7 @@ mod accounts;
 mod admin_api;
 mod auth;
 mod chat_proofs;
+mod chat_upkeep;
 mod chats;
 mod crm;
 mod crm_http;

@@ -190,7 +190,7 @@ impl Rules for CompaniesState {
         rows_of(event)
     }
 
-    fn effect(&self, _entity: &EntityId, event: &CompaniesEvent) -> Option<Effect> {
+    fn effects(&self, _entity: &EntityId, event: &CompaniesEvent) -> Vec<Effect> {
         let CompaniesEvent::CompanySet {
             act: CompanyAct::Created | CompanyAct::PlanAssigned,
             record,
@@ -198,15 +198,15 @@ impl Rules for CompaniesState {
             ..
         } = event
         else {
-            return None;
+            return Vec::new();
         };
-        Some(Effect {
+        vec![Effect {
             to: EntityId::staff(record.id.clone()),
             command: Command::Staff(StaffCommand::Found {
                 company_no: record.no,
                 agent_count_max: *agent_count_max,
             }),
-        })
+        }]
     }
 
     fn spread(_entity: &EntityId, event: &CompaniesEvent) -> Option<BusMessage> {

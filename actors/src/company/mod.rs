@@ -9,10 +9,13 @@
 //! 2. A pair has at most one direct room.
 //! 3. A room that was opened is made, whatever crashes in between: the company owes it as an
 //!    effect.
-//! 4. What is done to its settings stands in its staff's audit log, whatever crashes in between.
+//! 4. What is done to its settings, its prompts and its visitors' profiles stands in its staff's
+//!    audit log, whatever crashes in between.
+//! 5. Answers that were taken away are not kept again when their room sends them again.
 //!
 //! Never: speaks to a client, or holds what a room said.
 
+mod acts;
 mod chats;
 mod prompts;
 mod rules;
@@ -25,7 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use frontdesk_protocol::settings::CompanySettings;
-use frontdesk_protocol::{ChatId, ConversationNo, PersonId, RoomId, Timestamp};
+use frontdesk_protocol::{ChatId, ConversationNo, PersonId, RoomId};
 use serde::{Deserialize, Serialize};
 
 pub use chats::VisitorProfile;
@@ -45,7 +48,7 @@ pub(crate) struct CompanyState {
     #[serde(skip)]
     pub(crate) chats: BTreeMap<ChatId, (RoomId, ConversationNo)>,
     #[serde(skip)]
-    pub(crate) profiles: BTreeMap<RoomId, (u64, Timestamp)>,
+    pub(crate) profiles: BTreeMap<RoomId, chats::KeptProfile>,
     #[serde(skip)]
     pub(crate) people: BTreeMap<PersonId, tables::PersonRow>,
     #[serde(skip)]

@@ -8,20 +8,46 @@ use frontdesk_protocol::command::Prompt;
 use frontdesk_protocol::event::CompanyEvent;
 use frontdesk_protocol::limits::{PROMPT_CHARS_MAX, PROMPT_COUNT_MAX};
 use frontdesk_protocol::{ErrorCode, Rejection, Timestamp};
+use frontdesk_storage::EntityId;
 
+use super::CompanyState;
 use super::rules::is_admin;
 use crate::entity::{Answer, Asked, Caller, Decided};
 use crate::room::check_title;
 
-pub(super) fn set_prompts(
-    asked: &Asked<'_>,
-    prompts: &[Prompt],
-    now: Timestamp,
-) -> Result<Decided<CompanyEvent>, Rejection> {
-    let may = matches!(asked.caller, Caller::Person(caller) if is_admin(caller));
-    if !may {
-        return Err(Rejection::new(ErrorCode::Forbidden));
+/// What the audit log calls it; to how many, it says too.
+const ACT: &str = "prompts_set";
+
+impl CompanyState {
+    pub(super) fn set_prompts(
+        &self,
+        asked: &Asked<'_>,
+        prompts: &[Prompt],
+        now: Timestamp,
+    ) -> Result<Decided<CompanyEvent>, Rejection> {
+        let caller = match asked.caller {
+            Caller::Person(caller) if is_admin(caller) => caller,
+            _ => return Err(Rejection::new(ErrorCode::Forbidden)),
+        };
+        check(prompts)?;
+        let set = CompanyEvent::PromptsSet {
+            at: now,
+            prompts: prompts.to_vec(),
+        };
+        let subject = prompts.len().to_string();
+        Ok(Decided {
+            events: vec![set, self.act_done(caller, ACT, &subject, now)],
+            // Whoever is told finds it in the log.
+            answer: Answer::Numbered {
+                number: self.act_count + 1,
+                owed_to: Some(EntityId::staff(asked.entity.company.clone())),
+            },
+            remember: None,
+        })
     }
+}
+
+fn check(prompts: &[Prompt]) -> Result<(), Rejection> {
     let refuse = |why: String| Err(Rejection::because(ErrorCode::BadField, why));
     let count = prompts.len();
     if count > PROMPT_COUNT_MAX {
@@ -43,12 +69,5 @@ pub(super) fn set_prompts(
     if ids.len() != count {
         return refuse("two prompts have the same id".to_owned());
     }
-    Ok(Decided {
-        events: vec![CompanyEvent::PromptsSet {
-            at: now,
-            prompts: prompts.to_vec(),
-        }],
-        answer: Answer::Done,
-        remember: None,
-    })
+    Ok(())
 }

@@ -13,7 +13,7 @@ use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, Rejection, RoomId,
 use frontdesk_storage::{EntityId, Row};
 
 use super::tables::{self, PersonRow, RoomRow};
-use super::{CompanyState, chats, prompts, settings};
+use super::{CompanyState, acts, chats, settings};
 use crate::bus::BusMessage;
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, person_of};
 use crate::room::check_title;
@@ -101,13 +101,13 @@ impl Rules for CompanyState {
             Command::Company(CompanyCommand::OpenRoom { .. }) => self.open_room(asked, known, now),
             Command::Company(CompanyCommand::KnowPerson { .. }) => self.know_person(asked, known),
             Command::Company(CompanyCommand::SetPrompts { prompts }) => {
-                prompts::set_prompts(asked, prompts, now)
+                self.set_prompts(asked, prompts, now)
             }
-            Command::Company(CompanyCommand::KeepProfile { person, answers }) => {
-                self.keep_profile(asked, person, answers, known, now)
+            Command::Company(CompanyCommand::KeepProfile { .. }) => {
+                self.keep_profile(asked, known, now)
             }
-            Command::Company(CompanyCommand::DropProfile { no }) => {
-                self.drop_profile(asked, *no, known, now)
+            Command::Company(CompanyCommand::DropProfile { no, person }) => {
+                self.drop_profile(asked, *no, person, known, now)
             }
             Command::Company(CompanyCommand::ChangeSettings { change }) => {
                 self.change_settings(asked.caller, change, known, now)
@@ -167,19 +167,17 @@ impl Rules for CompanyState {
                 self.people
                     .insert(person.clone(), PersonRow { card, by_host });
             }
-            CompanyEvent::ProfileKept { no, room, at, .. } => {
-                self.last_profile = self.last_profile.max(*no);
-                self.profiles.insert(*room, (*no, *at));
+            CompanyEvent::ProfileKept { .. } | CompanyEvent::ProfileDropped { .. } => {
+                self.profile_stands(event);
             }
+            CompanyEvent::ActDone { act_no, .. } => self.act_count = *act_no,
             CompanyEvent::SettingsSet {
                 act_no, settings, ..
             } => {
                 self.act_count = *act_no;
                 self.settings = Some(Arc::clone(settings));
             }
-            CompanyEvent::ProfileDropped { .. }
-            | CompanyEvent::PromptsSet { .. }
-            | CompanyEvent::OriginsSet { .. } => {}
+            CompanyEvent::PromptsSet { .. } | CompanyEvent::OriginsSet { .. } => {}
         }
     }
 
@@ -227,7 +225,7 @@ impl Rules for CompanyState {
             CompanyEvent::SettingsSet { settings, .. } => {
                 vec![tables::set(tables::settings_key(), settings)]
             }
-            CompanyEvent::OriginsSet { .. } => Vec::new(),
+            CompanyEvent::OriginsSet { .. } | CompanyEvent::ActDone { .. } => Vec::new(),
         }
     }
 
@@ -239,7 +237,7 @@ impl Rules for CompanyState {
         Some(BusMessage::SettingsChanged(entity.company.clone()))
     }
 
-    fn effect(&self, entity: &EntityId, event: &CompanyEvent) -> Option<Effect> {
+    fn effects(&self, entity: &EntityId, event: &CompanyEvent) -> Vec<Effect> {
         let CompanyEvent::RoomOpened {
             room,
             conversation,
@@ -252,7 +250,12 @@ impl Rules for CompanyState {
             ..
         } = event
         else {
-            return settings::effect(entity, event);
+            let of_each = [
+                settings::effect(entity, event),
+                chats::effect(entity, event),
+                acts::effect(entity, event),
+            ];
+            return of_each.into_iter().flatten().collect();
         };
         let create = RoomCommand::CreateRoom {
             conversation: *conversation,
@@ -264,10 +267,10 @@ impl Rules for CompanyState {
             chat: chat.clone(),
         };
         let to = EntityId::room(entity.company.clone(), *room);
-        Some(Effect {
+        vec![Effect {
             to,
             command: Command::Room(create),
-        })
+        }]
     }
 }
 

@@ -27,7 +27,7 @@ const SETTINGS: u8 = b'S';
 const CHATS: u8 = b'c';
 /// Number → what a visitor answered.
 const PROFILES: u8 = b'f';
-/// A chat's room → its profile's number and when it was kept first.
+/// A chat's room → its profile's number and how it stands with it.
 const PROFILE_ROOMS: u8 = b'g';
 /// Room and seq → when the message there was taken back.
 const DELETED: u8 = b'x';
@@ -39,6 +39,8 @@ const ACCOUNTS: u8 = b'A';
 const FAMILIES: u8 = b'F';
 /// Number → what was done by whom.
 const AUDIT: u8 = b'J';
+/// A chat's room → the last event in it that the log was told of.
+const CHAT_ACTS: u8 = b'j';
 /// Number → what was done to a company or a plan; the installation's own staff has the other log.
 const COMPANY_AUDIT: u8 = b'I';
 /// Company → what is known of it; the installation's.
@@ -209,6 +211,13 @@ pub(crate) fn audit_key(number: u64) -> Vec<u8> {
 /// Before and behind every entry of the audit log, the oldest first.
 pub(crate) fn audit_bounds() -> (Vec<u8>, Vec<u8>) {
     (vec![AUDIT], vec![AUDIT + 1])
+}
+
+/// Key of the last event in a chat that the audit log was told of.
+pub(crate) fn chat_act_key(room: &RoomId) -> Vec<u8> {
+    let mut key = vec![CHAT_ACTS];
+    key.extend_from_slice(room.bits());
+    key
 }
 
 /// Key of an entry of the log of companies and plans.

@@ -249,7 +249,11 @@ fn an_opened_room_is_owed_to_the_room_and_waited_for() {
         .one(&caller("ann"), open(9, &["bob"], false))
         .expect("opened");
     let event = desk.history.last().expect("an event");
-    let effect = desk.state.effect(&company(), event).expect("an effect");
+    let effect = desk
+        .state
+        .effects(&company(), event)
+        .pop()
+        .expect("an effect");
     assert_eq!(
         desk.state.waits_for(&company(), &answer),
         Some(effect.to.clone())

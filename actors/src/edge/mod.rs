@@ -369,7 +369,8 @@ impl Edge {
             | RoomEvent::RoomChanged { .. }
             | RoomEvent::TurnPassed { .. }
             | RoomEvent::TurnOwed { .. }
-            | RoomEvent::FormAnswered { .. } => {}
+            | RoomEvent::FormAnswered { .. }
+            | RoomEvent::FormForgotten { .. } => {}
         }
     }
 

@@ -19,7 +19,7 @@ impl Edge {
                 state.view.marks.entry(agent.clone()).or_default();
                 left
             }
-            HandoffStep::Resolved { left, .. } => left,
+            HandoffStep::Resolved { left, .. } | HandoffStep::Released { left, .. } => left,
             HandoffStep::Escalated { .. } => return,
         };
         for person in left {

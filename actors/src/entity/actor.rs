@@ -481,8 +481,14 @@ pub(crate) fn is_internal(command: &Command) -> bool {
             RoomCommand::CreateRoom { .. }
                 | RoomCommand::TakeTurn { .. }
                 | RoomCommand::PostAnswer { .. }
+                | RoomCommand::Release { .. }
+                | RoomCommand::ForgetForm { .. }
         ) | Command::Staff(
-            StaffCommand::Found { .. } | StaffCommand::NoteAct { .. } | StaffCommand::Disown { .. },
+            StaffCommand::Found { .. }
+                | StaffCommand::NoteAct { .. }
+                | StaffCommand::NoteChatAct { .. }
+                | StaffCommand::Disown { .. }
+                | StaffCommand::LeaveDesk { .. },
         ) | Command::Companies(CompaniesCommand::NoteOrigins { .. })
             | Command::Name(NameCommand::Confirm { .. } | NameCommand::Release { .. })
             | Command::Upload(

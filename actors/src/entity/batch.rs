@@ -196,7 +196,7 @@ fn take<R: Rules>(
         }
         rules.apply(&event);
         batch.rows.extend(rules.rows(entity, &event));
-        batch.effects.extend(rules.effect(entity, &event));
+        batch.effects.extend(rules.effects(entity, &event));
         batch.events.push(event);
     }
     if let (Some(number), Some(person)) = (decided.remember, person_of(&envelope.caller)) {

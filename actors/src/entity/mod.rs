@@ -328,9 +328,9 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
         Vec::new()
     }
 
-    /// What another entity is owed because of an event.
-    fn effect(&self, _entity: &EntityId, _event: &Self::Event) -> Option<Effect> {
-        None
+    /// What others are owed because of an event.
+    fn effects(&self, _entity: &EntityId, _event: &Self::Event) -> Vec<Effect> {
+        Vec::new()
     }
 
     /// Whether an effect of an earlier record is still owed, as far as the state knows.

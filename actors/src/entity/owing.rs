@@ -116,6 +116,10 @@ impl<R: Rules> EntityActor<R> {
                 self.node.take_turn(effect.to, question, reply_to);
                 continue;
             }
+            if let Command::Staff(StaffCommand::LeaveDesk { account }) = effect.command {
+                self.node.leave_desk(effect.to, account, reply_to);
+                continue;
+            }
             let envelope = Envelope {
                 reply_to,
                 cid: crate::clock::fresh_cid(),

@@ -222,7 +222,7 @@ fn replay<R: Rules>(
             recovered.rules.apply(event);
         }
         if effects_from.is_some_and(|from| record.pos >= from) {
-            let owed = recovered.rules.effect(entity, event);
+            let owed = recovered.rules.effects(entity, event).into_iter();
             recovered
                 .effects
                 .extend(owed.map(|effect| (record.pos, effect)));

@@ -1,7 +1,8 @@
 //! Answering a whole form at once, as clients do that have a form of their own.
 //!
 //! Invariants: each answer is judged as if it had been given to its question; what is not said is
-//! skipped, since who answers all at once has said what they want to.
+//! skipped, since who answers all at once has said what they want to, unless the form goes on: it
+//! does for who is to be asked for what they may not skip.
 //!
 //! Never: asks.
 
@@ -35,6 +36,32 @@ impl FormState {
             let kept = judged(&state, step, text)
                 .map_err(|refusal| (step.key.clone(), step.error(refusal, &chain).to_owned()))?;
             answers.insert(step.key.clone(), Some(kept));
+        }
+        Ok(FormState::begin_knowing(spec, answers))
+    }
+
+    /// The same for a form that goes on until everything is answered that may not be skipped: what
+    /// was not said is asked then.
+    ///
+    /// # Errors
+    /// As for [`FormState::filled`].
+    pub fn kept(
+        spec: &FormSpec,
+        given: &Answers,
+        language: &str,
+    ) -> Result<FormState, (String, String)> {
+        let mut answers = FormState::filled(spec, given, language)?.answers().clone();
+        let has = |step: &StepSpec| answers.get(&step.key).is_some_and(Option::is_some);
+        if !spec
+            .steps
+            .iter()
+            .all(|step| step.skip.is_some() || has(step))
+        {
+            let was_skipped = |key: &str| {
+                let step = spec.step(key).filter(|(_, step)| step.skip.is_some());
+                step.is_some() && given.contains_key(key)
+            };
+            answers.retain(|key, said| said.is_some() || was_skipped(key));
         }
         Ok(FormState::begin_knowing(spec, answers))
     }

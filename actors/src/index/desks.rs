@@ -68,6 +68,14 @@ fn list_prefix(table: u8, (whose, bucket): &List) -> Vec<u8> {
     key
 }
 
+/// Before and behind every chat of a list.
+fn bounds(list: &List) -> (Vec<u8>, Vec<u8>) {
+    let from = list_prefix(DESKS, list);
+    let mut to = from.clone();
+    to.extend_from_slice(&[0xff; 17]);
+    (from, to)
+}
+
 /// The rows of a chat: which list, and the key in it.
 fn places(summary: &Summary) -> Vec<(List, Vec<u8>)> {
     let found = Bucket::of(summary).zip(summary.chat.as_deref());
@@ -139,7 +147,41 @@ fn count_of(directory: &dyn Directory, company: &CompanyId, key: &[u8]) -> Resul
     Ok(row.as_ref().and_then(read).unwrap_or_default())
 }
 
+/// A part of the chats that a person has.
+pub(crate) struct AssignedPage {
+    /// Their rooms.
+    pub(crate) rooms: Vec<RoomId>,
+    /// Where to go on; none behind the last part.
+    pub(crate) last: Option<Vec<u8>>,
+}
+
 impl Node {
+    /// Chats that a person has by the rows as they are, behind another part.
+    pub(crate) async fn assigned_to(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        person: &PersonId,
+        after: Option<Vec<u8>>,
+        count: usize,
+    ) -> std::result::Result<AssignedPage, Rejection> {
+        let (node, company) = (Arc::clone(self), company.clone());
+        let list = (person.as_str().to_owned(), Bucket::Assigned);
+        let found = blocking(move || {
+            let (mut from, to) = bounds(&list);
+            if let Some(mut key) = after {
+                key.push(0); // the next key there can be
+                from = key;
+            }
+            node.directory.rows(&company, &from, &to, false, count)
+        });
+        let rows = found.await.map_err(|error| unreadable(&error))?;
+        let rooms = rows.iter().filter_map(|(_, value)| read::<RoomId>(value));
+        Ok(AssignedPage {
+            rooms: rooms.collect(),
+            last: rows.last().map(|(key, _)| key.clone()),
+        })
+    }
+
     /// Chats in these buckets, the latest handoff first in each: behind the first `skip`, `count`
     /// at most, and how many there are. Of one person, or of the whole company; what `reader` was
     /// told is done is in it.
@@ -180,9 +222,7 @@ impl Node {
                 skip = skip.saturating_sub(in_list);
                 continue;
             }
-            let from = list_prefix(DESKS, &list);
-            let mut to = from.clone();
-            to.extend_from_slice(&[0xff; 17]);
+            let (from, to) = bounds(&list);
             let past = usize::try_from(skip).unwrap_or(usize::MAX);
             let wanted = past.saturating_add(count - found.len());
             let rows = directory.rows(company, &from, &to, false, wanted)?;

@@ -54,6 +54,9 @@ pub const LIST_DELAY_MS: u64 = 250;
 const LIST_WAIT_MS: u64 = 1_000;
 /// How long a reader waits for what others did, milliseconds.
 const HURRY_WAIT_MS: u64 = 100;
+/// How long is waited for everything to be listed, milliseconds: a busy company lists a few times a
+/// second, and whoever waits tries again.
+const ALL_LISTED_WAIT_MS: u64 = 10_000;
 /// Rooms with more people than this are in nobody's list: each message would write a row for each.
 pub const LISTED_PERSON_COUNT_MAX: usize = 256;
 
@@ -255,6 +258,21 @@ impl Node {
         });
         let limit = Duration::from_millis(LIST_WAIT_MS);
         timeout(limit, covered).await.map_err(|_| {
+            let why = "lists are behind, try again";
+            Rejection::because(ErrorCode::Unavailable, why)
+        })
+    }
+
+    /// Waits until lists show every record that a room has made by now, whoever asked for it.
+    pub(crate) async fn all_listed(self: &Arc<Self>, company: &CompanyId) -> Result<(), Rejection> {
+        let company = self.index.of(company);
+        let owed = lock(&company.state).waiting.hurry_all();
+        let listed = self.until(&company, |state| {
+            let waiting = &state.waiting;
+            state.stage == Stage::Kept && !waiting.has_behind() && waiting.are_listed(&owed)
+        });
+        let limit = Duration::from_millis(ALL_LISTED_WAIT_MS);
+        timeout(limit, listed).await.map_err(|_| {
             let why = "lists are behind, try again";
             Rejection::because(ErrorCode::Unavailable, why)
         })

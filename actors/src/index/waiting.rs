@@ -168,6 +168,20 @@ impl Waiting {
         hurried.collect()
     }
 
+    /// Has every room tell at once; what there is to be waited for.
+    pub(super) fn hurry_all(&mut self) -> Vec<(RoomId, Pos)> {
+        let hurried = self.unlisted.iter().map(|(room, unlisted)| {
+            (unlisted.hurry)();
+            (*room, unlisted.last)
+        });
+        hurried.collect()
+    }
+
+    /// Whether a room is behind from before its actor started.
+    pub(super) fn has_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
     /// Whether these rooms told of everything up to these records.
     pub(super) fn are_listed(&self, rooms: &[(RoomId, Pos)]) -> bool {
         rooms.iter().all(|(room, pos)| {

@@ -171,12 +171,12 @@ impl Rules for NamesState {
         rows_of(event)
     }
 
-    fn effect(&self, _entity: &EntityId, event: &NameEvent) -> Option<Effect> {
-        let (company, account) = event.disowned.clone()?;
-        Some(Effect {
+    fn effects(&self, _entity: &EntityId, event: &NameEvent) -> Vec<Effect> {
+        let disown = |(company, account)| Effect {
             to: EntityId::staff(company),
             command: Command::Staff(StaffCommand::Disown { account }),
-        })
+        };
+        event.disowned.clone().into_iter().map(disown).collect()
     }
 
     fn waits_for(&self, _entity: &EntityId, answer: &Answer) -> Option<EntityId> {

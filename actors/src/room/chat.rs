@@ -11,13 +11,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use frontdesk_protocol::chat::{Chat, FormAnswers, FormProgress, HandoffStep, Priority, Stage};
+use frontdesk_protocol::chat::{Chat, FormProgress, HandoffStep, Priority, Stage};
 use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Role, RoomCommand, SeatKind};
 use frontdesk_protocol::event::{Author, Message, RoomEvent};
 use frontdesk_protocol::limits::{HANDOFF_TEXT_CHARS_MAX, ROOM_SEQ_MAX};
 use frontdesk_protocol::settings::{CompanySettings, FormChoice};
 use frontdesk_protocol::staff::Account;
-use frontdesk_protocol::{Cid, ErrorCode, PersonId, Rejection, Seq, Timestamp};
+use frontdesk_protocol::{AccountNo, Cid, ErrorCode, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind};
 
 use super::rules::author_of;
@@ -59,10 +59,11 @@ pub(super) fn effect(state: &RoomState, entity: &EntityId, event: &RoomEvent) ->
                 question: *question,
             }),
         }),
-        RoomEvent::FormAnswered { progress, .. } if progress.is_complete() => {
+        RoomEvent::FormAnswered { progress, no, .. } if progress.is_complete() => {
             let keep = CompanyCommand::KeepProfile {
                 person: state.chat.as_ref()?.visitor.clone(),
                 answers: progress.answers.clone(),
+                form_no: *no,
             };
             Some(Effect {
                 to: EntityId::company(entity.company.clone()),
@@ -95,7 +96,7 @@ pub(super) fn notice(
 }
 
 impl RoomState {
-    fn chat(&self) -> Result<&Chat, Rejection> {
+    pub(super) fn chat(&self) -> Result<&Chat, Rejection> {
         let why = "this room is no visitor's chat";
         self.chat
             .as_deref()
@@ -152,53 +153,22 @@ impl RoomState {
         let mut events = Vec::with_capacity(2);
         if chat.form.as_ref() != Some(&progress) {
             let at = message.at;
-            events.push(RoomEvent::FormAnswered { at, progress });
+            let no = self.form_no + 1;
+            events.push(RoomEvent::FormAnswered { at, progress, no });
         }
         if let Some(bot) = &self.bot {
             let seq = self.below_the_end(message.seq.next())?;
-            events.push(RoomEvent::MessagePosted(said(bot, seq, message, &step)));
+            let after = (message.at, message.cid, Some(message.seq));
+            events.push(RoomEvent::MessagePosted(said(bot, seq, after, &step)));
         }
         Ok(events)
     }
 
-    fn below_the_end(&self, seq: Seq) -> Result<Seq, Rejection> {
+    pub(super) fn below_the_end(&self, seq: Seq) -> Result<Seq, Rejection> {
         match seq.0 > ROOM_SEQ_MAX {
             true => Err(Rejection::new(ErrorCode::RoomFull)),
             false => Ok(seq),
         }
-    }
-
-    pub(super) fn answer_form(
-        &self,
-        asked: &Asked<'_>,
-        answers: &FormAnswers,
-        known: &Known,
-        now: Timestamp,
-    ) -> Result<Decided<RoomEvent>, Rejection> {
-        let caller = self.participant(asked.caller)?;
-        let chat = self.chat()?;
-        if caller.person != chat.visitor {
-            return Err(Rejection::new(ErrorCode::Forbidden));
-        }
-        let settings = settings(known)?;
-        let spec = form_of(&settings).unwrap_or(Cow::Borrowed(FormSpec::profile()));
-        let mut all = chat.form.clone().unwrap_or_default().answers;
-        all.extend(answers.clone());
-        let filled = FormState::filled(&spec, &all, language_of(chat, &settings));
-        let filled = filled.map_err(|(step, why)| {
-            Rejection::because(ErrorCode::BadField, format!("{step}: {why}"))
-        })?;
-        let progress = FormProgress::from(filled);
-        Ok(Decided {
-            // Also when nothing is new: what the company kept of it may have been taken away.
-            events: vec![RoomEvent::FormAnswered { at: now, progress }],
-            // Whoever is told finds the profile.
-            answer: Answer::Numbered {
-                number: 0,
-                owed_to: Some(EntityId::company(asked.entity.company.clone())),
-            },
-            remember: None,
-        })
     }
 
     pub(super) fn escalate(
@@ -277,7 +247,7 @@ impl RoomState {
     }
 
     /// The company's people who have a seat, but for one.
-    fn agents_but(&self, stays: Option<&PersonId>) -> Vec<PersonId> {
+    pub(super) fn agents_but(&self, stays: Option<&PersonId>) -> Vec<PersonId> {
         let agents = self.seats.iter().filter(|(person, seat)| {
             seat.kind == SeatKind::Agent && !person.is_bot() && Some(*person) != stays
         });
@@ -340,7 +310,7 @@ impl RoomState {
                     ..Seat::default()
                 });
             }
-            HandoffStep::Resolved { left, .. } => {
+            HandoffStep::Resolved { left, .. } | HandoffStep::Released { left, .. } => {
                 self.seats.retain(|person, _| !left.contains(person));
             }
         }
@@ -361,13 +331,16 @@ fn agent_name(
             .then(|| caller.card.name.clone())
             .ok_or_else(unknown);
     };
+    let account = serving(no, known).ok_or_else(unknown)?;
+    Ok((!account.card.name.is_empty()).then_some(account.card.name))
+}
+
+/// An account that serves visitors.
+pub(super) fn serving(no: AccountNo, known: &Known) -> Option<Account> {
     let row = known.rows.get(&tables::account_key(no)).cloned().flatten();
     let account: Option<Account> = row.as_ref().and_then(tables::read);
-    let serves = |account: &Account| {
-        !account.is_removed && matches!(account.role, Role::Agent | Role::Admin)
-    };
-    let account = account.filter(serves).ok_or_else(unknown)?;
-    Ok((!account.card.name.is_empty()).then_some(account.card.name))
+    account
+        .filter(|account| !account.is_removed && matches!(account.role, Role::Agent | Role::Admin))
 }
 
 fn check_text(field: &str, text: &str) -> Result<(), Rejection> {
@@ -384,7 +357,7 @@ fn check_text(field: &str, text: &str) -> Result<(), Rejection> {
 
 /// What a company set; the defaults if it set nothing. Nothing is done on settings that cannot be
 /// read: they may forbid it.
-fn settings(known: &Known) -> Result<CompanySettings, Rejection> {
+pub(super) fn settings(known: &Known) -> Result<CompanySettings, Rejection> {
     let Some(row) = known.rows.get(&tables::settings_key()).cloned().flatten() else {
         return Ok(CompanySettings::default());
     };
@@ -395,7 +368,7 @@ fn settings(known: &Known) -> Result<CompanySettings, Rejection> {
 }
 
 /// The form that a company asks; one of its own that cannot be read any more is the built-in one.
-fn form_of(settings: &CompanySettings) -> Option<Cow<'static, FormSpec>> {
+pub(super) fn form_of(settings: &CompanySettings) -> Option<Cow<'static, FormSpec>> {
     let own = match &settings.form {
         FormChoice::Off => return None,
         FormChoice::Profile => None,
@@ -404,14 +377,19 @@ fn form_of(settings: &CompanySettings) -> Option<Cow<'static, FormSpec>> {
     Some(own.map_or(Cow::Borrowed(FormSpec::profile()), Cow::Owned))
 }
 
-fn language_of<'a>(chat: &'a Chat, settings: &'a CompanySettings) -> &'a str {
+pub(super) fn language_of<'a>(chat: &'a Chat, settings: &'a CompanySettings) -> &'a str {
     let said = [&*chat.language, &*settings.language];
     let said = said.into_iter().find(|language| !language.is_empty());
     said.unwrap_or(LANGUAGE_DEFAULT)
 }
 
-/// What the bot says of a step.
-fn said(bot: &PersonId, seq: Seq, question: &Message, step: &Step) -> Message {
+/// What the bot says of a step, after a command of this time and name, to this message.
+pub(super) fn said(
+    bot: &PersonId,
+    seq: Seq,
+    (at, cid, reply_to): (Timestamp, Cid, Option<Seq>),
+    step: &Step,
+) -> Message {
     let (text, suggestions, collecting) = match step {
         Step::Ask(asking) | Step::Again(asking) => {
             (&asking.text, &asking.suggestions, &*asking.collecting)
@@ -419,11 +397,11 @@ fn said(bot: &PersonId, seq: Seq, question: &Message, step: &Step) -> Message {
         Step::Complete(done) => (&done.text, &done.suggestions, crate::form::COMPLETE),
     };
     let form = serde_json::json!({"collecting": collecting, "suggestions": suggestions});
-    let mut cid = *question.cid.bits();
+    let mut cid = *cid.bits();
     cid[15] ^= 1; // of the same command, and not the same message
     Message {
         seq,
-        at: question.at,
+        at,
         cid: Cid::from_digest(cid),
         author: Author {
             id: bot.clone(),
@@ -432,7 +410,7 @@ fn said(bot: &PersonId, seq: Seq, question: &Message, step: &Step) -> Message {
         },
         text: text.as_str().into(),
         rich: Some(serde_json::json!({"form": form}).to_string().into()),
-        reply_to: Some(question.seq),
+        reply_to,
         deleted_at: None,
     }
 }

@@ -10,8 +10,11 @@
 //!
 //! Never: knows who is connected, or in which dialect they are spoken to.
 
+mod acts;
 mod changes;
 mod chat;
+mod forms;
+mod release;
 mod rules;
 pub(crate) mod summary;
 #[cfg(test)]
@@ -68,6 +71,9 @@ pub struct RoomState {
     pub(crate) answered: Seq,
     /// What makes it a visitor's chat.
     pub(crate) chat: Option<Box<Chat>>,
+    /// How many times the visitor's answers to the form were written down.
+    #[serde(default)]
+    pub(crate) form_no: u64,
     /// What this batch took back and the index rows do not show yet.
     #[serde(skip)]
     pub(crate) deleted: BTreeSet<Seq>,

@@ -12,7 +12,7 @@ use frontdesk_protocol::visible::has_visible;
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 
-use super::{LastMessage, RoomState, Seat, Summary, changes, chat, turns};
+use super::{LastMessage, RoomState, Seat, Summary, acts, changes, chat, release, turns};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
 use crate::feed::{Audience, FEED_ROOM_PERSON_COUNT_MAX, HandoffNotice};
 
@@ -40,6 +40,7 @@ impl Rules for RoomState {
             bot: None,
             answered: Seq(0),
             chat: None,
+            form_no: 0,
             deleted: BTreeSet::new(),
         }
     }
@@ -55,6 +56,7 @@ impl Rules for RoomState {
     fn lookups(&self, asked: &Asked<'_>) -> Vec<Vec<u8>> {
         let mut keys = changes::lookups(asked);
         keys.extend(chat::lookups(self, asked));
+        keys.extend(release::lookup(asked));
         keys
     }
 
@@ -95,8 +97,10 @@ impl Rules for RoomState {
                 self.escalate(asked, reason, *priority, now)
             }
             RoomCommand::Assign { agent } => self.assign(asked, agent, known, now),
+            RoomCommand::Release { agent } => self.release(asked, agent, known, now),
             RoomCommand::Resolve { notes } => self.resolve(asked, notes, now),
             RoomCommand::AnswerForm { answers } => self.answer_form(asked, answers, known, now),
+            RoomCommand::ForgetForm { form_no } => self.forget_form(asked, *form_no, now),
             RoomCommand::AwaitAnswer => self.await_answer(asked),
             RoomCommand::PostAnswer { .. } => self.answer(asked, now),
             RoomCommand::TakeTurn { .. } => Err(Rejection::new(ErrorCode::Internal)),
@@ -149,11 +153,8 @@ impl Rules for RoomState {
             }
             RoomEvent::TurnPassed { question, .. } => self.turn_over(*question),
             RoomEvent::TurnOwed { .. } => {}
-            RoomEvent::FormAnswered { progress, .. } => {
-                if let Some(chat) = self.chat.as_deref_mut() {
-                    chat.form = Some(progress.clone());
-                }
-            }
+            RoomEvent::FormAnswered { progress, no, .. } => self.form_stands(progress, *no),
+            RoomEvent::FormForgotten { .. } => self.form_forgotten(),
             RoomEvent::HandoffMoved { seq, at, by, step } => {
                 debug_assert_eq!(*seq, self.head.next(), "invariant 1");
                 self.head = *seq;
@@ -168,8 +169,14 @@ impl Rules for RoomState {
         changes::rows(entity, event)
     }
 
-    fn effect(&self, entity: &EntityId, event: &RoomEvent) -> Option<Effect> {
-        turns::effect(self, entity, event).or_else(|| chat::effect(self, entity, event))
+    fn effects(&self, entity: &EntityId, event: &RoomEvent) -> Vec<Effect> {
+        let of_each = [
+            turns::effect(self, entity, event),
+            chat::effect(self, entity, event),
+            release::effect(entity, event),
+            acts::effect(self, entity, event),
+        ];
+        of_each.into_iter().flatten().collect()
     }
 
     fn on_behalf(event: &RoomEvent) -> Option<&PersonId> {

@@ -10,10 +10,12 @@
 //! 3. No more agents than the company's plan allows.
 //! 4. Everything done to an account but its owner's coming and going stands in the audit log.
 //! 5. An account's e-mail address is confirmed in the index of names, whatever crashes in between.
+//! 6. The chats of an account that serves visitors no more wait for others, whatever crashes.
 //!
 //! Never: sees a password, or acts for another company.
 
 mod cards;
+mod leaving;
 mod logins;
 mod noted;
 mod reads;
@@ -26,6 +28,9 @@ use frontdesk_protocol::{AccountNo, PersonId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::Written;
+
+#[cfg(test)]
+pub(crate) use leaving::PAGE_COUNT;
 
 pub use cards::check_card;
 pub(crate) use cards::{check_name, check_texts};

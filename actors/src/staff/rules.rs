@@ -12,7 +12,7 @@ use frontdesk_storage::{EntityId, EntityKind, Row};
 
 use super::cards::{apply_change, check_card};
 use super::logins::check_as_of;
-use super::{AuditEntry, StaffState, noted};
+use super::{AuditEntry, StaffState, leaving, noted};
 use crate::bus::Revoked;
 use crate::company::tables;
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
@@ -36,7 +36,7 @@ impl Rules for StaffState {
             return Vec::new();
         };
         let Some(account) = account_of(command) else {
-            return Vec::new();
+            return noted::lookup(asked).into_iter().collect();
         };
         vec![tables::account_key(account), tables::families_key(account)]
     }
@@ -61,6 +61,9 @@ impl Rules for StaffState {
         }
         if let StaffCommand::NoteAct { .. } = command {
             return self.note_act(asked, command);
+        }
+        if let StaffCommand::NoteChatAct { .. } = command {
+            return self.note_chat_act(asked, command, known);
         }
         if let StaffCommand::Disown { account } = command {
             return self.disown(asked, *account, known, now);
@@ -132,6 +135,7 @@ impl Rules for StaffState {
                 self.noted_act_no = *act_no;
                 self.audit_count = *audit;
             }
+            StaffEvent::ChatActNoted { audit, .. } => self.audit_count = *audit,
             StaffEvent::FamiliesSet { .. } => {}
         }
         self.written.take(rows_of(event));
@@ -141,7 +145,7 @@ impl Rules for StaffState {
         rows_of(event)
     }
 
-    fn effect(&self, _entity: &EntityId, event: &StaffEvent) -> Option<Effect> {
+    fn effects(&self, entity: &EntityId, event: &StaffEvent) -> Vec<Effect> {
         let StaffEvent::AccountSet {
             act,
             account,
@@ -149,22 +153,24 @@ impl Rules for StaffState {
             ..
         } = event
         else {
-            return None;
+            return Vec::new();
         };
         let name = names::normal(&account.card.email);
         let to = names::entity_of(&name);
-        let account = account.no;
-        let command = match (act, reservation) {
-            (Act::Added, Some(reservation)) => NameCommand::Confirm {
+        let no = account.no;
+        let of_name = match (act, reservation) {
+            (Act::Added, Some(reservation)) => Some(NameCommand::Confirm {
                 name,
                 reservation: *reservation,
-                account,
-            },
-            (Act::Removed, _) => NameCommand::Release { name, account },
-            _ => return None,
+                account: no,
+            }),
+            (Act::Removed, _) => Some(NameCommand::Release { name, account: no }),
+            _ => None,
         };
-        let command = Command::Name(command);
-        Some(Effect { to, command })
+        let command = of_name.map(Command::Name);
+        let of_name = command.map(|command| Effect { to, command });
+        let of_desk = leaving::effect(entity, *act, account);
+        of_name.into_iter().chain(of_desk).collect()
     }
 
     fn announce(event: &StaffEvent) -> Option<Revoked> {
@@ -431,7 +437,7 @@ fn rows_of(event: &StaffEvent) -> Vec<Row> {
         StaffEvent::FamiliesSet {
             account, families, ..
         } => vec![tables::set(tables::families_key(*account), families)],
-        StaffEvent::ActNoted { .. } => noted::row_of(event).into_iter().collect(),
+        StaffEvent::ActNoted { .. } | StaffEvent::ChatActNoted { .. } => noted::rows_of(event),
     }
 }
 
@@ -440,7 +446,9 @@ fn account_of(command: &StaffCommand) -> Option<AccountNo> {
     match command {
         StaffCommand::Found { .. }
         | StaffCommand::AddAccount { .. }
-        | StaffCommand::NoteAct { .. } => None,
+        | StaffCommand::LeaveDesk { .. }
+        | StaffCommand::NoteAct { .. }
+        | StaffCommand::NoteChatAct { .. } => None,
         StaffCommand::ChangeAccount { account, .. }
         | StaffCommand::SetRole { account, .. }
         | StaffCommand::RemoveAccount { account }

@@ -167,11 +167,13 @@ fn a_visitor_answers_the_form_and_then_talks_to_the_bot() {
     let Command::Company(CompanyCommand::KeepProfile {
         person: whose,
         answers,
+        form_no,
     }) = &kept.command
     else {
         panic!("{kept:?}");
     };
     assert_eq!(whose.as_str(), "visitor:1");
+    assert_eq!(*form_no, 6, "the first question and five answers");
     let answer = |key: &str| answers[key].as_deref();
     assert_eq!(answer("name"), Some("Ada Lovelace"));
     assert_eq!(answer("phone"), Some("+977-9841234567"));
@@ -320,6 +322,69 @@ fn a_chat_is_its_agents_and_nobody_elses() {
     assert!(matches!(posted, Ok(Answer::Posted { .. })));
     let moved = desk.one(&visitor(), resolve()).expect_err("refused");
     assert_eq!(moved.code, ErrorCode::Forbidden);
+    desk.one(&admin, resolve()).expect("resolved");
+    desk.assert_replays();
+}
+
+/// An account is taken away.
+fn remove(desk: &mut Desk<RoomState>, no: u64) {
+    let gone = Account {
+        is_removed: true,
+        ..account(no)
+    };
+    let row = tables::set(tables::account_key(AccountNo(no)), &gone);
+    desk.rows.insert(row.key, row.value.expect("set"));
+}
+
+#[test]
+fn a_chat_whose_agent_is_gone_waits_again_and_nobody_elses_does() {
+    let mut desk = chat(SETTINGS_OF_NOBODY);
+    let staff = Caller::Entity(EntityId::staff(company_of("TES001")));
+    let release = |no: u64| Command::Room(RoomCommand::Release { agent: agent(no) });
+    desk.one(&visitor(), escalate()).expect("escalated");
+    let first = desk.state.chat.clone().expect("a chat").handoff;
+    desk.one(&of_agent(11), assign(11)).expect("taken");
+    // The room looks once more at whom it was given to.
+    let look = desk.effects.last().expect("an effect");
+    assert_eq!(
+        (&look.to, &look.command),
+        (&desk.entity.clone(), &release(11))
+    );
+    desk.one(&staff, release(11)).expect("still there");
+    assert_eq!(stage(&desk), Stage::Assigned);
+    desk.one(&of_agent(11), assign(12)).expect("transferred");
+    remove(&mut desk, 11);
+    desk.one(&staff, release(11)).expect("another has it");
+    assert_eq!(stage(&desk), Stage::Assigned);
+    remove(&mut desk, 12);
+    for caller in [
+        of_agent(11),
+        visitor(),
+        Caller::Entity(EntityId::staff(company_of("SPA001"))),
+    ] {
+        let refused = desk.one(&caller, release(12)).expect_err("refused");
+        assert_eq!(refused.code, ErrorCode::Forbidden);
+    }
+    let own = Caller::Entity(desk.entity.clone());
+    desk.one(&own, release(12)).expect("released");
+    let length = desk.history.len();
+    desk.one(&staff, release(12)).expect("released before");
+    assert_eq!(desk.history.len(), length);
+    let Some(RoomEvent::HandoffMoved { step, .. }) = desk.history.last() else {
+        panic!("moved");
+    };
+    assert_eq!(
+        *step,
+        HandoffStep::Released {
+            name: Some("Agent 12".into()),
+            left: vec![agent(12)],
+        }
+    );
+    assert_eq!(stage(&desk), Stage::Queued);
+    let handoff = desk.state.chat.clone().expect("a chat").handoff;
+    assert_eq!(handoff, first, "it waits as it did before");
+    assert!(desk.one(&of_agent(12), say("still here?")).is_err());
+    let admin = somebody("agent:99", Role::Admin);
     desk.one(&admin, resolve()).expect("resolved");
     desk.assert_replays();
 }

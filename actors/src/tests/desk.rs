@@ -65,7 +65,7 @@ impl<R: Rules + Clone + PartialEq + Debug> Desk<R> {
             for event in decided.events {
                 self.state.apply(&event);
                 written.extend(self.state.rows(&entity, &event));
-                self.effects.extend(self.state.effect(&entity, &event));
+                self.effects.extend(self.state.effects(&entity, &event));
                 self.history.push(event);
             }
             answers.push(Ok(decided.answer));

@@ -21,6 +21,8 @@ mod listeners;
 mod now;
 mod online;
 mod ownership;
+mod profiles;
+mod released;
 mod settings;
 mod sleep;
 mod staff;

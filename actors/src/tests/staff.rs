@@ -20,7 +20,7 @@ use crate::task::lock;
 
 const EMAIL: &str = "Ann@tes.example";
 
-fn root(company: CompanyId) -> Arc<Principal> {
+pub(super) fn root(company: CompanyId) -> Arc<Principal> {
     Arc::new(Principal {
         company,
         person: PersonId::new("root").expect("valid"),
@@ -30,12 +30,12 @@ fn root(company: CompanyId) -> Arc<Principal> {
 }
 
 impl World {
-    async fn tell(&self, to: EntityId, command: Command) -> Outcome {
+    pub(super) async fn tell(&self, to: EntityId, command: Command) -> Outcome {
         let caller = root(to.company.clone());
         self.node.ask(to, caller, command, fresh_cid()).await
     }
 
-    async fn company(&self, name: &str) -> CompanyId {
+    pub(super) async fn company(&self, name: &str) -> CompanyId {
         let create = CompaniesCommand::CreateCompany {
             id: None,
             card: CompanyCard {
@@ -54,14 +54,14 @@ impl World {
         record.expect("a record").id
     }
 
-    async fn reserve(&self, reservation: Uuid) -> Outcome {
+    pub(super) async fn reserve(&self, reservation: Uuid) -> Outcome {
         let name = names::normal(EMAIL);
         let to = names::entity_of(&name);
         let reserve = NameCommand::Reserve { name, reservation };
         self.tell(to, Command::Name(reserve)).await
     }
 
-    async fn account(&self, company: &CompanyId, reservation: Uuid) -> Outcome {
+    pub(super) async fn account(&self, company: &CompanyId, reservation: Uuid) -> Outcome {
         let add = StaffCommand::AddAccount {
             role: Role::Agent,
             card: StaffCard {
@@ -78,7 +78,7 @@ impl World {
     }
 }
 
-fn account_no(outcome: &Outcome) -> AccountNo {
+pub(super) fn account_no(outcome: &Outcome) -> AccountNo {
     match outcome {
         Outcome::Done(Answer::Numbered { number, .. }) => AccountNo(*number),
         other => panic!("no account: {other:?}"),

@@ -43,7 +43,8 @@ impl EventBody {
             | RoomEvent::RoomChanged { .. }
             | RoomEvent::TurnPassed { .. }
             | RoomEvent::TurnOwed { .. }
-            | RoomEvent::FormAnswered { .. } => None,
+            | RoomEvent::FormAnswered { .. }
+            | RoomEvent::FormForgotten { .. } => None,
         }
     }
 }

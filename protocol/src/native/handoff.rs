@@ -17,7 +17,7 @@ pub struct HandoffMove {
     pub at: Timestamp,
     /// Who did it.
     pub author: Author,
-    /// `escalated`, `assigned` or `resolved`.
+    /// `escalated`, `assigned`, `resolved` or `released`.
     pub step: Arc<str>,
     /// Who has the chat now, when it was assigned.
     #[serde(default)]

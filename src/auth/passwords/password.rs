@@ -1,9 +1,12 @@
 //! A password on its way from a request to its hash.
 //!
-//! Invariants: `Debug` shows none of it, and its memory is overwritten when it is dropped.
+//! Invariants: `Debug` shows none of it, and its memory is overwritten when it is dropped; the same
+//! letters are the same password, however a keyboard puts them together (Unicode's form NFC).
 //! Never: is kept, compared or serialized.
 
 use std::fmt;
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::random;
 use crate::config::MASK;
@@ -14,6 +17,12 @@ const CHARACTER_COUNT_MIN: usize = 8;
 const CHARACTER_COUNT_MAX: usize = 128;
 /// What is typed at a login may have so many bytes; twice what can be a password at all.
 pub const TYPED_BYTES_MAX: usize = 1_024;
+
+/// What is put together, bytes: the longest password in the longest way to type it fits. Whatever
+/// is longer is none, and stays as it is.
+const COMPOSED_BYTES_MAX: usize = 4 * TYPED_BYTES_MAX;
+/// UTF-8 grows at most so many times when it is put together.
+const COMPOSED_GROWTH_MAX: usize = 3;
 
 /// Letters and digits that are read aloud and typed without a mistake: 32, so five bits each.
 const READABLE: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -40,7 +49,7 @@ impl Password {
     /// One that somebody wants to have from now on.
     pub fn chosen(text: String) -> Result<Self, BadPassword> {
         // Made first, so that what is refused is overwritten as well.
-        let password = Self(text);
+        let password = Self(text).composed();
         match password.0.chars().take(CHARACTER_COUNT_MAX + 1).count() {
             ..CHARACTER_COUNT_MIN => Err(BadPassword::TooShort),
             CHARACTER_COUNT_MIN..=CHARACTER_COUNT_MAX => Ok(password),
@@ -51,6 +60,17 @@ impl Password {
     /// One that somebody typed to log in. Nothing is refused here: what nobody could have chosen is
     /// plainly wrong.
     pub fn typed(text: String) -> Self {
+        Self(text).composed()
+    }
+
+    /// With its letters put together in the one way there is; the text as it was is overwritten.
+    fn composed(self) -> Self {
+        if self.0.len() > COMPOSED_BYTES_MAX || is_nfc(&self.0) {
+            return self;
+        }
+        // Of its whole length at once: what grows leaves copies behind.
+        let mut text = String::with_capacity(self.0.len() * COMPOSED_GROWTH_MAX);
+        text.extend(self.0.nfc());
         Self(text)
     }
 

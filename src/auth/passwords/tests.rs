@@ -1,6 +1,7 @@
 //! What a hash is, what a password may be, and who is refused.
 
 use proptest::prelude::*;
+use unicode_normalization::UnicodeNormalization;
 
 use super::*;
 
@@ -24,6 +25,33 @@ async fn a_password_makes_its_own_hash_and_no_other_does() {
     assert_eq!(verify("").await, Ok(false));
     let again = passwords.hash(chosen("correct horse")).await.unwrap();
     assert_ne!(again.to_text(), hash.to_text(), "each hash has its salt");
+}
+
+#[tokio::test]
+async fn a_password_is_the_same_however_its_letters_are_put_together() {
+    let passwords = Passwords::new(1, 4).unwrap();
+    let (composed, apart) = (
+        "pässwörd für Zoë",
+        "pa\u{308}sswo\u{308}rd fu\u{308}r Zoe\u{308}",
+    );
+    for (chose, types) in [(composed, apart), (apart, composed)] {
+        let hash = passwords.hash(chosen(chose)).await.unwrap();
+        assert_eq!(passwords.verify(typed(types), Some(&hash)).await, Ok(true));
+    }
+    // The longest one, in the longest way to type it.
+    let hangul = "각".repeat(128);
+    let jamo = "\u{1100}\u{1161}\u{11a8}".repeat(128);
+    let hash = passwords.hash(chosen(&jamo)).await.unwrap();
+    for types in [&hangul, &jamo] {
+        assert_eq!(passwords.verify(typed(types), Some(&hash)).await, Ok(true));
+    }
+    let letters = "a\u{308}".repeat(7);
+    let short = Password::chosen(letters).err();
+    assert_eq!(
+        short,
+        Some(BadPassword::TooShort),
+        "seven letters are seven"
+    );
 }
 
 #[tokio::test]
@@ -197,7 +225,7 @@ proptest! {
 
     #[test]
     fn any_text_of_8_to_128_characters_can_be_chosen(text in "\\PC{0,140}") {
-        let fits = (8..=128).contains(&text.chars().count());
+        let fits = (8..=128).contains(&text.nfc().count());
         prop_assert_eq!(Password::chosen(text).is_ok(), fits);
     }
 }

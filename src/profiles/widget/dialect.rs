@@ -45,6 +45,7 @@ impl Dialect for WidgetDialect {
                     let agent = (by.role == Role::Agent).then_some(by.card.name.as_deref());
                     resolved(agent)
                 }
+                HandoffStep::Released { name, .. } => released(name.as_deref()),
             },
             _ => None,
         }
@@ -80,10 +81,20 @@ fn agent_joined(name: Option<&str>) -> Bytes {
     frame(&json!({"type": "agent_joined", "agent_name": name.unwrap_or(AGENT_NAME)}))
 }
 
-fn resolved(agent: Option<Option<&str>>) -> Option<Bytes> {
-    let left = agent.map(|name| {
-        frame(&json!({"type": "agent_left", "agent_name": name.unwrap_or(AGENT_NAME)}))
+fn agent_left(name: Option<&str>) -> Bytes {
+    frame(&json!({"type": "agent_left", "agent_name": name.unwrap_or(AGENT_NAME)}))
+}
+
+fn released(name: Option<&str>) -> Option<Bytes> {
+    let notice = json!({
+        "type": "system_message",
+        "message": "The person you were talking to had to leave. Another will be with you soon.",
     });
+    frames([agent_left(name), frame(&notice)])
+}
+
+fn resolved(agent: Option<Option<&str>>) -> Option<Bytes> {
+    let left = agent.map(agent_left);
     let notice = json!({
         "type": "system_message",
         "message": "This conversation has been resolved.",
@@ -142,6 +153,16 @@ mod tests {
             told_assigned,
             [json!({"type": "agent_joined", "agent_name": "Ann"})]
         );
+        let released = HandoffStep::Released {
+            name: Some("Ann".into()),
+            left: Vec::new(),
+        };
+        let told_released = moved(Role::Superadmin, released);
+        assert_eq!(
+            told_released[0],
+            json!({"type": "agent_left", "agent_name": "Ann"})
+        );
+        assert_eq!(told_released[1]["type"], "system_message");
         let notes = || HandoffStep::Resolved {
             notes: "a secret".into(),
             left: Vec::new(),

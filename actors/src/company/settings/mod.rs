@@ -19,11 +19,10 @@ use frontdesk_protocol::command::Role;
 use frontdesk_protocol::companies::CompaniesCommand;
 use frontdesk_protocol::event::CompanyEvent;
 use frontdesk_protocol::settings::{CompanySettings, SettingsChange};
-use frontdesk_protocol::staff::StaffCommand;
 use frontdesk_protocol::{ErrorCode, Rejection, Timestamp};
 use frontdesk_storage::EntityId;
 
-use super::{CompanyState, tables};
+use super::{CompanyState, acts, tables};
 use crate::bus::BusMessage;
 use crate::entity::{Answer, Caller, Command, Decided, Effect, Known};
 
@@ -107,16 +106,10 @@ pub(super) fn effect(entity: &EntityId, event: &CompanyEvent) -> Option<Effect> 
             act_no,
             changed,
             ..
-        } => Some(Effect {
-            to: EntityId::staff(entity.company.clone()),
-            command: Command::Staff(StaffCommand::NoteAct {
-                act_no: *act_no,
-                at: *at,
-                by: by.clone(),
-                act: ACT.into(),
-                subject: changed.join(", ").into(),
-            }),
-        }),
+        } => {
+            let subject = changed.join(", ");
+            Some(acts::note(entity, *act_no, (*at, by), ACT, &subject))
+        }
         CompanyEvent::OriginsSet { origins } => Some(Effect {
             to: EntityId::companies(),
             command: Command::Companies(CompaniesCommand::NoteOrigins {

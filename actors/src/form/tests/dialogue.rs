@@ -293,3 +293,36 @@ fn a_country_that_an_older_form_took_as_text_leaves_the_number_to_say_it() {
     let (state, _) = state.answer(FormSpec::profile(), "+977 984-1234567", "en");
     assert_eq!(state.profile().phone.as_deref(), Some("+977-9841234567"));
 }
+
+#[test]
+fn a_form_answered_in_part_goes_on_until_nothing_is_missing_that_may_not_be_skipped() {
+    let spec = FormSpec::profile();
+    let given = |pairs: &[(&str, &str)]| {
+        let pairs = pairs
+            .iter()
+            .map(|(key, text)| ((*key).to_owned(), Some((*text).to_owned())));
+        pairs.collect()
+    };
+    let part = given(&[("phone", "9841234567"), ("name", "Asha"), ("email", "skip")]);
+    let kept = FormState::kept(spec, &part, "en").expect("kept");
+    assert_eq!(kept.collecting(), "country_code");
+    assert_eq!(
+        kept.answers().len(),
+        3,
+        "what was skipped is not asked again"
+    );
+    let empty = given(&[("name", " "), ("phone", "9841234567")]);
+    let kept = FormState::kept(spec, &empty, "en").expect("kept");
+    assert_eq!((kept.collecting(), kept.answers().len()), ("name", 1));
+    let whole = given(&[
+        ("name", "Asha"),
+        ("country_code", "+977"),
+        ("phone", "9841234567"),
+        ("address", "Pokhara"),
+    ]);
+    let kept = FormState::kept(spec, &whole, "en").expect("kept");
+    assert!(kept.is_complete());
+    assert_eq!(FormState::filled(spec, &whole, "en"), Ok(kept));
+    let refused = FormState::kept(spec, &given(&[("email", "nowhere")]), "en");
+    assert_eq!(refused.expect_err("refused").0, "email");
+}

@@ -216,6 +216,38 @@ pub(super) fn profile_body(profile: &VisitorProfile) -> ProfileBody {
     }
 }
 
+/// What a visitor answered to a form that goes on.
+#[derive(Serialize, ToSchema)]
+pub(super) struct GoingOn {
+    /// Null: it has no number until the form is through.
+    id: Option<u64>,
+    name: Option<String>,
+    phone: Option<String>,
+    email: Option<String>,
+    address: Option<String>,
+    country_code: Option<String>,
+    /// Null as well.
+    created_at: Option<String>,
+    /// The step of the form that is awaited.
+    collecting: String,
+}
+
+/// What was answered so far; `None` of a form that is through.
+pub(super) fn going_on(chat: &Chat) -> Option<GoingOn> {
+    let collecting = chat.form.as_ref()?.asked.clone()?;
+    let answer = |key: &str| chat.answer(key).map(str::to_owned);
+    Some(GoingOn {
+        id: None,
+        name: answer("name"),
+        phone: answer("phone"),
+        email: answer("email"),
+        address: answer("address"),
+        country_code: answer("country_code"),
+        created_at: None,
+        collecting,
+    })
+}
+
 /// The chat that answers were given in.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProfileChat {

@@ -2,6 +2,7 @@
 //!
 //! Never: shows one visitor another's.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,15 +10,21 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use frontdesk_actors::MessagesFrom;
+use frontdesk_actors::form::FormSpec;
 use frontdesk_protocol::ErrorCode;
 use frontdesk_protocol::chat::FormAnswers;
 use frontdesk_protocol::command::RoomCommand;
+use frontdesk_protocol::settings::FormChoice;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::shape::{ChatMessage, ChatStatus, ProfileBody, chat_message, chat_status, profile_body};
+use super::shape::{
+    ChatMessage, ChatStatus, GoingOn, ProfileBody, chat_message, chat_status, going_on,
+    profile_body,
+};
 use super::talk::company_of;
 use crate::app::App;
 use crate::http::openapi::BehindToken;
@@ -160,9 +167,73 @@ struct NewProfile {
     address: Option<String>,
     /// `+977`, `NP` or the country's name.
     country_code: Option<String>,
+    /// Answers to what else a form of the company's own asks, by the keys of its steps.
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
 }
 
-/// Answers a chat's form all at once.
+impl NewProfile {
+    /// The chat, and what was said.
+    fn parts(self) -> (ChatQuery, FormAnswers, BTreeMap<String, Value>) {
+        let query = ChatQuery {
+            session_id: self.session_id,
+            company_id: self.company_id,
+            session_token: self.session_token,
+        };
+        let said = [
+            ("name", self.name),
+            ("phone", self.phone),
+            ("email", self.email),
+            ("address", self.address),
+            ("country_code", self.country_code),
+        ];
+        let said = said.into_iter().filter(|(_, text)| text.is_some());
+        let answers = said.map(|(key, text)| (key.to_owned(), text)).collect();
+        (query, answers, self.more)
+    }
+}
+
+/// The form that a company has written itself, if it has.
+async fn own_form(app: &Arc<App>, chat: &ChatScope) -> Result<Option<FormSpec>, ApiError> {
+    let settings = app.node.settings(chat.company()).await;
+    let settings = settings.map_err(|error| ApiError::fault(&error))?;
+    let form: Option<FormSpec> = match &settings.form {
+        FormChoice::Own(text) => serde_json::from_str(text).ok(),
+        FormChoice::Profile | FormChoice::Off => None,
+    };
+    Ok(form.filter(|form| form != FormSpec::profile()))
+}
+
+/// What clients of the built-in form always say.
+fn check_profile(answers: &FormAnswers) -> Result<(), ApiError> {
+    for key in ["name", "phone"] {
+        let text = answers.get(key).cloned().flatten().unwrap_or_default();
+        if text.trim().is_empty() {
+            let why = format!("{key} is required");
+            return Err(ApiError::because(ErrorCode::BadField, why).of_field(key));
+        }
+    }
+    Ok(())
+}
+
+/// Answers to what only this form asks.
+fn own_answers(form: &FormSpec, more: BTreeMap<String, Value>) -> Result<FormAnswers, ApiError> {
+    let asked = more
+        .into_iter()
+        .filter(|(key, value)| form.step(key).is_some() && !value.is_null());
+    let text = |(key, value): (String, Value)| match value {
+        Value::String(text) => Ok((key, Some(text))),
+        Value::Number(number) => Ok((key, Some(number.to_string()))),
+        _ => {
+            let why = format!("{key}: expected a text");
+            Err(ApiError::because(ErrorCode::BadField, why))
+        }
+    };
+    asked.map(text).collect()
+}
+
+/// Answers a chat's form all at once. A form of the company's own goes on where something is
+/// missing that it must know.
 #[utoipa::path(
     post,
     path = "/api/chatbot/create-profile",
@@ -170,6 +241,7 @@ struct NewProfile {
     operation_id = "chats_create_profile",
     request_body = NewProfile,
     responses(
+        (status = 200, description = "kept, and the form goes on", body = GoingOn),
         (status = 201, description = "as it is kept", body = ProfileBody),
         (status = 400, description = "an answer is refused", body = ErrorBody),
         (status = 403, description = "a page that may not ask", body = ErrorBody),
@@ -183,34 +255,18 @@ async fn create_profile(
     headers: HeaderMap,
     JsonOrForm(new): JsonOrForm<NewProfile>,
 ) -> Result<Response, ApiError> {
-    let query = ChatQuery {
-        session_id: new.session_id,
-        company_id: new.company_id,
-        session_token: new.session_token,
-    };
+    let (query, mut answers, more) = new.parts();
     let chat = chat_of(&app, &headers, None, &query).await?;
-    let said = [
-        ("name", new.name),
-        ("phone", new.phone),
-        ("email", new.email),
-        ("address", new.address),
-        ("country_code", new.country_code),
-    ];
-    let answers: FormAnswers = said
-        .into_iter()
-        .filter(|(_, text)| text.is_some())
-        .map(|(key, text)| (key.to_owned(), text))
-        .collect();
-    for key in ["name", "phone"] {
-        let text = answers.get(key).cloned().flatten().unwrap_or_default();
-        if text.trim().is_empty() {
-            let why = format!("{key} is required");
-            return Err(ApiError::because(ErrorCode::BadField, why).of_field(key));
-        }
+    match own_form(&app, &chat).await? {
+        Some(form) => answers.extend(own_answers(&form, more)?),
+        None => check_profile(&answers)?,
     }
     let chat = chat
         .change(&app, RoomCommand::AnswerForm { answers })
         .await?;
+    if let Some(body) = going_on(&chat.facts().chat) {
+        return Ok(Json(body).into_response());
+    }
     let profile = chat.profile(&app).await?;
     let profile = profile.ok_or_else(|| ApiError::new(ErrorCode::Unavailable))?;
     let body = Json(profile_body(&profile));

@@ -96,7 +96,8 @@ impl Dialect for WidgetAgentDialect {
 
     fn handoff(&self, notice: &HandoffNotice) -> Option<Bytes> {
         let kind = match notice.step {
-            HandoffStep::Escalated { .. } => "session_escalated",
+            // It waits as one does that was just escalated, and clients know no other word for it.
+            HandoffStep::Escalated { .. } | HandoffStep::Released { .. } => "session_escalated",
             HandoffStep::Assigned { .. } => "session_assigned",
             HandoffStep::Resolved { .. } => "session_update",
         };
@@ -122,7 +123,7 @@ impl Dialect for HelpdeskDialect {
 
     fn handoff(&self, notice: &HandoffNotice) -> Option<Bytes> {
         let action = match &notice.step {
-            HandoffStep::Escalated { .. } => "escalate",
+            HandoffStep::Escalated { .. } | HandoffStep::Released { .. } => "escalate",
             HandoffStep::Assigned { left, .. } if !left.is_empty() => "transfer",
             HandoffStep::Assigned { .. } => "assign",
             HandoffStep::Resolved { .. } => "resolve",
@@ -219,6 +220,10 @@ mod tests {
             },
             assigned(11, &[]),
             assigned(12, &["agent:11"]),
+            HandoffStep::Released {
+                name: Some("Ann".into()),
+                left: vec![person("agent:12")],
+            },
             HandoffStep::Resolved {
                 notes: "".into(),
                 left: Vec::new(),
@@ -264,11 +269,15 @@ mod tests {
                 "session_escalated",
                 "session_assigned",
                 "session_assigned",
+                "session_escalated",
                 "session_update"
             ]
         );
         let actions: Vec<&Value> = steps.iter().map(|(_, flat)| &flat[0]["action"]).collect();
-        assert_eq!(actions, ["escalate", "assign", "transfer", "resolve"]);
+        assert_eq!(
+            actions,
+            ["escalate", "assign", "transfer", "escalate", "resolve"]
+        );
         let (held, flat) = &steps[0];
         let expected = json!({"session_id": "TES001_abc", "handoff_id": 1_048_577,
             "status": "escalated", "priority": "high", "escalation_reason": "a bill",
@@ -283,7 +292,11 @@ mod tests {
             json!({"type": "agent_joined", "agent_info": {"id": 11, "name": "Ann"},
                 "session_id": "TES001_abc", "timestamp": TIME})
         );
-        assert_eq!(steps[3].0[0]["data"]["status"], "resolved");
+        let released = &steps[3].1[0];
+        assert_eq!(released["status"], "escalated");
+        assert_eq!(released["agent_id"], Value::Null);
+        assert_eq!(released["handoff_id"], expected["handoff_id"]);
+        assert_eq!(steps[4].0[0]["data"]["status"], "resolved");
     }
 
     #[test]
