@@ -1,10 +1,10 @@
 //! Who may act in a visitor's chat, and which chat it is.
 //!
 //! Invariants:
-//! 1. A [`ChatScope`] exists only for the chat's own visitor, for whoever has it, or had it until the
-//!    visitor went on with the bot, for agents of its company while it waits for one, and for the
-//!    company's admins; to escalate a chat, for
-//!    agents while no colleague has it; to speak, for agents whom the room then judges.
+//! 1. A [`ChatScope`] exists only for the chat's own visitor, for whoever has it, or had it until
+//!    the visitor went on with the bot, for agents of its company while it waits for one, and for
+//!    the company's admins; to escalate a chat, for agents while no colleague has it; to speak, for
+//!    agents whom the room then judges.
 //! 2. A chat that is not there, one of another company and one that is not theirs are answered
 //!    alike.
 //!
