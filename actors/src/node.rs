@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::company::settings::{KeptSettings, Origins};
 use crate::door::{AskDoor, Door, DoorId, Doors};
 use crate::edge::{AttachError, Dialect, Dialects, Edge, EdgeTable, Joined, Joining};
-use crate::entity::actor::is_internal;
+use crate::entity::internal::is_internal;
 use crate::entity::{Caller, Command, Envelope, Outcome, ReplyTo};
 use crate::feed::Feeds;
 use crate::index::Index;

@@ -17,10 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontdesk_protocol::command::RoomCommand;
-use frontdesk_protocol::companies::CompaniesCommand;
 use frontdesk_protocol::event::RoomEvent;
-use frontdesk_protocol::staff::{NameCommand, StaffCommand};
-use frontdesk_protocol::upload::{UploadCommand, UploadEnd};
 use frontdesk_protocol::{Epoch, Pos};
 use frontdesk_storage::{Append, AppendOutcome, Tail};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -471,34 +468,4 @@ impl<R: Rules> EntityActor<R> {
 fn is_snapshot_due(last: Tail, now: Tail) -> bool {
     now.pos.0 - last.pos.0 >= SNAPSHOT_RECORD_COUNT
         || now.seq.0 - last.seq.0 >= SNAPSHOT_EVENT_COUNT
-}
-
-/// Whether a command can be asked by a client at all; the rest is between entities.
-pub(crate) fn is_internal(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Room(
-            RoomCommand::CreateRoom { .. }
-                | RoomCommand::TakeTurn { .. }
-                | RoomCommand::PostAnswer { .. }
-                | RoomCommand::Release { .. }
-                | RoomCommand::ForgetForm { .. }
-        ) | Command::Staff(
-            StaffCommand::Found { .. }
-                | StaffCommand::NoteAct { .. }
-                | StaffCommand::NoteChatAct { .. }
-                | StaffCommand::Disown { .. }
-                | StaffCommand::LeaveDesk { .. },
-        ) | Command::Companies(CompaniesCommand::NoteOrigins { .. })
-            | Command::Name(NameCommand::Confirm { .. } | NameCommand::Release { .. })
-            | Command::Upload(
-                UploadCommand::Seal { .. }
-                    | UploadCommand::Pass { .. }
-                    | UploadCommand::Publish
-                    | UploadCommand::Finish { .. }
-                    | UploadCommand::End {
-                        end: UploadEnd::Failed(_) | UploadEnd::Expired,
-                    },
-            )
-    )
 }

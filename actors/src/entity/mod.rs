@@ -11,6 +11,7 @@ pub(crate) mod actor;
 pub(crate) mod batch;
 pub(crate) mod cids;
 pub(crate) mod effects;
+pub(crate) mod internal;
 mod owing;
 mod publish;
 pub(crate) mod recover;

@@ -1,0 +1,40 @@
+//! Which commands are between entities, and the node's own.
+//!
+//! Never: says who may ask the others; the rules do.
+
+use frontdesk_protocol::command::RoomCommand;
+use frontdesk_protocol::companies::CompaniesCommand;
+use frontdesk_protocol::staff::{NameCommand, StaffCommand};
+use frontdesk_protocol::upload::{UploadCommand, UploadEnd};
+
+use super::Command;
+
+/// Whether a command can be asked by a client at all; the rest is between entities.
+pub(crate) fn is_internal(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Room(
+            RoomCommand::CreateRoom { .. }
+                | RoomCommand::TakeTurn { .. }
+                | RoomCommand::PostAnswer { .. }
+                | RoomCommand::Release { .. }
+                | RoomCommand::ForgetForm { .. }
+        ) | Command::Staff(
+            StaffCommand::Found { .. }
+                | StaffCommand::NoteAct { .. }
+                | StaffCommand::NoteChatAct { .. }
+                | StaffCommand::Disown { .. }
+                | StaffCommand::LeaveDesk { .. },
+        ) | Command::Companies(CompaniesCommand::NoteOrigins { .. })
+            | Command::Name(NameCommand::Confirm { .. } | NameCommand::Release { .. })
+            | Command::Upload(
+                UploadCommand::Seal { .. }
+                    | UploadCommand::Pass { .. }
+                    | UploadCommand::Publish
+                    | UploadCommand::Finish { .. }
+                    | UploadCommand::End {
+                        end: UploadEnd::Failed(_) | UploadEnd::Expired,
+                    },
+            )
+    )
+}
