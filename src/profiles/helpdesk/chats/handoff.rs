@@ -20,11 +20,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::shape::{HandoffBody, handoff, number, visitors_handoff};
-use super::talk::company_of;
 use crate::app::App;
+use crate::http::fields::{HostId, signed_id};
 use crate::http::openapi::BehindToken;
+use crate::http::schemas::PersonIdSchema;
 use crate::http::{ApiError, ErrorBody, JsonBody};
-use crate::identity::chats::{ChatScope, DeskScope, MaybeLoggedIn, agent_of};
+use crate::identity::chats::{ChatScope, DeskScope, MaybeLoggedIn, agent_of, company_of};
 use crate::identity::scope::LoggedIn;
 use crate::identity::visitors::VisitorAsked;
 use crate::profiles::frame::utc;
@@ -58,6 +59,11 @@ struct Wish {
     company_id: Option<String>,
     /// The proof that came with the chat; a cookie holds the same.
     session_token: Option<String>,
+    /// Who the company's own application says it is.
+    #[schema(value_type = Option<PersonIdSchema>)]
+    user_id: Option<HostId>,
+    /// What it signed that with: HMAC-SHA256, hexadecimal.
+    user_hash: Option<String>,
 }
 
 /// What was done to a handoff.
@@ -107,7 +113,8 @@ async fn escalate(
             ApiError::because(ErrorCode::BadField, why).of_field("priority")
         })?,
     };
-    let chat = match staff.0.filter(|_| wish.session_token.is_none()) {
+    let is_visitors = wish.session_token.is_some() || wish.user_hash.is_some();
+    let chat = match staff.0.filter(|_| !is_visitors) {
         Some(who) => {
             let desk = DeskScope::resolve(&app, who, wish.company_id.as_deref()).await?;
             desk.free_chat(&app, &wish.session_id).await?
@@ -117,6 +124,7 @@ async fn escalate(
             let asked = VisitorAsked {
                 chat_id: Some(&wish.session_id),
                 token: wish.session_token.as_deref(),
+                signed: signed_id(wish.user_id.as_ref(), wish.user_hash.as_deref()),
                 ..VisitorAsked::of(company, &headers, None)
             };
             app.visitors_chat(&asked).await?

@@ -18,11 +18,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::shape::{ChatMessage, ChatStatus, ProfileBody, chat_message, chat_status, profile_body};
-use super::talk::company_of;
 use crate::app::App;
+use crate::http::fields::{HostId, signed_id};
 use crate::http::openapi::BehindToken;
+use crate::http::schemas::PersonIdSchema;
 use crate::http::{ApiError, ErrorBody, JsonOrForm, QueryOf};
-use crate::identity::chats::ChatScope;
+use crate::identity::chats::{ChatScope, company_of};
 use crate::identity::visitors::VisitorAsked;
 
 /// Messages of a chat's history at most: what a page shows.
@@ -48,6 +49,11 @@ struct ChatQuery {
     company_id: Option<String>,
     /// The proof that came with the chat; a cookie holds the same.
     session_token: Option<String>,
+    /// Who the company's own application says it is.
+    #[param(value_type = Option<PersonIdSchema>, inline)]
+    user_id: Option<HostId>,
+    /// What it signed that with: HMAC-SHA256, hexadecimal.
+    user_hash: Option<String>,
 }
 
 async fn chat_of(
@@ -67,6 +73,7 @@ async fn chat_of(
     let asked = VisitorAsked {
         chat_id: name,
         token: query.session_token.as_deref(),
+        signed: signed_id(query.user_id.as_ref(), query.user_hash.as_deref()),
         ..VisitorAsked::of(company, headers, raw)
     };
     app.visitors_chat(&asked).await
@@ -154,6 +161,11 @@ struct NewProfile {
     company_id: Option<String>,
     /// The proof that came with the chat; a cookie holds the same.
     session_token: Option<String>,
+    /// Who the company's own application says it is.
+    #[schema(value_type = Option<PersonIdSchema>)]
+    user_id: Option<HostId>,
+    /// What it signed that with: HMAC-SHA256, hexadecimal.
+    user_hash: Option<String>,
     name: Option<String>,
     phone: Option<String>,
     email: Option<String>,
@@ -187,6 +199,8 @@ async fn create_profile(
         session_id: new.session_id,
         company_id: new.company_id,
         session_token: new.session_token,
+        user_id: new.user_id,
+        user_hash: new.user_hash,
     };
     let chat = chat_of(&app, &headers, None, &query).await?;
     let said = [
