@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::ErrorCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -198,9 +199,10 @@ async fn choose_password(
         BehindToken,
     ),
 )]
-async fn log_out(State(app): State<Arc<App>>, who: LoggedIn) -> Result<StatusCode, ApiError> {
+async fn log_out(State(app): State<Arc<App>>, who: LoggedIn) -> Result<Response, ApiError> {
     app.log_out(&who).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let cookie = [(header::SET_COOKIE, app.agent_cookie_ended())];
+    Ok((StatusCode::NO_CONTENT, cookie).into_response())
 }
 
 /// Who is logged in.

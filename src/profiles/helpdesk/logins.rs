@@ -166,13 +166,17 @@ struct RefreshAnswer {
 )]
 async fn refresh(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     JsonOrForm(body): JsonOrForm<RefreshBody>,
-) -> Result<Json<RefreshAnswer>, ApiError> {
+) -> Result<Response, ApiError> {
     let tokens = app.renew(&body.refresh).await?;
-    Ok(Json(RefreshAnswer {
+    let cookie = app.agent_cookie_renewed(&headers, &tokens.access).await?;
+    let cookie = cookie.map(|cookie| (header::SET_COOKIE, cookie));
+    let body = RefreshAnswer {
         access: tokens.access,
         refresh: tokens.refresh,
-    }))
+    };
+    Ok((AppendHeaders(cookie), Json(body)).into_response())
 }
 
 /// Ends the login that the token descends from, and closes its sockets.
