@@ -21,13 +21,14 @@ use frontdesk_protocol::chat::{Chat, ChatOpening, Stage};
 use frontdesk_protocol::command::{CompanyCommand, Principal, Role, RoomCommand};
 use frontdesk_protocol::limits::CID_KEPT_MS;
 use frontdesk_protocol::native::RoomName;
-use frontdesk_protocol::{ChatId, Cid, CompanyId, ErrorCode, MessageNo, PersonId};
+use frontdesk_protocol::staff::Account;
+use frontdesk_protocol::{AccountNo, ChatId, Cid, CompanyId, ErrorCode, MessageNo, PersonId};
 use frontdesk_storage::EntityId;
 use uuid::Uuid;
 
 use super::cookies::carried;
 use super::logins::answer;
-use super::scope::{CompanyScope, LoggedIn};
+use super::scope::{CompanyScope, LoggedIn, check_named};
 use super::visitors::{Capability, Visiting, VisitorAsked, VisitorScope};
 use crate::app::App;
 use crate::bots;
@@ -54,6 +55,7 @@ impl DeskScope {
         named: Option<&str>,
     ) -> Result<Self, ApiError> {
         if who.account().role == Role::Agent {
+            check_named(who.company(), named)?;
             return Ok(Self {
                 company: who.company().clone(),
                 principal: Arc::clone(who.principal()),
@@ -143,6 +145,14 @@ impl DeskScope {
         let buckets = [bucket];
         let read = app.node.desk(&self.company, reader, whose, &buckets, part);
         read.await.map_err(ApiError::from)
+    }
+
+    /// Somebody of the company.
+    pub(crate) async fn account(&self, app: &Arc<App>, no: AccountNo) -> Result<Account, ApiError> {
+        let found = app.node.account(&self.company, no).await;
+        let found = found.map_err(|error| ApiError::fault(&error))?;
+        let found = found.filter(|account| !account.is_removed);
+        found.ok_or_else(|| ApiError::because(ErrorCode::NotFound, "no such agent"))
     }
 
     fn scope(&self, found: Option<(EntityId, ChatFacts)>) -> Result<ChatScope, ApiError> {
@@ -405,7 +415,7 @@ impl App {
 
 /// The person of an account, as chats are assigned to them.
 pub(crate) fn agent_of(no: u64) -> PersonId {
-    PersonId::of_account(frontdesk_protocol::AccountNo(no))
+    PersonId::of_account(AccountNo(no))
 }
 
 /// What is told of a chat that is not there, or not theirs.

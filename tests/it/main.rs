@@ -12,6 +12,7 @@ mod chat_proofs;
 mod chats;
 mod crm;
 mod crm_http;
+mod desk_boards;
 mod direct;
 mod feeds;
 mod helpdesk_socket;

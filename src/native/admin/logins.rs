@@ -108,7 +108,8 @@ async fn log_in(
     Peer(address): Peer,
     JsonBody(wanted): JsonBody<WantedLogin>,
 ) -> Result<Json<OpenedLogin>, ApiError> {
-    let outcome = app.log_in(&wanted.email, wanted.password, address).await?;
+    let outcome = app.log_in(&wanted.email, wanted.password, None, address);
+    let outcome = outcome.await?;
     match outcome {
         LoginOutcome::In(who, tokens) => Ok(Json(OpenedLogin {
             tokens: shown_tokens(tokens),

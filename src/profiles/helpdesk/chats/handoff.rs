@@ -22,7 +22,7 @@ use utoipa_axum::routes;
 use super::shape::{HandoffBody, handoff, number, visitors_handoff};
 use crate::app::App;
 use crate::http::fields::{HostId, signed_id};
-use crate::http::openapi::BehindToken;
+use crate::http::openapi::{BehindToken, GovernedBody};
 use crate::http::schemas::PersonIdSchema;
 use crate::http::{ApiError, ErrorBody, JsonBody};
 use crate::identity::chats::{ChatScope, DeskScope, MaybeLoggedIn, agent_of, company_of};
@@ -37,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(assign))
         .routes(routes!(resolve))
         .routes(routes!(send_message))
+        .routes(routes!(send_message_too))
         .routes(routes!(accept))
         .routes(routes!(complete))
 }
@@ -263,6 +264,9 @@ struct AgentSays {
     /// The text.
     #[schema(min_length = 1, max_length = 10_000)]
     message: String,
+    /// Needed for nobody; another than the caller's is refused.
+    #[schema(max_length = 64)]
+    company_id: Option<String>,
 }
 
 /// What the agent said, as it was kept.
@@ -302,8 +306,38 @@ async fn send_message(
     who: LoggedIn,
     JsonBody(said): JsonBody<AgentSays>,
 ) -> Result<Json<AgentSaid>, ApiError> {
-    let desk = DeskScope::resolve(&app, who, None).await?;
-    let chat = desk.any_chat(&app, &said.session_id).await?;
+    agent_says(&app, who, said).await
+}
+
+/// The same under another name.
+#[utoipa::path(
+    post,
+    path = "/api/human-handoff/send-message",
+    tag = "handoff",
+    operation_id = "handoff_send_message_too",
+    security(("bearer" = [])),
+    request_body = AgentSays,
+    responses(
+        (status = 200, description = "said", body = AgentSaid),
+        (status = 409, description = "the chat is full", body = ErrorBody),
+        GovernedBody,
+    ),
+)]
+async fn send_message_too(
+    State(app): State<Arc<App>>,
+    who: LoggedIn,
+    JsonBody(said): JsonBody<AgentSays>,
+) -> Result<Json<AgentSaid>, ApiError> {
+    agent_says(&app, who, said).await
+}
+
+async fn agent_says(
+    app: &Arc<App>,
+    who: LoggedIn,
+    said: AgentSays,
+) -> Result<Json<AgentSaid>, ApiError> {
+    let desk = DeskScope::resolve(app, who, said.company_id.as_deref()).await?;
+    let chat = desk.any_chat(app, &said.session_id).await?;
     let agent = chat.facts().chat.agent();
     if agent.is_none_or(|agent| agent.id != desk.principal().person) {
         let why = "Session not assigned to this agent";
@@ -314,7 +348,7 @@ async fn send_message(
         rich: None,
         reply_to: None,
     };
-    match chat.ask(&app, post, fresh_cid()).await? {
+    match chat.ask(app, post, fresh_cid()).await? {
         Answer::Posted { seq, at, .. } => Ok(Json(AgentSaid {
             message: "Message sent successfully",
             chat_message: KeptMessage {
@@ -337,6 +371,9 @@ struct ChatRef {
     #[serde(default)]
     #[schema(max_length = 500)]
     notes: String,
+    /// Needed for nobody; another than the caller's is refused.
+    #[schema(max_length = 64)]
+    company_id: Option<String>,
 }
 
 /// Takes a chat that waits for a person.
@@ -362,7 +399,7 @@ async fn accept(
     who: LoggedIn,
     JsonBody(wanted): JsonBody<ChatRef>,
 ) -> Result<Json<Moved>, ApiError> {
-    let desk = own_desk(&app, who).await?;
+    let desk = own_desk(&app, who, wanted.company_id.as_deref()).await?;
     let chat = desk.chat(&app, &wanted.session_id).await?;
     let agent = desk.principal().person.clone();
     let chat = chat.change(&app, RoomCommand::Assign { agent }).await?;
@@ -395,15 +432,19 @@ async fn complete(
     who: LoggedIn,
     JsonBody(wanted): JsonBody<ChatRef>,
 ) -> Result<Json<Moved>, ApiError> {
-    let desk = own_desk(&app, who).await?;
+    let desk = own_desk(&app, who, wanted.company_id.as_deref()).await?;
     let chat = desk.chat(&app, &wanted.session_id).await?;
     resolved(&app, chat, wanted.notes).await
 }
 
 /// The desk of somebody who belongs to a company.
-async fn own_desk(app: &Arc<App>, who: LoggedIn) -> Result<DeskScope, ApiError> {
+async fn own_desk(
+    app: &Arc<App>,
+    who: LoggedIn,
+    named: Option<&str>,
+) -> Result<DeskScope, ApiError> {
     match who.account().role {
-        Role::Agent | Role::Admin => DeskScope::resolve(app, who, None).await,
+        Role::Agent | Role::Admin => DeskScope::resolve(app, who, named).await,
         _ => Err(Rejection::new(ErrorCode::Forbidden).into()),
     }
 }
