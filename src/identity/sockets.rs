@@ -41,20 +41,30 @@ pub(crate) struct Brought {
     /// What was brought on purpose comes first.
     tokens: Vec<Token>,
     /// Who the company's host says it is, and what it signed that with.
-    signed: Option<SignedQuery>,
+    pub(super) signed: Option<SignedQuery>,
     /// They say which page a cookie came from.
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
+    /// As it stands there.
+    pub(super) query: String,
 }
 
 /// An id that a company's host signed, in a query.
 #[derive(Deserialize)]
-struct SignedQuery {
+pub(super) struct SignedQuery {
     user_id: String,
     #[serde(default)]
     user_hash: String,
 }
 
 impl SignedQuery {
+    /// As requests bring it.
+    pub(super) fn as_brought(&self) -> SignedId<'_> {
+        SignedId {
+            user_id: Some(&self.user_id),
+            user_hash: Some(&self.user_hash),
+        }
+    }
+
     /// `None` where no id is named; one that cannot be read has no signature that fits.
     fn of(query: &str) -> Option<Self> {
         let is_named = |pair: &str| pair.starts_with("user_id=");
@@ -108,6 +118,7 @@ impl Brought {
             tokens: on_purpose.chain(cookies).collect(),
             signed: SignedQuery::of(query),
             headers: headers.clone(),
+            query: query.to_owned(),
         }
     }
 
@@ -130,7 +141,7 @@ impl Brought {
 }
 
 /// The value of a parameter; tokens hold no character that would be escaped.
-fn of_query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn of_query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let mut values = pairs.filter_map(|(of, value)| (of == name).then_some(value));
     values.find(|value| !value.is_empty())
@@ -140,7 +151,7 @@ fn unknown() -> Rejection {
     Rejection::new(ErrorCode::UnknownRoom)
 }
 
-fn unavailable(error: &frontdesk_storage::Error) -> Rejection {
+pub(super) fn unavailable(error: &frontdesk_storage::Error) -> Rejection {
     tracing::error!(%error, "chats or accounts cannot be read");
     Rejection::new(ErrorCode::Unavailable)
 }
@@ -205,10 +216,7 @@ impl App {
         let Some(query) = &brought.signed else {
             return Ok(None);
         };
-        let signed = SignedId {
-            user_id: Some(&query.user_id),
-            user_hash: Some(&query.user_hash),
-        };
+        let signed = query.as_brought();
         let open = self.open_company(company).await;
         let company = open.map_err(|why| match why.code() {
             ErrorCode::NotFound => unknown(),

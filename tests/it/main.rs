@@ -37,4 +37,5 @@ mod settings;
 mod sleep;
 mod slow_readers;
 mod support;
+mod visitor_socket;
 mod widget_socket;

@@ -208,6 +208,11 @@ impl Visiting {
         }
     }
 
+    /// The chat that a token or a cookie is for.
+    pub(crate) fn kept_chat(&self) -> Option<&str> {
+        self.capability.as_ref().map(|it| &*it.chat)
+    }
+
     /// Nothing was brought that says who it is.
     pub(crate) fn is_of_nobody(&self) -> bool {
         let is_visitor = |it: &Capable| it.person.is_visitor();

@@ -32,6 +32,7 @@ use crate::http::schemas::PersonIdSchema;
 use crate::http::{ApiError, ErrorBody, JsonOrForm, Peer};
 use crate::identity::chats::{ChatScope, company_of};
 use crate::identity::visitors::VisitorAsked;
+use crate::identity::visits::language;
 use crate::profiles::frame::utc;
 use crate::profiles::rest::answer_to;
 
@@ -39,8 +40,6 @@ use crate::profiles::rest::answer_to;
 const MESSAGE_CHARS_MAX: usize = 2_000;
 /// What a page says of itself, characters.
 const CONTEXT_CHARS_MAX: usize = 500;
-/// A visitor's language, bytes: the longest registered tags fit.
-const LANGUAGE_BYTES_MAX: usize = 35;
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -280,18 +279,4 @@ fn checked(said: &Said) -> Result<String, ApiError> {
         return refuse("message", ErrorCode::TextTooLong, why);
     }
     Ok(text.to_owned())
-}
-
-/// The first language that a browser asks for, if it is written as one.
-fn language(headers: &HeaderMap) -> &str {
-    let wanted = headers
-        .get(header::ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let first = wanted.split([',', ';']).next().unwrap_or_default().trim();
-    let is_tag = first.len() <= LANGUAGE_BYTES_MAX
-        && first
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if is_tag { first } else { "" }
 }
