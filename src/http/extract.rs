@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use super::error::ApiError;
 use crate::app::{App, Known};
 use crate::identity::cookies::{Carried, carried};
+use crate::identity::scope::check_query;
 use crate::object::Object;
 
 /// A body that is a JSON object.
@@ -116,6 +117,7 @@ impl FromRequestParts<Arc<App>> for Authenticated {
                 .await?;
         }
         app.rates.take_person(&known.principal)?;
+        check_query(&known.principal.company, &parts.uri)?;
         Ok(Self(known))
     }
 }

@@ -10,6 +10,8 @@ use frontdesk_protocol::PersonId;
 use frontdesk_protocol::limits::OPEN_PARTICIPANT_COUNT_MAX;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 
+use crate::identity::visitors::SignedId;
+
 /// Up to here every whole number has a floating one of its own.
 const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
 
@@ -60,6 +62,7 @@ pub(crate) fn whole_of(number: f64) -> Option<u64> {
 }
 
 /// A person id as hosts write it: `5` and `"5"` are one person.
+#[derive(Debug)]
 pub(crate) struct HostId(pub(crate) PersonId);
 
 impl<'de> Deserialize<'de> for HostId {
@@ -91,6 +94,17 @@ impl Visitor<'_> for HostIdVisitor {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<HostId, E> {
         PersonId::new(text).map(HostId).map_err(E::custom)
+    }
+}
+
+/// Who a host says its visitor is, of the two fields that say it.
+pub(crate) fn signed_id<'a>(
+    user_id: Option<&'a HostId>,
+    user_hash: Option<&'a str>,
+) -> SignedId<'a> {
+    SignedId {
+        user_id: user_id.map(|id| id.0.as_str()),
+        user_hash,
     }
 }
 

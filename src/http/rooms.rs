@@ -238,6 +238,19 @@ fn page_from(query: &PageQuery) -> Result<PageFrom, ApiError> {
     }
 }
 
+/// A client's own name for a request, if it has one.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&[u8]>, ApiError> {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    let key = key.as_bytes();
+    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
+        let why = format!("idempotency-key: 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes");
+        return Err(ApiError::because(ErrorCode::BadField, why));
+    }
+    Ok(Some(key))
+}
+
 /// What a request that opens a room is called. A repeat with the same key has the same names, so it
 /// is the same command.
 pub(crate) struct Naming {
@@ -250,14 +263,9 @@ pub(crate) struct Naming {
 
 impl Naming {
     pub(crate) fn of(principal: &Principal, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
+        let Some(key) = idempotency_key(headers)? else {
             return Ok(Self::fresh());
         };
-        let key = key.as_bytes();
-        if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
-            let why = format!("idempotency-key: 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes");
-            return Err(ApiError::because(ErrorCode::BadField, why));
-        }
         let owner = format!("{}\0{}\0", principal.company, principal.person);
         let name = |purpose: &[u8]| {
             let bytes = [purpose, owner.as_bytes(), key].concat();

@@ -20,18 +20,26 @@ use frontdesk_actors::clock::{fresh_cid, fresh_history_base, fresh_room_id};
 use frontdesk_actors::{Answer, Bucket, ChatFacts, Command, Conversation, VisitorProfile};
 use frontdesk_protocol::chat::{Chat, ChatOpening, Stage};
 use frontdesk_protocol::command::{CompanyCommand, Principal, Role, RoomCommand};
+use frontdesk_protocol::limits::CID_KEPT_MS;
 use frontdesk_protocol::native::RoomName;
-use frontdesk_protocol::{ChatId, Cid, CompanyId, ErrorCode, MessageNo, PersonId};
+use frontdesk_protocol::staff::Account;
+use frontdesk_protocol::{AccountNo, ChatId, Cid, CompanyId, ErrorCode, MessageNo, PersonId};
 use frontdesk_storage::EntityId;
 use uuid::Uuid;
 
 use super::cookies::carried;
 use super::logins::answer;
-use super::scope::{CompanyScope, LoggedIn};
-use super::visitors::{Capability, VisitorAsked, VisitorScope};
+use super::scope::{CompanyScope, LoggedIn, check_named};
+use super::visitors::{Capability, Visiting, VisitorAsked, VisitorScope};
 use crate::app::App;
 use crate::bots;
 use crate::http::ApiError;
+use crate::http::rooms::idempotency_key;
+
+/// The shortest `Idempotency-Key` that counts in the first request of somebody unknown, bytes: the
+/// key alone shows that a repeat is theirs, so nobody may come upon it. As long as 128 random bits
+/// without any coding.
+const FIRST_KEY_BYTES_MIN: usize = 16;
 
 /// Somebody who serves a company's visitors, and that company.
 #[derive(Debug, Clone)]
@@ -48,6 +56,7 @@ impl DeskScope {
         named: Option<&str>,
     ) -> Result<Self, ApiError> {
         if who.account().role == Role::Agent {
+            check_named(who.company(), named)?;
             return Ok(Self {
                 company: who.company().clone(),
                 principal: Arc::clone(who.principal()),
@@ -135,6 +144,14 @@ impl DeskScope {
         let buckets = [bucket];
         let read = app.node.desk(&self.company, reader, whose, &buckets, part);
         read.await.map_err(ApiError::from)
+    }
+
+    /// Somebody of the company.
+    pub(crate) async fn account(&self, app: &Arc<App>, no: AccountNo) -> Result<Account, ApiError> {
+        let found = app.node.account(&self.company, no).await;
+        let found = found.map_err(|error| ApiError::fault(&error))?;
+        let found = found.filter(|account| !account.is_removed);
+        found.ok_or_else(|| ApiError::because(ErrorCode::NotFound, "no such agent"))
     }
 
     fn scope(&self, found: Option<(EntityId, ChatFacts)>) -> Result<ChatScope, ApiError> {
@@ -286,12 +303,27 @@ impl App {
             let scope = visiting.of_chat(self, Some(&owner)).await?;
             return self.with_keepsake(asked, &scope, entity, facts).await;
         }
+        let key = first_key(asked, &visiting)?;
+        if key.is_none() {
+            self.rates.take_chat(address)?;
+        }
+        let scope = visiting.newcomer(self, self.name_of(&company, key)).await?;
         let id = match visiting.chat_id() {
             Some(id) => id.clone(),
-            None => chat_id(&format!("{company}_{}", Uuid::new_v4().simple()))?,
+            None => {
+                let owner = scope.principal().person.as_str();
+                let random = key.map(|key| [owner.as_bytes(), b"\0", key].concat());
+                let random = self.name_of(&company, random.as_deref());
+                chat_id(&format!("{company}_{}", random.simple()))?
+            }
         };
-        self.rates.take_chat(address)?;
-        let scope = visiting.newcomer(self).await?;
+        if key.is_some() {
+            if let Some((entity, facts)) = find(self, &company, &id).await? {
+                self.check_repeat(&facts)?;
+                return self.with_keepsake(asked, &scope, entity, facts).await;
+            }
+            self.rates.take_chat(address)?;
+        }
         let language = match language {
             "" => &visiting.settings().language,
             named => named,
@@ -307,6 +339,24 @@ impl App {
         let found = found.filter(|(_, facts)| is_theirs(facts));
         let (entity, facts) = found.ok_or_else(no_chat)?;
         self.with_keepsake(asked, &scope, entity, facts).await
+    }
+
+    /// The name of what a first request with this key makes; without one another each time.
+    fn name_of(&self, company: &CompanyId, key: Option<&[u8]>) -> Uuid {
+        let Some(key) = key else {
+            return Uuid::new_v4();
+        };
+        let text = [company.as_str().as_bytes(), b"\0", key].concat();
+        self.identity.keys.name_of(&text)
+    }
+
+    /// A key counts as long as everywhere, and then no more: what it opened stays its visitor's.
+    fn check_repeat(&self, facts: &ChatFacts) -> Result<(), ApiError> {
+        let age_ms = self.node.clock().now().0.saturating_sub(facts.created_at.0);
+        match age_ms < CID_KEPT_MS {
+            true => Ok(()),
+            false => Err(ApiError::new(ErrorCode::CidExpired)),
+        }
     }
 
     /// A bare id gets no proof, and a page that may not use cookies sets none.
@@ -364,13 +414,44 @@ impl App {
 
 /// The person of an account, as chats are assigned to them.
 pub(crate) fn agent_of(no: u64) -> PersonId {
-    PersonId::of_account(frontdesk_protocol::AccountNo(no))
+    PersonId::of_account(AccountNo(no))
 }
 
 /// What is told of a chat that is not there, or not theirs.
 pub(crate) fn no_chat() -> ApiError {
     let why = "Chat session not found or access denied";
     ApiError::because(ErrorCode::NotFound, why)
+}
+
+/// The company that is named, or that the chat's name begins with. Which it truly is, is proven
+/// elsewhere.
+pub(crate) fn company_of<'a>(
+    named: Option<&'a str>,
+    session_id: Option<&'a str>,
+) -> Result<&'a str, ApiError> {
+    let of_chat = || session_id?.rsplit_once('_').map(|(company, _)| company);
+    let named = named.filter(|text| !text.is_empty()).or_else(of_chat);
+    named.filter(|text| !text.is_empty()).ok_or_else(|| {
+        ApiError::because(ErrorCode::BadField, "company_id is required").of_field("company_id")
+    })
+}
+
+/// The key of a request that opens a chat without naming it, for its repeats to find the same.
+fn first_key<'a>(
+    asked: &VisitorAsked<'a>,
+    visiting: &Visiting,
+) -> Result<Option<&'a [u8]>, ApiError> {
+    let Some(key) = idempotency_key(asked.headers)?.filter(|_| visiting.chat_id().is_none()) else {
+        return Ok(None);
+    };
+    if visiting.is_of_nobody() && key.len() < FIRST_KEY_BYTES_MIN {
+        let why = format!(
+            "idempotency-key: at least {FIRST_KEY_BYTES_MIN} bytes in a first message, as a UUID \
+             has: it alone shows that a repeat is the same visitor's"
+        );
+        return Err(ApiError::because(ErrorCode::BadField, why));
+    }
+    Ok(Some(key))
 }
 
 /// A widget's name for a chat, if it is one.

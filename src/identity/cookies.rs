@@ -110,6 +110,28 @@ impl App {
         self.set_cookie(AGENT_COOKIE, access, ACCESS_TTL_S)
     }
 
+    /// The next cookie of somebody who goes on, if the browser has one of this login, or one that
+    /// is over, and the page may use it.
+    pub(crate) async fn agent_cookie_renewed(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+        access: &str,
+    ) -> Result<Option<HeaderValue>, Rejection> {
+        let (keys, now) = (&self.identity.keys, self.node.clock().now());
+        let Some(kept) = of_agent(headers) else {
+            return Ok(None);
+        };
+        let next = keys.verify_access(access, now).map_err(Rejection::from)?;
+        let next = next.grant();
+        let is_others = keys
+            .verify_access(kept, now)
+            .is_ok_and(|kept| kept.grant().family != next.family);
+        let company = next.company.clone();
+        let company = company.unwrap_or_else(CompanyId::installation);
+        let may_use = !is_others && self.may_use_cookies(&company, headers).await?;
+        Ok(may_use.then(|| self.agent_cookie(access)))
+    }
+
     /// The end of that cookie.
     pub(crate) fn agent_cookie_ended(&self) -> HeaderValue {
         self.set_cookie(AGENT_COOKIE, "", 0)

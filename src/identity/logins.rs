@@ -86,10 +86,7 @@ impl App {
         password: String,
         address: IpAddr,
     ) -> Result<(CompanyId, Account), ApiError> {
-        let wrong = || {
-            let why = "no account has this name and password";
-            ApiError::because(ErrorCode::Unauthenticated, why)
-        };
+        let wrong = wrong_password;
         if name.len() > EMAIL_BYTES_MAX {
             return Err(wrong());
         }
@@ -119,14 +116,18 @@ impl App {
         }
     }
 
-    /// Logs somebody in.
+    /// Logs somebody in; where a role is asked for, nobody else.
     pub(crate) async fn log_in(
         self: &Arc<Self>,
         name: &str,
         password: String,
+        role: Option<Role>,
         address: IpAddr,
     ) -> Result<LoginOutcome, ApiError> {
         let (company, account) = self.known_by(name, password, address).await?;
+        if role.is_some_and(|role| role != account.role) {
+            return Err(wrong_password());
+        }
         if account.is_first_login {
             return Ok(LoginOutcome::FirstLogin(Box::new(account)));
         }
@@ -274,6 +275,12 @@ impl App {
             refresh: self.identity.keys.sign_refresh(&refresh, now),
         }
     }
+}
+
+/// What is told of a name and a password that fit nobody.
+fn wrong_password() -> ApiError {
+    let why = "no account has this name and password";
+    ApiError::because(ErrorCode::Unauthenticated, why)
 }
 
 /// What a command that was asked came to.

@@ -6,8 +6,8 @@
 //! plans, `scope` the proofs that handlers take a company from, `revocations` closing what a void
 //! token opened, `setup` what is made at start, `hosts` whose keys check a token, `cookies` what
 //! browsers carry by themselves, `visitors` who a visitor is, `chats` who may act in which chat,
-//! `sockets` who opens the sockets of visitors and of those who serve them, `profiles` what
-//! visitors answered.
+//! `sockets` who opens the sockets of visitors and of those who serve them, `visits` who comes to a
+//! company on a socket, `profiles` what visitors answered.
 //!
 //! Invariants:
 //! 1. A [`scope::CompanyScope`] exists only for somebody whose account may act for that company, as
@@ -30,6 +30,7 @@ pub(crate) mod setup;
 pub(crate) mod sockets;
 pub(crate) mod staff;
 pub(crate) mod visitors;
+pub(crate) mod visits;
 
 use std::sync::Arc;
 

@@ -7,13 +7,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use frontdesk_actors::AuditEntry;
 use frontdesk_protocol::command::{Principal, Role};
 use frontdesk_protocol::companies::{CompanyRecord, Plan};
 use frontdesk_protocol::staff::Account;
 use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, Rejection};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::cookies::{Carried, carried};
@@ -67,6 +69,36 @@ impl LoggedIn {
     }
 }
 
+/// Refuses a request that names another company than that of its proof. Who runs the installation
+/// has none of their own, and names one.
+pub(crate) fn check_named(own: &CompanyId, named: Option<&str>) -> Result<(), ApiError> {
+    let is_own = |named: &str| named.is_empty() || named == own.as_str();
+    if own.is_installation() || named.is_none_or(is_own) {
+        return Ok(());
+    }
+    let why = "company_id: not the company that you speak for";
+    Err(ApiError::because(ErrorCode::Forbidden, why).of_field("company_id"))
+}
+
+/// The same of the query of any request, whether its route reads the company or not.
+pub(crate) fn check_query(own: &CompanyId, uri: &Uri) -> Result<(), ApiError> {
+    #[derive(Deserialize)]
+    struct Named {
+        company_id: Option<String>,
+    }
+    if !uri
+        .query()
+        .is_some_and(|query| query.contains("company_id"))
+    {
+        return Ok(());
+    }
+    let named = Query::<Named>::try_from_uri(uri).map_err(|_| {
+        let why = "company_id: expected one company";
+        ApiError::because(ErrorCode::BadField, why).of_field("company_id")
+    })?;
+    check_named(own, named.0.company_id.as_deref())
+}
+
 impl FromRequestParts<Arc<App>> for LoggedIn {
     type Rejection = ApiError;
 
@@ -90,6 +122,7 @@ impl FromRequestParts<Arc<App>> for LoggedIn {
                 .await?;
         }
         app.rates.take_person(logged_in.principal())?;
+        check_query(logged_in.company(), &parts.uri)?;
         Ok(logged_in)
     }
 }
@@ -231,13 +264,15 @@ impl CompanyScope {
         &self.own
     }
 
-    /// For an admin their own company; for those who run the installation the open one they name.
+    /// For an admin their own company, which they may name; for those who run the installation the
+    /// open one they name.
     pub(crate) async fn resolve(
         app: &Arc<App>,
         who: LoggedIn,
         named: Option<&str>,
     ) -> Result<Self, ApiError> {
         if who.account().role == Role::Admin {
+            check_named(&who.company, named)?;
             return Ok(Self::of(who.company.clone(), &who));
         }
         if !who.runs_the_installation() {

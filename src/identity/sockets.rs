@@ -11,7 +11,8 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::extract::Query;
+use axum::http::{HeaderMap, HeaderName, Uri, header};
 use frontdesk_actors::clock::fresh_cid;
 use frontdesk_actors::{Acquaintance, Command, Outcome};
 use frontdesk_protocol::chat::Chat;
@@ -21,8 +22,10 @@ use frontdesk_protocol::native::RoomName;
 use frontdesk_protocol::staff::{Availability, StaffCommand};
 use frontdesk_protocol::{AccountNo, ChatId, CompanyId, ErrorCode, Rejection};
 use frontdesk_storage::EntityId;
+use serde::Deserialize;
 
 use super::cookies::{of_agent, of_visitor};
+use super::visitors::{SignedId, is_for_another, may_be_overlooked};
 use crate::app::{App, Known};
 use crate::auth::own::{OwnVisitor, is_own};
 use crate::auth::{self, AuthError};
@@ -37,8 +40,46 @@ struct Token {
 pub(crate) struct Brought {
     /// What was brought on purpose comes first.
     tokens: Vec<Token>,
+    /// Who the company's host says it is, and what it signed that with.
+    pub(super) signed: Option<SignedQuery>,
     /// They say which page a cookie came from.
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
+    /// As it stands there.
+    pub(super) query: String,
+}
+
+/// An id that a company's host signed, in a query.
+#[derive(Deserialize)]
+pub(super) struct SignedQuery {
+    user_id: String,
+    #[serde(default)]
+    user_hash: String,
+}
+
+impl SignedQuery {
+    /// As requests bring it.
+    pub(super) fn as_brought(&self) -> SignedId<'_> {
+        SignedId {
+            user_id: Some(&self.user_id),
+            user_hash: Some(&self.user_hash),
+        }
+    }
+
+    /// `None` where no id is named; one that cannot be read has no signature that fits.
+    fn of(query: &str) -> Option<Self> {
+        let is_named = |pair: &str| pair.starts_with("user_id=");
+        if !query.split('&').any(is_named) {
+            return None;
+        }
+        let uri: Option<Uri> = format!("/?{query}").parse().ok();
+        let read = uri.and_then(|uri| Query::<Self>::try_from_uri(&uri).ok());
+        let unreadable = || Self {
+            user_id: query.to_owned(),
+            user_hash: String::new(),
+        };
+        let signed = read.map_or_else(unreadable, |Query(signed)| signed);
+        (!signed.user_id.is_empty()).then_some(signed)
+    }
 }
 
 /// What a token proves.
@@ -75,13 +116,15 @@ impl Brought {
         let cookies = cookies.into_iter().flatten().map(token(true));
         Self {
             tokens: on_purpose.chain(cookies).collect(),
+            signed: SignedQuery::of(query),
             headers: headers.clone(),
+            query: query.to_owned(),
         }
     }
 
     /// Whether nothing but cookies was brought.
     pub(crate) fn is_of_cookies(&self) -> bool {
-        self.tokens.iter().all(|token| token.is_cookie)
+        self.signed.is_none() && self.tokens.iter().all(|token| token.is_cookie)
     }
 
     /// Whether a segment of a path is the company of an account that brings its token: then it
@@ -98,7 +141,7 @@ impl Brought {
 }
 
 /// The value of a parameter; tokens hold no character that would be escaped.
-fn of_query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn of_query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let mut values = pairs.filter_map(|(of, value)| (of == name).then_some(value));
     values.find(|value| !value.is_empty())
@@ -108,7 +151,7 @@ fn unknown() -> Rejection {
     Rejection::new(ErrorCode::UnknownRoom)
 }
 
-fn unavailable(error: &frontdesk_storage::Error) -> Rejection {
+pub(super) fn unavailable(error: &frontdesk_storage::Error) -> Rejection {
     tracing::error!(%error, "chats or accounts cannot be read");
     Rejection::new(ErrorCode::Unavailable)
 }
@@ -125,17 +168,27 @@ impl App {
         brought: &Brought,
     ) -> Result<(Known, EntityId), Rejection> {
         let revocation_count = self.identity.revocations.count();
-        let (mut proofs, mut refused) = (Vec::new(), None);
+        let (mut proofs, mut refused, mut is_bound) = (Vec::new(), None, false);
         for token in &brought.tokens {
             match self.proof(token, brought).await {
-                Ok(proof) => proofs.push(proof),
+                Ok(proof) => {
+                    // A token that was brought on purpose says which chat is meant.
+                    is_bound |= match &proof {
+                        Proof::Account(_) => true,
+                        Proof::Visitor(_) => !token.is_cookie,
+                        Proof::Host(_) => false,
+                    };
+                    proofs.push(proof);
+                }
+                Err(why) if !token.is_cookie && is_final(&why, &token.text, company, chat) => {
+                    return Err(why);
+                }
                 Err(why) => refused = refused.or(Some(why)),
             }
         }
-        let is_account = proofs
-            .iter()
-            .any(|proof| matches!(proof, Proof::Account(_)));
-        let is_believed = !is_account && self.believes_anyone(company).await?;
+        let signed = self.signed_on_socket(company, brought, revocation_count);
+        proofs.extend(signed.await?.map(Proof::Host));
+        let is_believed = !is_bound && self.believes_anyone(company).await?;
         if proofs.is_empty() && !is_believed {
             return Err(refused.unwrap_or_else(|| Rejection::new(ErrorCode::Unauthenticated)));
         }
@@ -151,6 +204,33 @@ impl App {
         }
         let known = self.opener(&entity.company, &chat, revocation_count);
         Ok((known.await?, entity))
+    }
+
+    /// Whom the company's host signed the id of, if the handshake has one.
+    async fn signed_on_socket(
+        self: &Arc<Self>,
+        company: &str,
+        brought: &Brought,
+        revocation_count: u64,
+    ) -> Result<Option<Known>, Rejection> {
+        let Some(query) = &brought.signed else {
+            return Ok(None);
+        };
+        let signed = query.as_brought();
+        let open = self.open_company(company).await;
+        let company = open.map_err(|why| match why.code() {
+            ErrorCode::NotFound => unknown(),
+            code => Rejection::new(code),
+        })?;
+        let company = company.id;
+        let settings = self.node.settings(&company).await;
+        let settings = settings.map_err(|error| unavailable(&error))?;
+        let named = self.signed_visitor(&company, &settings, &signed).await;
+        let named = named.map_err(|why| Rejection::because(why.code(), why.to_string()))?;
+        let now = self.node.clock().now();
+        let known =
+            |who: Arc<Principal>| Known::visitor(Principal::clone(&who), now, revocation_count);
+        Ok(named.map(known))
     }
 
     /// Whether visitors of a company are let into the chats that they name, as old clients need.
@@ -337,6 +417,11 @@ impl App {
             revocation_count,
         ))
     }
+}
+
+/// Whether a token that does not count refuses a socket, whatever else proves it.
+fn is_final(why: &Rejection, token: &str, company: &str, chat: &str) -> bool {
+    !may_be_overlooked(why.code) || is_for_another(token, company, Some(chat))
 }
 
 fn is_of_staff(known: &Known) -> bool {

@@ -58,6 +58,17 @@ const OF_PERSON: [Offer; 1] = [Offer {
     speaker: Speaker::Inbox,
 }];
 
+/// What the segment of a path is, where a conversation is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Segment {
+    /// A conversation, or nothing.
+    Conversation,
+    /// The company of somebody with an account.
+    OwnCompany,
+    /// A company, for a visitor of it.
+    VisitedCompany,
+}
+
 /// What was chosen.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
@@ -67,19 +78,20 @@ pub(crate) struct Choice {
     pub(crate) subprotocol: Option<&'static str>,
 }
 
-/// The speaker of a socket on a conversation, or on the caller's own company; why there is none if
-/// the client asked for another.
+/// The speaker of a socket on a conversation, or on a company; why there is none if the client
+/// asked for another.
 pub(crate) fn of_conversation(
     query: &str,
     offered: &str,
     setting: ChatSocket,
-    is_own_company: bool,
+    segment: Segment,
 ) -> Result<Choice, String> {
-    let unasked = match setting {
-        _ if is_own_company => Speaker::Helpdesk,
-        ChatSocket::Union => Speaker::Union,
-        ChatSocket::Direct => Speaker::Direct,
-        ChatSocket::Crm => Speaker::Crm,
+    let unasked = match (segment, setting) {
+        (Segment::OwnCompany, _) => Speaker::Helpdesk,
+        (Segment::VisitedCompany, _) => Speaker::HelpdeskVisitor,
+        (Segment::Conversation, ChatSocket::Union) => Speaker::Union,
+        (Segment::Conversation, ChatSocket::Direct) => Speaker::Direct,
+        (Segment::Conversation, ChatSocket::Crm) => Speaker::Crm,
     };
     choose(&OF_CONVERSATION, query, offered, unasked)
 }
@@ -126,7 +138,8 @@ mod tests {
     use super::*;
 
     fn chosen(query: &str, offered: &str) -> (Speaker, Option<&'static str>) {
-        let choice = of_conversation(query, offered, ChatSocket::Union, false).expect("a choice");
+        let choice = of_conversation(query, offered, ChatSocket::Union, Segment::Conversation);
+        let choice = choice.expect("a choice");
         (choice.speaker, choice.subprotocol)
     }
 
@@ -143,20 +156,24 @@ mod tests {
             chosen("dialect=native.msgpack", "frontdesk.direct"),
             (Speaker::Native(Codec::Msgpack), None)
         );
-        let set = of_conversation("", "unknown", ChatSocket::Crm, false).expect("a choice");
-        assert_eq!(set.speaker, Speaker::Crm);
-        let own = of_conversation("", "", ChatSocket::Crm, true).expect("a choice");
-        assert_eq!(own.speaker, Speaker::Helpdesk);
+        for (segment, speaker) in [
+            (Segment::Conversation, Speaker::Crm),
+            (Segment::OwnCompany, Speaker::Helpdesk),
+            (Segment::VisitedCompany, Speaker::HelpdeskVisitor),
+        ] {
+            let set = of_conversation("", "unknown", ChatSocket::Crm, segment);
+            assert_eq!(set.expect("a choice").speaker, speaker);
+        }
         let own = of_person("", "").expect("a choice");
         assert_eq!(own.speaker, Speaker::Inbox);
     }
 
     #[test]
     fn a_dialect_that_is_not_there_is_refused_with_those_that_are() {
-        let why =
-            of_conversation("dialect=inbox", "", ChatSocket::Union, false).expect_err("refused");
+        let union = ChatSocket::Union;
+        let why = of_conversation("dialect=inbox", "", union, Segment::Conversation);
         assert_eq!(
-            why,
+            why.expect_err("refused"),
             "unknown dialect; there are union, direct, crm, native, native.msgpack"
         );
         let why = of_person("dialect=crm", "").expect_err("refused");

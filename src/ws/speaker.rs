@@ -39,6 +39,8 @@ pub(crate) enum Speaker {
     WidgetAgent,
     /// The same as clients of `helpdesk` know it.
     Helpdesk,
+    /// A visitor's own chat as clients of `helpdesk` know it.
+    HelpdeskVisitor,
 }
 
 /// The encoders of events, in the order of [`Speaker::dialect`].
@@ -54,7 +56,10 @@ pub(crate) fn dialects(profiles: &Profiles, clock: &Arc<dyn Clock>) -> Vec<Box<d
         Box::new(union::UnionDialect),
         Box::new(widget::WidgetDialect),
         Box::new(sockets::WidgetAgentDialect),
-        Box::new(sockets::HelpdeskDialect { clock }),
+        Box::new(sockets::HelpdeskDialect {
+            clock: Arc::clone(&clock),
+        }),
+        Box::new(sockets::HelpdeskVisitorDialect { clock }),
     ]
 }
 
@@ -71,6 +76,7 @@ impl Speaker {
             Speaker::Widget => DialectId(6),
             Speaker::WidgetAgent => DialectId(7),
             Speaker::Helpdesk => DialectId(8),
+            Speaker::HelpdeskVisitor => DialectId(9),
         }
     }
 
@@ -104,6 +110,7 @@ impl Speaker {
             Speaker::Union => union::message(desk, is_text, payload),
             Speaker::Widget => widget::message(desk, is_text, payload),
             Speaker::WidgetAgent | Speaker::Helpdesk => sockets::message(desk, is_text, payload),
+            Speaker::HelpdeskVisitor => sockets::visitor::message(desk, is_text, payload),
         }
     }
 
@@ -123,7 +130,8 @@ impl Speaker {
             | Speaker::Inbox
             | Speaker::Widget
             | Speaker::WidgetAgent
-            | Speaker::Helpdesk => chat::answered(desk, &outcome),
+            | Speaker::Helpdesk
+            | Speaker::HelpdeskVisitor => chat::answered(desk, &outcome),
             Speaker::Crm => crm::answered(desk, &outcome),
             Speaker::Union => union::answered(desk, &outcome),
         }

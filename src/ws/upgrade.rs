@@ -34,7 +34,7 @@ use crate::auth;
 use crate::http::{ApiError, ErrorBody};
 use crate::linger::Lingering;
 use crate::native;
-use crate::profiles::choice::{self, Choice};
+use crate::profiles::choice::{self, Choice, Segment};
 use crate::profiles::helpdesk::sockets::{self, Named};
 use crate::profiles::{chat, crm, direct, inbox};
 
@@ -90,14 +90,14 @@ async fn native_socket(
     })
 }
 
-/// A socket on one conversation, as clients of `direct`, of `crm` or native ones; with an agent's
-/// own company in its place the agent's socket of `helpdesk`.
+/// A socket on one conversation, as clients of `direct`, of `crm` or native ones; with a company in
+/// its place a visitor's socket of `helpdesk`, and the agent's where it is their own.
 #[utoipa::path(
     get,
     path = "/ws/chat/{conversation}",
     tag = "sockets",
     params(
-        ("conversation" = String, Path, description = "The conversation's number"),
+        ("conversation" = String, Path, description = "The conversation's number, or a company"),
         ("dialect" = Option<String>, Query, description = "direct, crm or native"),
         ("token" = Option<String>, Query, description = "The token, unless a header has it"),
     ),
@@ -113,11 +113,19 @@ async fn conversation_socket(
     request: Request,
 ) -> Response {
     let brought = chats::brought(&request, None);
+    let segment = if brought.names_own_company(&app, &conversation) {
+        Segment::OwnCompany
+    } else if app.is_visited(&conversation).await {
+        Segment::VisitedCompany
+    } else {
+        Segment::Conversation
+    };
+    let address = address_of(peer.as_ref());
     let choice = choice::of_conversation(
         request.uri().query().unwrap_or_default(),
         header_text(request.headers(), header::SEC_WEBSOCKET_PROTOCOL),
         app.profiles.chat_socket,
-        brought.names_own_company(&app, &conversation),
+        segment,
     );
     let own = token_of(&request);
     let token = match carried_token(&app, own, request.headers(), &choice).await {
@@ -133,6 +141,9 @@ async fn conversation_socket(
             (Speaker::Native(_), Some(token)) => native::open(desk, token),
             (Speaker::Native(_), None) => {}
             (Speaker::Helpdesk, _) => sockets::open(desk, Named::Company(conversation), brought),
+            (Speaker::HelpdeskVisitor, _) => {
+                sockets::visitor::open(desk, conversation, brought, address);
+            }
             (_, token) => chat::open(desk, &conversation, token, refused),
         }
     })
@@ -217,7 +228,7 @@ pub(super) fn accept(
     subprotocol: Option<&'static str>,
     begin: impl FnOnce(&mut Desk) + Send + 'static,
 ) -> Response {
-    let address = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Extension(peer)| peer.ip());
+    let address = address_of(peer.as_ref());
     // Taken first: the handshake below would wrap it in a reader with a buffer of its own.
     let upgraded = request.extensions_mut().remove::<OnUpgrade>();
     let handshake = fastwebsockets::upgrade::upgrade(&mut request);
@@ -236,6 +247,10 @@ pub(super) fn accept(
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
     }
     response
+}
+
+fn address_of(peer: Option<&Extension<SocketAddr>>) -> IpAddr {
+    peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |Extension(peer)| peer.ip())
 }
 
 async fn serve(
@@ -316,9 +331,11 @@ async fn carried_token(
     headers: &HeaderMap,
     choice: &Result<Choice, String>,
 ) -> Result<Option<String>, ApiError> {
-    let is_native = |choice: &Choice| matches!(choice.speaker, Speaker::Native(_));
+    // A cookie of somebody who is logged in says nothing about a visitor's page.
+    let needs_none =
+        |it: &Choice| matches!(it.speaker, Speaker::Native(_) | Speaker::HelpdeskVisitor);
     match own {
-        None if !choice.as_ref().is_ok_and(is_native) => app.socket_cookie(headers).await,
+        None if !choice.as_ref().is_ok_and(needs_none) => app.socket_cookie(headers).await,
         token => Ok(token),
     }
 }

@@ -314,8 +314,10 @@ async fn an_agents_own_company_as_the_path_is_their_desk(bus: Bus) {
         let path = format!("/ws/chat/{}/?token={token}", tesla.id);
         assert_eq!(site.closes(&path, &[]).await, 4404);
     }
-    let path = format!("/ws/chat/{}/", tesla.id);
-    assert_eq!(site.closes(&path, &[]).await, 4001);
+    // Without a token it is a visitor's.
+    let mut page = site.desk(&format!("/ws/chat/{}/", tesla.id)).await;
+    page.send(&say(&chat, "mine")).await;
+    assert_eq!(page.next().await["code"], "unknown_room");
 }
 
 async fn a_status_is_ones_own_and_connecting_changes_none(bus: Bus) {

@@ -21,6 +21,7 @@ in_both_buses!(
     a_key_that_was_changed_speaks_for_nobody_new,
     pages_read_answers_once_some_company_names_them,
     an_agents_cookie_is_as_good_as_the_token_for_pages_that_may_use_it,
+    an_agents_cookie_is_renewed_with_its_login_and_ends_with_it,
     a_socket_opens_by_cookie_except_for_a_page_from_elsewhere,
     a_widget_is_told_what_it_needs_before_anybody_is_known,
 );
@@ -377,6 +378,50 @@ async fn an_agents_cookie_is_as_good_as_the_token_for_pages_that_may_use_it(bus:
     assert_eq!(found, 204);
     assert!(cookies[0].starts_with("frontdesk_agent=; ") && cookies[0].contains("Max-Age=0"));
     assert_eq!(ask(profile, None, &Value::Null).await, 401);
+}
+
+async fn an_agents_cookie_is_renewed_with_its_login_and_ends_with_it(bus: Bus) {
+    let site = installation(bus).await;
+    let root = root(&site).await;
+    let (_, admin) = company(&site, &root, "Tesla").await;
+    agent(&site, &admin, "ann@tesla.example").await;
+    let own = format!("http://{}", site.address);
+    let mut login = log_in(&site, "ann@tesla.example", "a password of my own").await;
+    let refresh = ("POST", "/api/auth/token/refresh/");
+    let kept = |login: &Value| format!("frontdesk_agent={}", text(&login["access"]));
+    // Another login's cookie stays, and so does the browser of a page that may not use one.
+    let others = format!("frontdesk_agent={admin}");
+    let cookie = kept(&login);
+    for (cookie, origin, count) in [
+        (None, &own[..], 0),
+        (Some(&others), &own, 0),
+        (Some(&cookie), "https://evil.example", 0),
+        (Some(&cookie), &own, 1),
+    ] {
+        let mut headers = vec![("origin", origin)];
+        headers.extend(cookie.map(|cookie| ("cookie", cookie.as_str())));
+        let body = json!({"refresh": login["refresh"]});
+        let request = site.request(refresh.0, refresh.1).json(&body);
+        let add = |request: reqwest::RequestBuilder, (name, value): &(&str, &str)| {
+            request.header(*name, *value)
+        };
+        let request = headers.iter().fold(request, add);
+        let answer = soon("an answer", request.send()).await.expect("an answer");
+        let set = answer.headers().get_all("set-cookie").iter().cloned();
+        let set: Vec<_> = set.collect();
+        login = answer.json().await.expect("tokens");
+        assert_eq!(set.len(), count, "{headers:?}");
+        if let Some(set) = set.first() {
+            let set = set.to_str().expect("text");
+            assert!(set.starts_with(&kept(&login)), "{set}");
+        }
+    }
+    let cookie = kept(&login);
+    let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
+    let out = ("POST", "/v1/logout");
+    let (found, ended) = with_headers(&site, out, &headers, &Value::Null).await;
+    assert_eq!(found, 204);
+    assert!(ended[0].starts_with("frontdesk_agent=; ") && ended[0].contains("Max-Age=0"));
 }
 
 async fn a_socket_opens_by_cookie_except_for_a_page_from_elsewhere(bus: Bus) {

@@ -17,7 +17,7 @@ use frontdesk_protocol::{ChatId, ConversationNo, HistoryId, PersonId, RoomId, Se
 use crate::feed::HandoffNotice;
 
 /// Dialects a node can speak at most: bounds the frames kept for each event.
-pub const DIALECT_COUNT_MAX: usize = 9;
+pub const DIALECT_COUNT_MAX: usize = 10;
 
 /// Index of a dialect in the list the node was started with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -16,7 +16,6 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontdesk_protocol::command::RoomCommand;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::{Epoch, Pos};
 use frontdesk_storage::{Append, AppendOutcome, Tail};
@@ -31,7 +30,7 @@ use super::owing::Listing;
 use super::publish::publish;
 use super::recover::{Recovered, encode_snapshot, recover};
 use super::slot::Slot;
-use super::{Command, Effect, Envelope, Outcome, ReplyTo, Rules};
+use super::{Effect, Envelope, Outcome, ReplyTo, Rules};
 
 use crate::bus::{BusMessage, Revoked};
 use crate::door::OwnDoor;

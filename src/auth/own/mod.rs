@@ -1,7 +1,7 @@
 //! Tokens that this installation signs itself, for its accounts and their visitors.
 //!
 //! Owns: the installation's key and what is derived from it: a key for access tokens, one for
-//! refresh tokens, one for visitors.
+//! refresh tokens, one for visitors, one for names.
 //!
 //! Invariants:
 //! 1. [`OwnAccess`], [`OwnRefresh`] and [`OwnVisitor`] exist only behind a signature that was
@@ -167,11 +167,22 @@ pub fn is_own(token: &str) -> bool {
     header.is_ok_and(|header| header.kid.as_deref() == Some(OWN_NAME))
 }
 
+/// The company and the chat that a capability says it is for, whoever signed it: to find that it
+/// contradicts a request, never to believe it.
+pub fn claimed_chat(token: &str) -> Option<(CompanyId, Arc<str>)> {
+    signature::header(token).ok()?;
+    let claims: VisitorClaims = signature::claims(token).ok()?;
+    let grant = claims.grant();
+    Some((grant.company, grant.chat_id))
+}
+
 /// Signs and checks our own tokens.
 pub struct OwnKeys {
     access: Pair,
     refresh: Pair,
     visitor: Pair,
+    /// For names, not for tokens.
+    first: Pair,
     leeway_ms: u64,
 }
 
@@ -215,6 +226,7 @@ impl OwnKeys {
             access: Pair::derived(&master, "frontdesk access token 1"),
             refresh: Pair::derived(&master, "frontdesk refresh token 1"),
             visitor: Pair::derived(&master, "frontdesk visitor capability 1"),
+            first: Pair::derived(&master, "frontdesk first message 1"),
             leeway_ms: leeway_s.saturating_mul(1_000),
         }
     }
@@ -264,6 +276,14 @@ impl OwnKeys {
         let times = self.times(claims.iat, claims.exp, now)?;
         let grant = claims.grant();
         Ok(OwnVisitor { grant, times })
+    }
+
+    /// A name that nobody without the installation's key finds, the same for the same text: what a
+    /// visitor's first request is called that has nothing but a key of its own.
+    pub fn name_of(&self, text: &[u8]) -> Uuid {
+        let mac = jsonwebtoken::crypto::sign(text, &self.first.encoding, Algorithm::HS256)
+            .expect("HS256 takes a text of any length");
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, mac.as_bytes())
     }
 
     fn times(&self, iat: u64, exp: u64, now: Timestamp) -> Result<Times, AuthError> {

@@ -22,12 +22,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::shape::{ChatBody, body_of, chat_body};
-use super::fields::HostId;
+use super::fields::{HostId, signed_id};
 use super::openapi::BehindToken;
 use super::schemas::PersonIdSchema;
 use super::{ApiError, ErrorBody, JsonBody, PathOf, Peer, QueryOf};
 use crate::app::App;
-use crate::identity::chats::{ChatScope, DeskScope, MaybeLoggedIn};
+use crate::identity::chats::{ChatScope, DeskScope, MaybeLoggedIn, company_of};
 use crate::identity::scope::LoggedIn;
 use crate::identity::visitors::VisitorAsked;
 
@@ -84,12 +84,15 @@ struct OpenedChat {
     path = "/v1/chats",
     tag = "chats",
     operation_id = "chats_native_open_chat",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+            description = "A repeat with the same key within 24 hours finds the same chat")),
     request_body = NewChat,
     responses(
         (status = 200, description = "as it stands", body = OpenedChat),
         (status = 400, description = "the body does not fit", body = ErrorBody),
         (status = 403, description = "a page that may not ask", body = ErrorBody),
         (status = 404, description = "no such company, or not their chat", body = ErrorBody),
+        (status = 409, description = "the key was used more than a day ago", body = ErrorBody),
         (status = 413, description = "the body is too large", body = ErrorBody),
         BehindToken,
     ),
@@ -103,8 +106,7 @@ async fn open(
     let asked = VisitorAsked {
         chat_id: new.session_id.as_deref(),
         token: new.session_token.as_deref(),
-        user_id: new.user_id.as_ref().map(|id| id.0.as_str()),
-        user_hash: new.user_hash.as_deref(),
+        signed: signed_id(new.user_id.as_ref(), new.user_hash.as_deref()),
         ..VisitorAsked::of(&new.company_id, &headers, None)
     };
     let language = new.language.as_deref().unwrap_or_default();
@@ -135,6 +137,18 @@ struct ChatQuery {
     company_id: Option<String>,
     /// A visitor's proof; a cookie holds the same.
     session_token: Option<String>,
+    /// Who the company's own application says it is.
+    #[param(value_type = Option<PersonIdSchema>, inline)]
+    user_id: Option<HostId>,
+    /// What it signed that with: HMAC-SHA256, hexadecimal.
+    user_hash: Option<String>,
+}
+
+impl ChatQuery {
+    /// A visitor asks, whoever else the request is from.
+    fn is_visitors(&self) -> bool {
+        self.session_token.is_some() || self.user_hash.is_some()
+    }
 }
 
 /// The chat of a path, for its visitor or for somebody of the company. The second is which.
@@ -145,18 +159,15 @@ async fn chat_of(
     raw: Option<&str>,
     (name, query): (&str, &ChatQuery),
 ) -> Result<(ChatScope, bool), ApiError> {
-    if let Some(who) = staff.0.filter(|_| query.session_token.is_none()) {
+    if let Some(who) = staff.0.filter(|_| !query.is_visitors()) {
         let desk = DeskScope::resolve(app, who, query.company_id.as_deref()).await?;
         return Ok((desk.chat(app, name).await?, true));
     }
-    let of_name = name.rsplit_once('_').map(|(company, _)| company);
-    let company = query.company_id.as_deref().or(of_name);
-    let company = company.ok_or_else(|| {
-        ApiError::because(ErrorCode::BadField, "company_id is missing").of_field("company_id")
-    })?;
+    let company = company_of(query.company_id.as_deref(), Some(name))?;
     let asked = VisitorAsked {
         chat_id: Some(name),
         token: query.session_token.as_deref(),
+        signed: signed_id(query.user_id.as_ref(), query.user_hash.as_deref()),
         ..VisitorAsked::of(company, headers, raw)
     };
     Ok((app.visitors_chat(&asked).await?, false))
@@ -237,9 +248,9 @@ async fn escalate(
             ApiError::because(ErrorCode::BadField, why).of_field("priority")
         })?,
     };
-    let found = match (&staff.0, &query.session_token) {
+    let found = match (&staff.0, query.is_visitors()) {
         // The company's people may want one in a chat that they do not have.
-        (Some(who), None) => {
+        (Some(who), false) => {
             let desk = DeskScope::resolve(&app, who.clone(), query.company_id.as_deref()).await?;
             (desk.free_chat(&app, &name).await?, true)
         }

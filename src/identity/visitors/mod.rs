@@ -12,23 +12,30 @@
 //!    signature of ours or of the company's host.
 //! 3. A chat that is not there and one of somebody else are answered alike.
 //! 4. A visitor is a visitor, whatever role their token names.
+//! 5. A token that counts no more leaves a request to what else proves it; one that speaks of
+//!    another company, chat or account than the request refuses it, whatever else there is.
 //!
-//! Never: knows rooms; who maps chats to them says whose each is.
+//! What requests bring is read in `proofs`. Never: knows rooms; who maps chats to them says whose
+//! each is.
+
+mod proofs;
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue};
 use frontdesk_protocol::command::{Card, Principal, Role};
 use frontdesk_protocol::companies::CompanyRecord;
 use frontdesk_protocol::settings::CompanySettings;
 use frontdesk_protocol::{ChatId, CompanyId, ErrorCode, PersonId, Rejection, Timestamp};
 use uuid::Uuid;
 
-use super::cookies::{foreign_page, of_visitor};
+use super::cookies::foreign_page;
 use crate::app::App;
-use crate::auth::own::{OwnVisitor, VisitorGrant, is_own};
-use crate::auth::{self, AuthError};
+use crate::auth::own::{VisitorGrant, is_own};
 use crate::http::ApiError;
+
+pub(crate) use proofs::SignedId;
+pub(super) use proofs::{is_for_another, may_be_overlooked};
 
 #[cfg(test)]
 mod tests;
@@ -50,9 +57,7 @@ pub(crate) struct VisitorAsked<'a> {
     /// The field `session_token` of a body.
     pub(crate) token: Option<&'a str>,
     /// Who the host says it is.
-    pub(crate) user_id: Option<&'a str>,
-    /// What it signed that with.
-    pub(crate) user_hash: Option<&'a str>,
+    pub(crate) signed: SignedId<'a>,
 }
 
 impl<'a> VisitorAsked<'a> {
@@ -64,8 +69,7 @@ impl<'a> VisitorAsked<'a> {
             headers,
             query,
             token: None,
-            user_id: None,
-            user_hash: None,
+            signed: SignedId::default(),
         }
     }
 }
@@ -76,12 +80,22 @@ pub(crate) struct Visiting {
     company: CompanyId,
     settings: Arc<CompanySettings>,
     chat_id: Option<ChatId>,
-    /// A chat, and who the visitor is in it.
-    capability: Option<(Arc<str>, PersonId)>,
+    capability: Option<Capable>,
     /// Whom the company's host vouches for.
     vouched: Option<Arc<Principal>>,
+    /// Why something that was brought on purpose does not count.
+    refused: Option<ApiError>,
     /// A cookie was left out of account, because of the page.
     is_foreign_page: bool,
+}
+
+/// What a capability proves: a chat, and who the visitor is in it.
+#[derive(Debug)]
+struct Capable {
+    chat: Arc<str>,
+    person: PersonId,
+    /// A cookie says nothing of the chat that the page wants now.
+    is_cookie: bool,
 }
 
 /// Proof of who a visitor is, and in which chat: nothing but [`Visiting`] makes one.
@@ -147,23 +161,23 @@ impl Visiting {
         app: &Arc<App>,
         owner: Option<&PersonId>,
     ) -> Result<VisitorScope, ApiError> {
+        let is_believed = self.believes_the_id();
         let (Some(chat), Some(owner)) = (&self.chat_id, owner) else {
-            return Err(no_such_chat());
+            return Err(match is_believed {
+                true => no_such_chat(),
+                false => self.refusal(),
+            });
         };
         // A browser keeps one of a visitor's chats; whom a host vouches for it keeps none but that.
-        let is_capable = self
-            .capability
-            .as_ref()
-            .is_some_and(|(of, who)| who == owner && (**of == *chat.as_str() || who.is_visitor()));
+        let is_capable = self.capability.as_ref().is_some_and(|it| {
+            it.person == *owner && (*it.chat == *chat.as_str() || it.person.is_visitor())
+        });
         let is_vouched = self
             .vouched
             .as_ref()
             .is_some_and(|who| who.person == *owner);
-        if !is_capable && !is_vouched && !self.settings.legacy_anonymous {
-            return Err(match self.is_foreign_page {
-                true => foreign_page(),
-                false => no_such_chat(),
-            });
+        if !is_capable && !is_vouched && !is_believed {
+            return Err(self.refusal());
         }
         let vouched = self.vouched.as_ref().filter(|_| is_vouched);
         let principal = match vouched {
@@ -179,16 +193,47 @@ impl Visiting {
         })
     }
 
+    /// The id of a chat is enough: the company says so, and no token on purpose says otherwise.
+    fn believes_the_id(&self) -> bool {
+        let is_bound = self.capability.as_ref().is_some_and(|it| !it.is_cookie);
+        self.settings.legacy_anonymous && !is_bound
+    }
+
+    /// Why nothing that was brought is enough, which hangs on nothing but that.
+    fn refusal(&self) -> ApiError {
+        match &self.refused {
+            Some(why) => why.clone(),
+            None if self.is_foreign_page => foreign_page(),
+            None => no_such_chat(),
+        }
+    }
+
+    /// The chat that a token or a cookie is for.
+    pub(crate) fn kept_chat(&self) -> Option<&str> {
+        self.capability.as_ref().map(|it| &*it.chat)
+    }
+
+    /// Nothing was brought that says who it is.
+    pub(crate) fn is_of_nobody(&self) -> bool {
+        let is_visitor = |it: &Capable| it.person.is_visitor();
+        self.vouched.is_none() && !self.capability.as_ref().is_some_and(is_visitor)
+    }
+
     /// The visitor as one who is about to open a chat: whom the host vouches for, else who they
-    /// were in an earlier chat, else somebody new.
-    pub(crate) async fn newcomer(&self, app: &Arc<App>) -> Result<VisitorScope, ApiError> {
-        let earlier = self.capability.as_ref();
-        let earlier = earlier.filter(|(_, person)| person.is_visitor());
-        let principal = match (&self.vouched, earlier) {
-            (Some(principal), _) => Arc::clone(principal),
-            (None, Some((_, person))) => app.visitor_of(&self.company, person.clone()).await?,
-            (None, None) => {
-                let random = Uuid::new_v4().simple().to_string();
+    /// were in an earlier chat, else somebody new of this name.
+    pub(crate) async fn newcomer(
+        &self,
+        app: &Arc<App>,
+        name: Uuid,
+    ) -> Result<VisitorScope, ApiError> {
+        let earlier = self.capability.as_ref().map(|it| &it.person);
+        let earlier = earlier.filter(|person| person.is_visitor());
+        let principal = match (&self.vouched, earlier, &self.refused) {
+            (Some(principal), ..) => Arc::clone(principal),
+            (None, Some(person), _) => app.visitor_of(&self.company, person.clone()).await?,
+            (None, None, Some(why)) if !self.settings.legacy_anonymous => return Err(why.clone()),
+            (None, None, _) => {
+                let random = name.simple().to_string();
                 let person = PersonId::visitor(&random).expect("hexadecimal digits are an id");
                 Arc::new(principal(&self.company, person))
             }
@@ -218,46 +263,7 @@ fn principal(company: &CompanyId, person: PersonId) -> Principal {
     }
 }
 
-/// The field of a query; tokens hold no character that would be escaped.
-fn of_query<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
-    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
-    let mut values = pairs.filter_map(|(of, value)| (of == name).then_some(value));
-    values.find(|value| !value.is_empty())
-}
-
 impl App {
-    /// Who a request of a visitor is from.
-    ///
-    /// # Errors
-    /// What was brought to be believed and is not: a token that does not count, an id whose
-    /// signature does not fit. A cookie of that kind is as none.
-    pub(crate) async fn visitor(
-        self: &Arc<Self>,
-        asked: &VisitorAsked<'_>,
-    ) -> Result<Visiting, ApiError> {
-        if self.is_draining() {
-            return Err(ApiError::new(ErrorCode::Draining));
-        }
-        let company = self.open_company(asked.company).await?.id;
-        let named = asked.chat_id.filter(|text| !text.is_empty());
-        let chat_id = named.map(ChatId::new).transpose().map_err(|why| {
-            let error = ApiError::because(ErrorCode::BadField, why.to_string());
-            error.of_field("session_id")
-        })?;
-        let mut visiting = Visiting {
-            settings: self.settings(&company).await?,
-            company,
-            chat_id,
-            capability: None,
-            vouched: None,
-            is_foreign_page: false,
-        };
-        self.take_tokens(&mut visiting, asked).await?;
-        self.take_signed_id(&mut visiting, asked).await?;
-        self.take_cookie(&mut visiting, asked).await?;
-        Ok(visiting)
-    }
-
     /// Proof of a chat that a visitor has opened, or came back to, for them to keep.
     pub(crate) fn capability(&self, scope: &VisitorScope, chat: &ChatId) -> Capability {
         let grant = VisitorGrant {
@@ -320,129 +326,4 @@ impl App {
         let principal = self.visitor_of(&company, grant.person.clone()).await;
         Ok(Some((principal.map_err(refused)?, visitor.expires_at())))
     }
-
-    /// Tokens that were brought on purpose: each must count.
-    async fn take_tokens(
-        self: &Arc<Self>,
-        visiting: &mut Visiting,
-        asked: &VisitorAsked<'_>,
-    ) -> Result<(), ApiError> {
-        let authorization = asked.headers.get(header::AUTHORIZATION);
-        let bearer = authorization
-            .and_then(|value| value.to_str().ok())
-            .and_then(auth::from_authorization);
-        let brought = [
-            bearer,
-            asked.token.filter(|token| !token.is_empty()),
-            of_query(asked.query, "session_token"),
-            of_query(asked.query, "token"),
-        ];
-        for token in brought.into_iter().flatten() {
-            let elsewhere = || {
-                let why = "the token speaks for another company";
-                ApiError::because(ErrorCode::Forbidden, why)
-            };
-            if is_own(token) {
-                let proof = self.capability_of(token)?;
-                if proof.grant().company != visiting.company {
-                    return Err(elsewhere());
-                }
-                visiting.capability.get_or_insert_with(|| parts(&proof));
-            } else {
-                let known = self.authenticate(token).await?;
-                if known.principal.company != visiting.company {
-                    return Err(elsewhere());
-                }
-                let vouched = Principal {
-                    role: Role::Visitor,
-                    ..Principal::clone(&known.principal)
-                };
-                visiting.vouched.get_or_insert(Arc::new(vouched));
-            }
-        }
-        Ok(())
-    }
-
-    fn capability_of(&self, token: &str) -> Result<OwnVisitor, ApiError> {
-        let (keys, now) = (&self.identity.keys, self.node.clock().now());
-        let refused = |error: AuthError| {
-            self.metrics.refused_token();
-            match keys.verify_access(token, now) {
-                Ok(_) => ApiError::because(ErrorCode::Forbidden, "somebody with an account"),
-                Err(_) => error.into(),
-            }
-        };
-        keys.verify_visitor(token, now).map_err(refused)
-    }
-
-    async fn take_signed_id(
-        self: &Arc<Self>,
-        visiting: &mut Visiting,
-        asked: &VisitorAsked<'_>,
-    ) -> Result<(), ApiError> {
-        let Some(user_id) = asked.user_id.filter(|text| !text.is_empty()) else {
-            return Ok(());
-        };
-        let refuse = |field: &'static str, why: &str| {
-            let why = format!("{field}: {why}");
-            Err(ApiError::because(ErrorCode::Unauthenticated, why).of_field(field))
-        };
-        let Some(secret) = &visiting.settings.visitor_secret else {
-            return refuse("user_id", "the company has no secret for ids of visitors");
-        };
-        let hash = asked.user_hash.unwrap_or_default();
-        if !auth::is_signed_id(secret.expose(), user_id, hash) {
-            self.metrics.refused_token();
-            return refuse("user_hash", "does not sign this user_id");
-        }
-        let person = PersonId::new(user_id).ok();
-        let person = person.filter(|person| !person.is_ours() && !person.is_bot());
-        let Some(person) = person else {
-            return refuse("user_id", "not of the host's people");
-        };
-        match &visiting.vouched {
-            Some(known) if known.person != person => {
-                refuse("user_id", "the token is somebody else's")
-            }
-            Some(_) => Ok(()),
-            None => {
-                visiting.vouched = Some(self.visitor_of(&visiting.company, person).await?);
-                Ok(())
-            }
-        }
-    }
-
-    /// What the browser kept counts where nothing better was brought.
-    async fn take_cookie(
-        self: &Arc<Self>,
-        visiting: &mut Visiting,
-        asked: &VisitorAsked<'_>,
-    ) -> Result<(), ApiError> {
-        let Some(token) = of_visitor(asked.headers, &visiting.company) else {
-            return Ok(());
-        };
-        let now = self.node.clock().now();
-        let Ok(proof) = self.identity.keys.verify_visitor(token, now) else {
-            return Ok(());
-        };
-        let (company, person) = (&proof.grant().company, &proof.grant().person);
-        // The browser may be another person's by now.
-        let is_theirs = |vouched: &Arc<Principal>| person.is_ours() || vouched.person == *person;
-        if visiting.capability.is_some()
-            || *company != visiting.company
-            || !visiting.vouched.as_ref().is_none_or(is_theirs)
-        {
-            return Ok(());
-        }
-        match self.may_use_cookies(company, asked.headers).await? {
-            true => visiting.capability = Some(parts(&proof)),
-            false => visiting.is_foreign_page = true,
-        }
-        Ok(())
-    }
-}
-
-fn parts(proof: &OwnVisitor) -> (Arc<str>, PersonId) {
-    let grant = proof.grant();
-    (Arc::clone(&grant.chat_id), grant.person.clone())
 }

@@ -1,6 +1,6 @@
 //! Who visitors are, asked of a node without routes.
 
-use axum::http::HeaderName;
+use axum::http::{HeaderName, header};
 use frontdesk_actors::clock::{Clock, SystemClock, fresh_cid};
 use frontdesk_actors::{Command, Outcome};
 use frontdesk_protocol::command::CompanyCommand;
@@ -74,7 +74,8 @@ async fn visitor(app: &Arc<App>) -> (PersonId, Capability) {
     let none = HeaderMap::new();
     let asked = VisitorAsked::of("TES001", &none, None);
     let visiting = app.visitor(&asked).await.expect("let in");
-    let scope = visiting.newcomer(app).await.expect("let in");
+    let scope = visiting.newcomer(app, Uuid::new_v4()).await;
+    let scope = scope.expect("let in");
     assert_eq!((scope.company(), scope.chat()), (&company("TES001"), None));
     let capability = app.capability(&scope, &ChatId::new(CHAT).expect("valid"));
     (scope.principal().person.clone(), capability)
@@ -164,7 +165,7 @@ async fn a_capability_opens_its_chat_however_it_comes_and_no_other() {
     assert_eq!(again.chat_id().map(ChatId::as_str), Some(CHAT));
     assert_eq!(again.company(), &company("TES001"));
     assert!(!again.settings().legacy_anonymous);
-    let again = again.newcomer(app).await.expect("let in");
+    let again = again.newcomer(app, Uuid::new_v4()).await.expect("let in");
     assert_eq!(again.principal().person, ann);
     assert_ne!(visitor(app).await.0, ann);
 }
@@ -191,6 +192,80 @@ async fn a_bare_id_is_enough_where_the_company_says_so() {
         ..bare
     };
     let refused = enters(app, &elsewhere, Some(&ann)).await;
+    assert_eq!(refused, Err(ErrorCode::NotFound));
+}
+
+#[tokio::test]
+async fn a_token_that_counts_no_more_leaves_it_to_what_else_proves_the_visit() {
+    let site = site().await;
+    let app = &site.app;
+    let (ann, capability) = visitor(app).await;
+    let grant = |of: &str, chat: &str, who: &PersonId| VisitorGrant {
+        company: company(of),
+        chat_id: chat.into(),
+        person: who.clone(),
+        ttl_s: 1,
+    };
+    let keys = &app.identity.keys;
+    let long_ago = Timestamp(1_000_000_000_000);
+    let old = |of: &str, chat: &str| keys.sign_visitor(&grant(of, chat, &ann), long_ago);
+    let forged = |of: &str, chat: &str| {
+        let others = crate::auth::own::OwnKeys::from_bytes(&[7; 32], 0);
+        others.sign_visitor(&grant(of, chat, &ann), app.node.clock().now())
+    };
+    let own = [
+        old("TES001", CHAT),
+        forged("TES001", CHAT),
+        "rubbish".to_owned(),
+    ];
+    let elsewhere = [
+        old("TES001", "TES001_other"),
+        forged("TES001", "TES001_other"),
+        old("SPA001", CHAT),
+        forged("SPA001", CHAT),
+    ];
+    let pair = capability.cookie.to_str().expect("text");
+    let pair = pair.split(';').next().expect("a pair");
+    let (none, cookie) = (HeaderMap::new(), headers(&[(header::COOKIE, pair)]));
+    for is_believed in [false, true] {
+        let change_to = SettingsChange {
+            legacy_anonymous: Some(is_believed),
+            ..SettingsChange::default()
+        };
+        change(app, change_to).await;
+        for (tokens, is_overlooked) in [(&own[..], true), (&elsewhere[..], false)] {
+            for token in tokens {
+                let by = |headers| VisitorAsked {
+                    token: Some(token),
+                    ..in_chat(headers, None)
+                };
+                let code = |is_in: bool, found: Result<PersonId, ErrorCode>| match (is_in, found) {
+                    (true, found) => assert_eq!(found, Ok(ann.clone()), "{token}"),
+                    (false, found) => {
+                        let code = found.expect_err("refused");
+                        assert!(may_be_overlooked(code), "{code:?}: {token}");
+                    }
+                };
+                code(is_overlooked, enters(app, &by(&cookie), Some(&ann)).await);
+                let bare = enters(app, &by(&none), Some(&ann)).await;
+                code(is_overlooked && is_believed, bare);
+            }
+        }
+    }
+    // One that counts, for another chat, is no bare id.
+    let bob = person("visitor:bob");
+    let bobs = app.identity.keys.sign_visitor(
+        &VisitorGrant {
+            ttl_s: 60,
+            ..grant("TES001", "TES001_bobs", &bob)
+        },
+        app.node.clock().now(),
+    );
+    let asked = VisitorAsked {
+        token: Some(&bobs),
+        ..in_chat(&cookie, None)
+    };
+    let refused = enters(app, &asked, Some(&ann)).await;
     assert_eq!(refused, Err(ErrorCode::NotFound));
 }
 
@@ -250,8 +325,10 @@ async fn a_signed_id_is_who_the_host_says() {
     let app = &site.app;
     let none = HeaderMap::new();
     let signed = VisitorAsked {
-        user_id: Some("5"),
-        user_hash: Some(HASH_OF_5),
+        signed: SignedId {
+            user_id: Some("5"),
+            user_hash: Some(HASH_OF_5),
+        },
         ..in_chat(&none, None)
     };
     let five = person("5");
@@ -271,8 +348,10 @@ async fn a_signed_id_is_who_the_host_says() {
     assert_eq!(refused, Err(ErrorCode::NotFound));
     for (user_id, user_hash) in [("6", Some(HASH_OF_5)), ("5", None), ("5", Some("00"))] {
         let asked = VisitorAsked {
-            user_id: Some(user_id),
-            user_hash,
+            signed: SignedId {
+                user_id: Some(user_id),
+                user_hash,
+            },
             ..signed
         };
         let refused = enters(app, &asked, Some(&person(user_id))).await;
@@ -334,7 +413,7 @@ async fn a_browser_that_another_person_uses_now_is_not_the_last_ones() {
     let visiting = app.visitor(&VisitorAsked::of("TES001", &five, None)).await;
     let scope = visiting
         .expect("let in")
-        .newcomer(app)
+        .newcomer(app, Uuid::new_v4())
         .await
         .expect("let in");
     let kept = app.capability(&scope, &ChatId::new(CHAT).expect("valid"));

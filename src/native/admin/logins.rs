@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::ErrorCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -107,7 +108,8 @@ async fn log_in(
     Peer(address): Peer,
     JsonBody(wanted): JsonBody<WantedLogin>,
 ) -> Result<Json<OpenedLogin>, ApiError> {
-    let outcome = app.log_in(&wanted.email, wanted.password, address).await?;
+    let outcome = app.log_in(&wanted.email, wanted.password, None, address);
+    let outcome = outcome.await?;
     match outcome {
         LoginOutcome::In(who, tokens) => Ok(Json(OpenedLogin {
             tokens: shown_tokens(tokens),
@@ -198,9 +200,10 @@ async fn choose_password(
         BehindToken,
     ),
 )]
-async fn log_out(State(app): State<Arc<App>>, who: LoggedIn) -> Result<StatusCode, ApiError> {
+async fn log_out(State(app): State<Arc<App>>, who: LoggedIn) -> Result<Response, ApiError> {
     app.log_out(&who).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let cookie = [(header::SET_COOKIE, app.agent_cookie_ended())];
+    Ok((StatusCode::NO_CONTENT, cookie).into_response())
 }
 
 /// Who is logged in.

@@ -20,7 +20,7 @@ use super::shape::{AgentBody, ListedAgent, agent, listed_agent};
 use crate::app::App;
 use crate::http::openapi::{Governed, GovernedBody};
 use crate::http::{ApiError, ErrorBody, JsonBody, PathOf, QueryOf};
-use crate::identity::scope::{CompanyScope, LoggedIn};
+use crate::identity::scope::{CompanyScope, LoggedIn, check_named};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -56,6 +56,9 @@ struct NewAgent {
     #[serde(default)]
     #[schema(max_length = 255)]
     specialization: String,
+    /// As in the query.
+    #[schema(max_length = 64)]
+    company_id: Option<String>,
 }
 
 /// What was made, and the password that nobody can read again.
@@ -87,7 +90,7 @@ async fn create(
     QueryOf(query): QueryOf<CompanyQuery>,
     JsonBody(new): JsonBody<NewAgent>,
 ) -> Result<Response, ApiError> {
-    let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
+    let scope = scope_of(&app, who, &query, new.company_id.as_deref()).await?;
     let card = StaffCard {
         name: new.name.into(),
         email: new.email.trim().into(),
@@ -102,6 +105,19 @@ async fn create(
         agent: agent(scope.company(), &account),
     };
     Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+/// The company of a query and of a body: both name the same, if they name one.
+async fn scope_of(
+    app: &Arc<App>,
+    who: LoggedIn,
+    query: &CompanyQuery,
+    in_body: Option<&str>,
+) -> Result<CompanyScope, ApiError> {
+    let named = query.company_id.as_deref().or(in_body);
+    let scope = CompanyScope::resolve(app, who, named).await?;
+    check_named(scope.company(), in_body)?;
+    Ok(scope)
 }
 
 /// An agent of the company.
@@ -225,6 +241,9 @@ async fn delete(
 #[derive(Deserialize, ToSchema)]
 struct ResetBody {
     agent_id: u64,
+    /// As in the query.
+    #[schema(max_length = 64)]
+    company_id: Option<String>,
 }
 
 /// The new password, which nobody can read again.
@@ -255,7 +274,7 @@ async fn reset_password(
     QueryOf(query): QueryOf<CompanyQuery>,
     JsonBody(body): JsonBody<ResetBody>,
 ) -> Result<Json<ResetAnswer>, ApiError> {
-    let scope = CompanyScope::resolve(&app, who, query.company_id.as_deref()).await?;
+    let scope = scope_of(&app, who, &query, body.company_id.as_deref()).await?;
     let account = agent_of(&app, &scope, AccountNo(body.agent_id)).await?;
     let password = scope.reset_password(&app, account.no).await?;
     Ok(Json(ResetAnswer {
@@ -271,6 +290,9 @@ struct StatusBody {
     /// `AVAILABLE`, `BUSY` or `OFFLINE`.
     #[schema(max_length = 32)]
     status: String,
+    /// Needed for nobody; another than the caller's is refused.
+    #[schema(max_length = 64)]
+    company_id: Option<String>,
 }
 
 /// Says whether the caller takes conversations: one's own status and nobody else's.
@@ -295,6 +317,7 @@ async fn set_status(
         let why = "status is none of AVAILABLE, BUSY, OFFLINE";
         ApiError::because(ErrorCode::BadField, why).of_field("status")
     })?;
+    check_named(who.company(), body.company_id.as_deref())?;
     if who.account().role != Role::Agent {
         return Err(ApiError::new(ErrorCode::Forbidden));
     }

@@ -2,6 +2,7 @@
 //!
 //! Never: says whether a name or a password was wrong.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -26,6 +27,8 @@ use crate::identity::scope::LoggedIn;
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()
         .routes(routes!(log_in))
+        .routes(routes!(agent_log_in))
+        .routes(routes!(agent_log_out))
         .routes(routes!(refresh))
         .routes(routes!(log_out))
         .routes(routes!(profile))
@@ -102,18 +105,52 @@ async fn log_in(
     headers: HeaderMap,
     JsonOrForm(body): JsonOrForm<LoginBody>,
 ) -> Result<Response, ApiError> {
+    enter(&app, address, &headers, body, None).await
+}
+
+/// The same for agents alone.
+#[utoipa::path(
+    post,
+    path = "/api/admin-dashboard/agent-login",
+    tag = "logins",
+    operation_id = "logins_agent",
+    request_body = LoginBody,
+    responses(
+        (status = 200, description = "in, or told to choose a password first", body = LoginBodyOut),
+        (status = 400, description = "the body does not fit", body = ErrorBody),
+        (status = 404, description = "no agent has this name and password", body = ErrorBody),
+        (status = 413, description = "the body is too large", body = ErrorBody),
+        Open,
+    ),
+)]
+async fn agent_log_in(
+    State(app): State<Arc<App>>,
+    Peer(address): Peer,
+    headers: HeaderMap,
+    JsonOrForm(body): JsonOrForm<LoginBody>,
+) -> Result<Response, ApiError> {
+    enter(&app, address, &headers, body, Some(Role::Agent)).await
+}
+
+async fn enter(
+    app: &Arc<App>,
+    address: IpAddr,
+    headers: &HeaderMap,
+    body: LoginBody,
+    role: Option<Role>,
+) -> Result<Response, ApiError> {
     let name = body.username.or(body.email).unwrap_or_default();
     if name.trim().is_empty() {
         let why = "This field may not be blank.";
         return Err(ApiError::because(ErrorCode::BadField, why).of_field("username"));
     }
-    let outcome = app.log_in(&name, body.password, address).await;
+    let outcome = app.log_in(&name, body.password, role, address).await;
     Ok(match outcome.map_err(refused)? {
         LoginOutcome::In(who, tokens) => {
             let (company, account) = (who.company(), who.account());
             let is_agent = account.role == Role::Agent;
             // A page that may not use it must not set it either.
-            let may_use = app.may_use_cookies(company, &headers).await?;
+            let may_use = app.may_use_cookies(company, headers).await?;
             let cookie = may_use.then(|| (header::SET_COOKIE, app.agent_cookie(&tokens.access)));
             let body = LoginBodyOut::In(LoginAnswer {
                 access: tokens.access,
@@ -166,13 +203,17 @@ struct RefreshAnswer {
 )]
 async fn refresh(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     JsonOrForm(body): JsonOrForm<RefreshBody>,
-) -> Result<Json<RefreshAnswer>, ApiError> {
+) -> Result<Response, ApiError> {
     let tokens = app.renew(&body.refresh).await?;
-    Ok(Json(RefreshAnswer {
+    let cookie = app.agent_cookie_renewed(&headers, &tokens.access).await?;
+    let cookie = cookie.map(|cookie| (header::SET_COOKIE, cookie));
+    let body = RefreshAnswer {
         access: tokens.access,
         refresh: tokens.refresh,
-    }))
+    };
+    Ok((AppendHeaders(cookie), Json(body)).into_response())
 }
 
 /// Ends the login that the token descends from, and closes its sockets.
@@ -192,6 +233,32 @@ async fn log_out(State(app): State<Arc<App>>, who: LoggedIn) -> Result<Response,
     app.log_out(&who).await?;
     let cookie = [(header::SET_COOKIE, app.agent_cookie_ended())];
     Ok((StatusCode::NO_CONTENT, cookie).into_response())
+}
+
+/// An agent is out.
+#[derive(Serialize, ToSchema)]
+struct AgentOut {
+    message: &'static str,
+}
+
+/// Ends the login in the same way; the agent's status stays as they set it.
+#[utoipa::path(
+    post,
+    path = "/api/admin-dashboard/agent-logout",
+    tag = "logins",
+    operation_id = "logins_agent_out",
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "out", body = AgentOut),
+        (status = 403, description = "a host's token", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn agent_log_out(State(app): State<Arc<App>>, who: LoggedIn) -> Result<Response, ApiError> {
+    app.log_out(&who).await?;
+    let cookie = [(header::SET_COOKIE, app.agent_cookie_ended())];
+    let message = "Logged out";
+    Ok((cookie, Json(AgentOut { message })).into_response())
 }
 
 /// Who is logged in.

@@ -17,7 +17,15 @@ use super::frames::{Said, handoff_no, said, typist_type};
 use crate::profiles::frame::{frame, frames};
 
 /// What an agent is called where nobody knows better.
-const AGENT_NAME: &str = "Agent";
+pub(crate) const AGENT_NAME: &str = "Agent";
+/// What a visitor is told whose chat waits for a person.
+pub(crate) const PASSED_ON: &str =
+    "Your chat has been passed on to a person, who will be with you soon.";
+/// What a visitor is told whose chat waits for a person again.
+pub(crate) const RELEASED: &str =
+    "The person you were talking to had to leave. Another will be with you soon.";
+/// What a visitor is told whose chat the bot has again.
+pub(crate) const RESOLVED: &str = "This conversation has been resolved.";
 
 /// The encoder.
 pub(crate) struct WidgetDialect;
@@ -66,7 +74,7 @@ impl Dialect for WidgetDialect {
 fn escalated(room: &RoomContext, seq: Seq) -> Option<Bytes> {
     let notice = json!({
         "type": "system_message",
-        "message": "Your chat has been passed on to a person, who will be with you soon.",
+        "message": PASSED_ON,
     });
     let confirmed = json!({
         "type": "escalation_confirmed",
@@ -88,7 +96,7 @@ fn agent_left(name: Option<&str>) -> Bytes {
 fn released(name: Option<&str>) -> Option<Bytes> {
     let notice = json!({
         "type": "system_message",
-        "message": "The person you were talking to had to leave. Another will be with you soon.",
+        "message": RELEASED,
     });
     frames([agent_left(name), frame(&notice)])
 }
@@ -97,7 +105,7 @@ fn resolved(agent: Option<Option<&str>>) -> Option<Bytes> {
     let left = agent.map(agent_left);
     let notice = json!({
         "type": "system_message",
-        "message": "This conversation has been resolved.",
+        "message": RESOLVED,
     });
     frames(left.into_iter().chain([frame(&notice)]))
 }

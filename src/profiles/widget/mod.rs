@@ -71,9 +71,13 @@ async fn enter(
 
 /// A message came.
 pub(crate) fn message(desk: &mut Desk, is_text: bool, payload: &[u8]) {
-    let Some(fields) = chat::parse(desk, is_text, payload) else {
-        return;
-    };
+    if let Some(fields) = chat::parse(desk, is_text, payload) {
+        act(desk, fields);
+    }
+}
+
+/// Does what a frame of somebody in a chat says.
+pub(crate) fn act(desk: &mut Desk, fields: Fields) {
     let Some(joined) = desk.rooms.first() else {
         return;
     };

@@ -156,7 +156,7 @@ impl World {
         let eve = || ours.eve.token.clone();
         let of_ann = [OF_HOST, OF_ADA, &[&ours.ada.id, &ours.chat_room]].concat();
         let of_bob = &[OF_HOST, &[word::BOB]].concat()[..];
-        let of_eve = &[word::COMPANY, word::EVE_SAID, &ours.eve.id];
+        let of_eve = &[word::COMPANY, word::EVE_SAID, &ours.eve.id, &ours.eve.token];
         let of_hal = [OF_HOST, OF_TALK, &[&ours.talk.room]].concat();
         vec![
             is("Bob", Kind::Bob, Proof::Bearer(bob.clone()), of_bob),

@@ -2,13 +2,14 @@
 //! that is not theirs.
 //!
 //! Owns: the walk over every route, socket, command and push by everybody who has no business
-//! there. Tables say what is tried: `rows.rs` for routes, `sockets.rs` for sockets and their
-//! frames, `pushes.rs` for what is told unasked.
+//! there. Tables say what is tried: `rows.rs` and `desk_rows.rs` for routes, `sockets.rs` for
+//! sockets and their frames, `pushes.rs` for what is told unasked.
 //! Invariants: a route, a socket or a command without a row fails; a word that stands in one place
 //! only is found wherever it comes out, in a status, a header, a body, a frame or a close reason.
 //! Never: takes a refusal on trust; what was attacked is read before and after.
 
 mod aims;
+mod desk_rows;
 mod logs;
 mod pushes;
 mod routes;

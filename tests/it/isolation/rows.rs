@@ -27,9 +27,10 @@ const PEOPLE: &[Kind] = &[Admin, Agent, Host, HostAdmin, Bob, Ann, Sam, Hal];
 /// Whoever is not of the first company.
 const OUTSIDE: &[Kind] = &[Admin, Agent, Visitor, Host, HostAdmin, Nobody, Forged];
 /// Those with an account.
-const ACCOUNTS: &[Kind] = &[Admin, Agent, Bob, Ann];
+pub(super) const ACCOUNTS: &[Kind] = &[Admin, Agent, Bob, Ann];
 const OPEN: &str = "a route for whoever asks, which says nothing of anybody";
 
+/// All but those of desks and, at the end, what ends logins.
 pub(super) const ROWS: &[Row] = &[
     post(
         "/api/admin-dashboard/agent-first-login",
@@ -37,26 +38,35 @@ pub(super) const ROWS: &[Row] = &[
             "confirm_password": "my own words"}"#,
     ),
     post(
+        "/api/admin-dashboard/agent-login",
+        r#"{"email": "<ann mail>", "password": "a guess"}"#,
+    ),
+    get("/api/admin-dashboard/agent-sessions")
+        .with("?agent_id=<ann>&company_id=<company>")
+        .own(&[Ann], "her own company, and her own chats"),
+    get("/api/admin-dashboard/agent-sessions")
+        .with("?agent_id=<ann>")
+        .own(
+            &[Admin, Ann],
+            "an agent of that number in their own company",
+        ),
+    get("/api/admin-dashboard/agent-sessions").own(ACCOUNTS, "their own"),
+    post(
+        "/api/admin-dashboard/create-agent",
+        r#"{"name": "Mole", "email": "mole@<own>.example", "company_id": "<company>"}"#,
+    ),
+    post(
         "/api/admin-dashboard/create-agent",
         r#"{"name": "Mole", "email": "mole@<own>.example"}"#,
     )
-    .with("?company_id=<company>")
-    .own(
-        &[Admin],
-        "the query counts for those who run the installation only",
-    ),
+    .with("?company_id=<company>"),
     post(
         "/api/admin-dashboard/create-agent",
         r#"{"name": "Twin", "email": "<ann mail>"}"#,
     ),
     row("DELETE", "/api/admin-dashboard/delete-agent/{id=ann}", ""),
     row("DELETE", "/api/admin-dashboard/delete-agent/{id=ann}", "").with("?company_id=<company>"),
-    get("/api/admin-dashboard/list-agents")
-        .with("?company_id=<company>")
-        .own(
-            &[Admin],
-            "the query counts for those who run the installation only",
-        ),
+    get("/api/admin-dashboard/list-agents").with("?company_id=<company>"),
     get("/api/admin-dashboard/list-agents").own(&[Admin], "the agents of their own company"),
     post(
         "/api/admin-dashboard/reset-agent-password",
@@ -87,21 +97,11 @@ pub(super) const ROWS: &[Row] = &[
         r#"{"name": "Mine"}"#,
     )
     .with("?company_id=<company>"),
-    get("/api/admin-dashboard/user-profiles")
-        .with("?company_id=<company>")
-        .own(
-            &[Admin],
-            "the query counts for those who run the installation only",
-        ),
+    get("/api/admin-dashboard/user-profiles").with("?company_id=<company>"),
     get("/api/admin-dashboard/user-profiles")
         .with("?search=a")
         .own(&[Admin], "what their own visitors answered"),
-    get("/api/admin-dashboard/user-profiles/stats")
-        .with("?company_id=<company>")
-        .own(
-            &[Admin],
-            "the query counts for those who run the installation only",
-        ),
+    get("/api/admin-dashboard/user-profiles/stats").with("?company_id=<company>"),
     get("/api/admin-dashboard/user-profiles/{id=profile}"),
     get("/api/admin-dashboard/user-profiles/{id=profile}").with("?company_id=<company>"),
     row(
@@ -115,34 +115,6 @@ pub(super) const ROWS: &[Row] = &[
         "",
     )
     .with("?company_id=<company>"),
-    post(
-        "/api/agent-dashboard/accept-session",
-        r#"{"session_id": "<chat>", "notes": "mine"}"#,
-    )
-    .skips(&[Ann]),
-    get("/api/agent-dashboard/active-sessions")
-        .with("?agent_id=<ann>&company_id=<company>")
-        .own(
-            &[Admin, Ann],
-            "the query counts for those who run the installation only",
-        ),
-    post(
-        "/api/agent-dashboard/complete-session",
-        r#"{"session_id": "<chat>", "notes": "done"}"#,
-    )
-    .skips(&[Ann]),
-    get("/api/agent-dashboard/pending-sessions")
-        .with("?company_id=<company>")
-        .own(
-            ACCOUNTS,
-            "the query counts for those who run the installation only",
-        ),
-    get("/api/agent-dashboard/stats")
-        .with("?agent_id=<ann>&company_id=<company>")
-        .own(
-            &[Admin, Ann],
-            "the query counts for those who run the installation only",
-        ),
     post(
         "/api/auth/create-admin",
         r#"{"name": "Mole", "email": "mole@<own>.example"}"#,
@@ -240,70 +212,13 @@ pub(super) const ROWS: &[Row] = &[
             "email": "me@x.example"}"#,
     ),
     get("/api/chatbot/session-status").with("?session_id=<chat>"),
+    get("/api/chatbot/session-status").with("?session_id=<chat>&user_id=hal&user_hash=00"),
     get("/api/chatbot/session-status").with("?session_id=<chat>&company_id=<own>"),
     post(
         "/api/chatbot/validate-phone",
         r#"{"phone": "9841234567", "country_code": "+977"}"#,
     )
     .own(ALL, OPEN),
-    post(
-        "/api/human-handoff/agent/send-message",
-        r#"{"session_id": "<chat>", "message": " "}"#,
-    ),
-    post(
-        "/api/human-handoff/agent/send-message",
-        r#"{"session_id": "<chat>", "message": "mine"}"#,
-    )
-    .skips(&[Ann]),
-    get("/api/human-handoff/agent/sessions")
-        .with("?agent_id=<ann>&company_id=<company>")
-        .own(
-            &[Admin, Ann],
-            "the query counts for those who run the installation only",
-        ),
-    get("/api/human-handoff/agent/sessions").own(&[Admin, Agent, Bob, Ann], "their own"),
-    get("/api/human-handoff/agent/sessions/{session_id=chat}/messages")
-        .own(&[Ann], "the chat that she has"),
-    get("/api/human-handoff/agent/sessions/{session_id=chat}/messages")
-        .with("?company_id=<company>")
-        .own(&[Ann], "the chat that she has"),
-    post(
-        "/api/human-handoff/assign",
-        r#"{"handoff_session_id": <handoff>, "agent_id": <bob>}"#,
-    )
-    .skips(&[Ann]),
-    post(
-        "/api/human-handoff/assign",
-        r#"{"handoff_session_id": <handoff>, "agent_id": <bob>, "company_id": "<company>"}"#,
-    )
-    .skips(&[Ann]),
-    post(
-        "/api/human-handoff/escalate",
-        r#"{"session_id": "<chat>", "reason": "mine"}"#,
-    ),
-    post(
-        "/api/human-handoff/escalate",
-        r#"{"session_id": "<chat>", "company_id": "<own>", "reason": "mine"}"#,
-    ),
-    post(
-        "/api/human-handoff/resolve",
-        r#"{"handoff_session_id": <handoff>, "notes": "mine"}"#,
-    )
-    .skips(&[Ann]),
-    post(
-        "/api/human-handoff/resolve",
-        r#"{"handoff_session_id": <handoff>, "notes": "mine", "company_id": "<company>"}"#,
-    )
-    .skips(&[Ann]),
-    get("/api/human-handoff/sessions")
-        .with("?agent_id=<ann>&company_id=<company>")
-        .own(
-            &[Admin, Ann],
-            "the query counts for those who run the installation only",
-        ),
-    get("/api/human-handoff/sessions")
-        .with("?status=assigned")
-        .own(&[Admin, Agent, Bob, Ann], "their own"),
     post(
         "/api/user-response",
         r#"{"conversation_id": <number>, "message": "mine"}"#,
@@ -316,10 +231,7 @@ pub(super) const ROWS: &[Row] = &[
     get("/v1/audit"),
     get("/v1/chats")
         .with("?stage=assigned&company_id=<company>")
-        .own(
-            ACCOUNTS,
-            "the query counts for those who run the installation only",
-        ),
+        .own(&[Bob, Ann], "their own company"),
     get("/v1/chats")
         .with("?stage=queued")
         .own(ACCOUNTS, "what waits in their own company, and their own"),
@@ -397,6 +309,9 @@ pub(super) const ROWS: &[Row] = &[
     get("/v1/me").own(ACCOUNTS, "who they are themselves"),
     get("/v1/plans"),
     post("/v1/plans", r#"{"name": "x", "agent_count_max": 1}"#),
+    get("/v1/prompts")
+        .with("?company_id=<company>")
+        .own(&[Bob, Ann, Sam, Hal], "what their own company offers"),
     get("/v1/prompts").own(PEOPLE, "what their own company offers"),
     row("PUT", "/v1/prompts", r#"{"prompts": []}"#)
         .own(&[Admin, HostAdmin], "what their own company offers"),
@@ -423,6 +338,11 @@ pub(super) const ROWS: &[Row] = &[
         OUTSIDE,
         "a name that nobody has in their own company is theirs who come first",
     ),
+];
+
+/// What ends logins goes last.
+pub(super) const LAST_ROWS: &[Row] = &[
     post("/api/auth/logout", "{}").own(ACCOUNTS, "their own login, which ends here"),
     post("/v1/logout", "{}"),
+    post("/api/admin-dashboard/agent-logout", "{}"),
 ];

@@ -40,11 +40,11 @@ const SOCKETS: &[Dialled] = &[
         &[Hal],
     ),
     ("/ws/chat/{conversation}", "/ws/chat/<chat room>/", &[Ann]),
-    // An agent's own company is their desk.
+    // An agent's own company is their desk; to visitors it opens a chat, or theirs.
     (
         "/ws/chat/{conversation}",
-        "/ws/chat/<company>/",
-        &[Bob, Ann],
+        VISITED,
+        &[Bob, Ann, Eve, Sam, Hal],
     ),
     (
         "/ws/chat/{company_id}/{session_id}",
@@ -64,6 +64,9 @@ const SOCKETS: &[Dialled] = &[
         &[Bob, Ann],
     ),
 ];
+
+/// Whoever brings nothing that says who they are is a new visitor there.
+const VISITED: &str = "/ws/chat/<company>/";
 
 /// Native commands: their `type`, and what else is in them.
 const COMMANDS: &[(&str, &str)] = &[
@@ -129,6 +132,16 @@ const FRAMES: &[Framed] = &[
         &[
             r#"{"type": "request_file_list", "session_id": "<chat>", "company_id": "<company>"}"#,
             r#"{"type": "typing", "session_id": "<chat>", "is_typing": true}"#,
+            r#"{"type": "agent_join", "session_id": "<chat>"}"#,
+        ],
+    ),
+    (
+        "/ws/chat/<own>/",
+        &[Visitor, Eve],
+        &[
+            r#"{"type": "chat_message", "session_id": "<chat>", "message": "mine"}"#,
+            r#"{"type": "typing", "session_id": "<chat>", "is_typing": true}"#,
+            r#"{"type": "escalate_to_human", "session_id": "<chat>", "reason": "mine"}"#,
             r#"{"type": "agent_join", "session_id": "<chat>"}"#,
         ],
     ),
@@ -230,6 +243,7 @@ pub(super) async fn dial(world: &World, path: &str, by: &Attacker) -> Socket {
 async fn knock(world: &World, aim: &str, own: &[Kind], by: &Attacker) -> Option<String> {
     let path = world.aimed(aim, by);
     let mut socket = dial(world, &path, by).await;
+    let is_new = aim == VISITED && !matches!(by.proof, Proof::Bearer(_) | Proof::Query(_));
     // Native sockets say nothing before they are asked; others greet.
     socket.try_send(&json!({"type": "connect", "id": 1})).await;
     // Otherwise nobody would notice that nothing is let in at all.
@@ -241,7 +255,7 @@ async fn knock(world: &World, aim: &str, own: &[Kind], by: &Attacker) -> Option<
         Ok(frame) if frame["error"]["code"] == "unauthenticated" => return None,
         Ok(frame) => match world.leak(by, &path, &frame.to_string()) {
             Some(word) => format!("leaks {word}: {frame}"),
-            None if own.contains(&by.kind) => return None,
+            None if is_new || own.contains(&by.kind) => return None,
             None => format!("opens: {frame}"),
         },
     };
@@ -290,7 +304,8 @@ async fn aimed_frames(world: &World, path: &str, frames: &[&str], by: &Attacker)
     };
     let page = format!("{}/{}", world.aimed("<own>", by), chat.id);
     let talk = world.theirs.talk.number.to_string();
-    let path = path
+    let path = world
+        .aimed(path, by)
         .replace("<own page>", &page)
         .replace("<own talk>", &talk);
     let mut socket = dial(world, &path, by).await;

@@ -196,6 +196,7 @@ fn unlimited(config: &mut Config) {
     config.limits.logins_per_minute_name = NO_LIMIT;
     config.limits.logins_per_minute_address = NO_LIMIT;
     config.limits.passwords_per_minute_company = NO_LIMIT;
+    config.limits.chats_per_minute_address = NO_LIMIT;
 }
 
 impl World {

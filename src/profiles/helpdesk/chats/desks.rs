@@ -43,7 +43,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 /// Which chats.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct DeskQuery {
+pub(super) struct DeskQuery {
     /// Those of this agent; agents ask for their own only.
     agent_id: Option<u64>,
     /// `unassigned`, `assigned` or `resolved`; all of them if it is absent.
@@ -54,11 +54,11 @@ struct DeskQuery {
     per_page: Option<u32>,
     /// Needed for those who run the installation; others have one.
     #[param(max_length = 64)]
-    company_id: Option<String>,
+    pub(super) company_id: Option<String>,
 }
 
 impl DeskQuery {
-    fn buckets(&self) -> Result<Vec<Bucket>, ApiError> {
+    pub(super) fn buckets(&self) -> Result<Vec<Bucket>, ApiError> {
         Ok(match self.status.as_deref() {
             None | Some("" | "all") => Bucket::ALL.to_vec(),
             Some("unassigned" | "pending" | "escalated") => vec![Bucket::Unassigned],
@@ -73,7 +73,7 @@ impl DeskQuery {
 }
 
 /// Chats of these buckets that somebody may see, in the order of the buckets.
-async fn visible(
+pub(super) async fn visible(
     app: &Arc<App>,
     desk: &DeskScope,
     of_agent: Option<AccountNo>,
@@ -101,7 +101,10 @@ async fn visible(
 }
 
 /// Whose chats are asked for: agents may ask for their own.
-fn agent_asked(desk: &DeskScope, query: &DeskQuery) -> Result<Option<AccountNo>, ApiError> {
+pub(super) fn agent_asked(
+    desk: &DeskScope,
+    query: &DeskQuery,
+) -> Result<Option<AccountNo>, ApiError> {
     let asked = query.agent_id.map(AccountNo);
     let is_own = |no: AccountNo| PersonId::of_account(no) == desk.principal().person;
     match asked {
@@ -145,29 +148,34 @@ async fn sessions(
 
 /// A page of chats.
 #[derive(Serialize, ToSchema)]
-struct DeskPage {
+pub(super) struct DeskPage {
     count: u64,
     current_page: u64,
     total_pages: u64,
     sessions: Vec<DeskEntry>,
 }
 
-async fn page_of(
+/// Which page is asked for, and what lies on it: how many before, how many at most.
+pub(super) fn part_of(query: &DeskQuery) -> (u64, (u64, usize)) {
+    let size = u64::from(query.per_page.unwrap_or(PAGE_SIZE as u32)).clamp(1, PAGE_SIZE_MAX);
+    let number = u64::from(query.page.unwrap_or(1)).max(1);
+    (number, ((number - 1).saturating_mul(size), size as usize))
+}
+
+pub(super) async fn page_of(
     app: &Arc<App>,
     desk: &DeskScope,
     query: &DeskQuery,
     buckets: &[Bucket],
 ) -> Result<Json<DeskPage>, ApiError> {
     let of_agent = agent_asked(desk, query)?;
-    let size = u64::from(query.per_page.unwrap_or(PAGE_SIZE as u32)).clamp(1, PAGE_SIZE_MAX);
-    let number = u64::from(query.page.unwrap_or(1)).max(1);
-    let part = ((number - 1).saturating_mul(size), size as usize);
+    let (number, part) = part_of(query);
     let (found, count) = visible(app, desk, of_agent, buckets, part).await?;
     let company = desk.company();
     Ok(Json(DeskPage {
         count,
         current_page: number,
-        total_pages: count.div_ceil(size).max(1),
+        total_pages: count.div_ceil(part.1 as u64).max(1),
         sessions: found
             .iter()
             .filter_map(|it| desk_entry(company, it))
@@ -252,7 +260,7 @@ async fn active(
 
 /// How much there is to do.
 #[derive(Serialize, ToSchema)]
-struct DeskStats {
+pub(super) struct DeskStats {
     pending_sessions: u64,
     active_sessions: u64,
     resolved_sessions: u64,
@@ -282,17 +290,26 @@ async fn stats(
 ) -> Result<Json<DeskStats>, ApiError> {
     let desk = DeskScope::resolve(&app, who, query.company_id.as_deref()).await?;
     let of_agent = agent_asked(&desk, &query)?;
+    Ok(Json(counted(&app, &desk, of_agent).await?))
+}
+
+/// How many chats somebody may see in each status.
+pub(super) async fn counted(
+    app: &Arc<App>,
+    desk: &DeskScope,
+    of_agent: Option<AccountNo>,
+) -> Result<DeskStats, ApiError> {
     let mut counts = [0; 3];
     for (count, bucket) in counts.iter_mut().zip(Bucket::ALL) {
-        (_, *count) = visible(&app, &desk, of_agent, &[bucket], (0, 0)).await?;
+        (_, *count) = visible(app, desk, of_agent, &[bucket], (0, 0)).await?;
     }
     let [pending_sessions, active_sessions, resolved_sessions] = counts;
-    Ok(Json(DeskStats {
+    Ok(DeskStats {
         pending_sessions,
         active_sessions,
         resolved_sessions,
         total_sessions: counts.iter().sum(),
-    }))
+    })
 }
 
 /// A chat and what was said in it.
@@ -326,6 +343,7 @@ async fn messages(
     QueryOf(query): QueryOf<DeskQuery>,
 ) -> Result<Json<ChatMessages>, ApiError> {
     let desk = DeskScope::resolve(&app, who, query.company_id.as_deref()).await?;
+    agent_asked(&desk, &query)?;
     let chat = desk.chat(&app, &name).await?;
     let profile = chat.profile(&app).await?;
     Ok(Json(ChatMessages {

@@ -20,11 +20,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::shape::{HandoffBody, handoff, number, visitors_handoff};
-use super::talk::company_of;
 use crate::app::App;
-use crate::http::openapi::BehindToken;
+use crate::http::fields::{HostId, signed_id};
+use crate::http::openapi::{BehindToken, GovernedBody};
+use crate::http::schemas::PersonIdSchema;
 use crate::http::{ApiError, ErrorBody, JsonBody};
-use crate::identity::chats::{ChatScope, DeskScope, MaybeLoggedIn, agent_of};
+use crate::identity::chats::{ChatScope, DeskScope, MaybeLoggedIn, agent_of, company_of};
 use crate::identity::scope::LoggedIn;
 use crate::identity::visitors::VisitorAsked;
 use crate::profiles::frame::utc;
@@ -36,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(assign))
         .routes(routes!(resolve))
         .routes(routes!(send_message))
+        .routes(routes!(send_message_too))
         .routes(routes!(accept))
         .routes(routes!(complete))
 }
@@ -58,6 +60,11 @@ struct Wish {
     company_id: Option<String>,
     /// The proof that came with the chat; a cookie holds the same.
     session_token: Option<String>,
+    /// Who the company's own application says it is.
+    #[schema(value_type = Option<PersonIdSchema>)]
+    user_id: Option<HostId>,
+    /// What it signed that with: HMAC-SHA256, hexadecimal.
+    user_hash: Option<String>,
 }
 
 /// What was done to a handoff.
@@ -107,7 +114,8 @@ async fn escalate(
             ApiError::because(ErrorCode::BadField, why).of_field("priority")
         })?,
     };
-    let chat = match staff.0.filter(|_| wish.session_token.is_none()) {
+    let is_visitors = wish.session_token.is_some() || wish.user_hash.is_some();
+    let chat = match staff.0.filter(|_| !is_visitors) {
         Some(who) => {
             let desk = DeskScope::resolve(&app, who, wish.company_id.as_deref()).await?;
             desk.free_chat(&app, &wish.session_id).await?
@@ -117,6 +125,7 @@ async fn escalate(
             let asked = VisitorAsked {
                 chat_id: Some(&wish.session_id),
                 token: wish.session_token.as_deref(),
+                signed: signed_id(wish.user_id.as_ref(), wish.user_hash.as_deref()),
                 ..VisitorAsked::of(company, &headers, None)
             };
             app.visitors_chat(&asked).await?
@@ -255,6 +264,9 @@ struct AgentSays {
     /// The text.
     #[schema(min_length = 1, max_length = 10_000)]
     message: String,
+    /// Needed for nobody; another than the caller's is refused.
+    #[schema(max_length = 64)]
+    company_id: Option<String>,
 }
 
 /// What the agent said, as it was kept.
@@ -294,8 +306,38 @@ async fn send_message(
     who: LoggedIn,
     JsonBody(said): JsonBody<AgentSays>,
 ) -> Result<Json<AgentSaid>, ApiError> {
-    let desk = DeskScope::resolve(&app, who, None).await?;
-    let chat = desk.any_chat(&app, &said.session_id).await?;
+    agent_says(&app, who, said).await
+}
+
+/// The same under another name.
+#[utoipa::path(
+    post,
+    path = "/api/human-handoff/send-message",
+    tag = "handoff",
+    operation_id = "handoff_send_message_too",
+    security(("bearer" = [])),
+    request_body = AgentSays,
+    responses(
+        (status = 200, description = "said", body = AgentSaid),
+        (status = 409, description = "the chat is full", body = ErrorBody),
+        GovernedBody,
+    ),
+)]
+async fn send_message_too(
+    State(app): State<Arc<App>>,
+    who: LoggedIn,
+    JsonBody(said): JsonBody<AgentSays>,
+) -> Result<Json<AgentSaid>, ApiError> {
+    agent_says(&app, who, said).await
+}
+
+async fn agent_says(
+    app: &Arc<App>,
+    who: LoggedIn,
+    said: AgentSays,
+) -> Result<Json<AgentSaid>, ApiError> {
+    let desk = DeskScope::resolve(app, who, said.company_id.as_deref()).await?;
+    let chat = desk.any_chat(app, &said.session_id).await?;
     let agent = chat.facts().chat.agent();
     if agent.is_none_or(|agent| agent.id != desk.principal().person) {
         let why = "Session not assigned to this agent";
@@ -306,7 +348,7 @@ async fn send_message(
         rich: None,
         reply_to: None,
     };
-    match chat.ask(&app, post, fresh_cid()).await? {
+    match chat.ask(app, post, fresh_cid()).await? {
         Answer::Posted { seq, at, .. } => Ok(Json(AgentSaid {
             message: "Message sent successfully",
             chat_message: KeptMessage {
@@ -329,6 +371,9 @@ struct ChatRef {
     #[serde(default)]
     #[schema(max_length = 500)]
     notes: String,
+    /// Needed for nobody; another than the caller's is refused.
+    #[schema(max_length = 64)]
+    company_id: Option<String>,
 }
 
 /// Takes a chat that waits for a person.
@@ -354,7 +399,7 @@ async fn accept(
     who: LoggedIn,
     JsonBody(wanted): JsonBody<ChatRef>,
 ) -> Result<Json<Moved>, ApiError> {
-    let desk = own_desk(&app, who).await?;
+    let desk = own_desk(&app, who, wanted.company_id.as_deref()).await?;
     let chat = desk.chat(&app, &wanted.session_id).await?;
     let agent = desk.principal().person.clone();
     let chat = chat.change(&app, RoomCommand::Assign { agent }).await?;
@@ -387,15 +432,19 @@ async fn complete(
     who: LoggedIn,
     JsonBody(wanted): JsonBody<ChatRef>,
 ) -> Result<Json<Moved>, ApiError> {
-    let desk = own_desk(&app, who).await?;
+    let desk = own_desk(&app, who, wanted.company_id.as_deref()).await?;
     let chat = desk.chat(&app, &wanted.session_id).await?;
     resolved(&app, chat, wanted.notes).await
 }
 
 /// The desk of somebody who belongs to a company.
-async fn own_desk(app: &Arc<App>, who: LoggedIn) -> Result<DeskScope, ApiError> {
+async fn own_desk(
+    app: &Arc<App>,
+    who: LoggedIn,
+    named: Option<&str>,
+) -> Result<DeskScope, ApiError> {
     match who.account().role {
-        Role::Agent | Role::Admin => DeskScope::resolve(app, who, None).await,
+        Role::Agent | Role::Admin => DeskScope::resolve(app, who, named).await,
         _ => Err(Rejection::new(ErrorCode::Forbidden).into()),
     }
 }

@@ -5,6 +5,7 @@
 //! the room decides.
 //! Never: knows how a socket speaks.
 
+mod boards;
 mod desks;
 mod handoff;
 mod profiles;
@@ -25,5 +26,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(status::routes())
         .merge(handoff::routes())
         .merge(desks::routes())
+        .merge(boards::routes())
         .merge(profiles::routes())
 }

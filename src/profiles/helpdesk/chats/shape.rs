@@ -6,7 +6,7 @@ use frontdesk_actors::{ChatFacts, Conversation, VisitorProfile};
 use frontdesk_protocol::chat::{Chat, Stage};
 use frontdesk_protocol::command::Role;
 use frontdesk_protocol::event::Message;
-use frontdesk_protocol::{CompanyId, ConversationNo, MessageNo, Seq};
+use frontdesk_protocol::{CompanyId, ConversationNo, MessageNo, Seq, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -140,6 +140,48 @@ pub(super) fn desk_entry(company: &CompanyId, found: &Conversation) -> Option<De
         status: body.status,
         user_profile: body.user_profile,
     })
+}
+
+/// Something that happened to a chat.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Activity {
+    handoff_session_id: u64,
+    session_id: String,
+    /// `escalated`, `assigned` or `resolved`.
+    activity: &'static str,
+    /// The agent's number; null for a wish.
+    agent: Option<u64>,
+    agent_name: Option<String>,
+    timestamp: String,
+}
+
+/// What happened in the last handoff of a chat, and when.
+pub(super) fn activities_of(
+    conversation: ConversationNo,
+    chat: &Chat,
+) -> Vec<(Timestamp, Activity)> {
+    let Some(handoff) = &chat.handoff else {
+        return Vec::new();
+    };
+    let agent = handoff.agent.as_ref();
+    let steps = [
+        ("escalated", Some(handoff.escalated_at), None),
+        ("assigned", handoff.assigned_at, agent),
+        ("resolved", handoff.resolved_at, agent),
+    ];
+    let happened = steps.into_iter().filter_map(|(activity, at, agent)| {
+        let at = at?;
+        let activity = Activity {
+            handoff_session_id: number(conversation, handoff.seq),
+            session_id: chat.id.to_string(),
+            activity,
+            agent: agent.and_then(|agent| agent.id.account()).map(|no| no.0),
+            agent_name: agent.and_then(|it| it.name.as_deref()).map(str::to_owned),
+            timestamp: utc(at),
+        };
+        Some((at, activity))
+    });
+    happened.collect()
 }
 
 /// A message of a chat.

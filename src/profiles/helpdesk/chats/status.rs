@@ -25,11 +25,12 @@ use super::shape::{
     ChatMessage, ChatStatus, GoingOn, ProfileBody, chat_message, chat_status, going_on,
     profile_body,
 };
-use super::talk::company_of;
 use crate::app::App;
+use crate::http::fields::{HostId, signed_id};
 use crate::http::openapi::BehindToken;
+use crate::http::schemas::PersonIdSchema;
 use crate::http::{ApiError, ErrorBody, JsonOrForm, QueryOf};
-use crate::identity::chats::ChatScope;
+use crate::identity::chats::{ChatScope, company_of};
 use crate::identity::visitors::VisitorAsked;
 
 /// Messages of a chat's history at most: what a page shows.
@@ -55,6 +56,11 @@ struct ChatQuery {
     company_id: Option<String>,
     /// The proof that came with the chat; a cookie holds the same.
     session_token: Option<String>,
+    /// Who the company's own application says it is.
+    #[param(value_type = Option<PersonIdSchema>, inline)]
+    user_id: Option<HostId>,
+    /// What it signed that with: HMAC-SHA256, hexadecimal.
+    user_hash: Option<String>,
 }
 
 async fn chat_of(
@@ -74,6 +80,7 @@ async fn chat_of(
     let asked = VisitorAsked {
         chat_id: name,
         token: query.session_token.as_deref(),
+        signed: signed_id(query.user_id.as_ref(), query.user_hash.as_deref()),
         ..VisitorAsked::of(company, headers, raw)
     };
     app.visitors_chat(&asked).await
@@ -161,6 +168,11 @@ struct NewProfile {
     company_id: Option<String>,
     /// The proof that came with the chat; a cookie holds the same.
     session_token: Option<String>,
+    /// Who the company's own application says it is.
+    #[schema(value_type = Option<PersonIdSchema>)]
+    user_id: Option<HostId>,
+    /// What it signed that with: HMAC-SHA256, hexadecimal.
+    user_hash: Option<String>,
     name: Option<String>,
     phone: Option<String>,
     email: Option<String>,
@@ -179,6 +191,8 @@ impl NewProfile {
             session_id: self.session_id,
             company_id: self.company_id,
             session_token: self.session_token,
+            user_id: self.user_id,
+            user_hash: self.user_hash,
         };
         let said = [
             ("name", self.name),

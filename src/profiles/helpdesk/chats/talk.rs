@@ -25,13 +25,14 @@ use utoipa_axum::routes;
 
 use super::shape::number;
 use crate::app::App;
-use crate::http::fields::HostId;
+use crate::http::fields::{HostId, signed_id};
 use crate::http::openapi::BehindToken;
 use crate::http::rooms::Naming;
 use crate::http::schemas::PersonIdSchema;
 use crate::http::{ApiError, ErrorBody, JsonOrForm, Peer};
-use crate::identity::chats::ChatScope;
+use crate::identity::chats::{ChatScope, company_of};
 use crate::identity::visitors::VisitorAsked;
+use crate::identity::visits::language;
 use crate::profiles::frame::utc;
 use crate::profiles::rest::answer_to;
 
@@ -39,8 +40,6 @@ use crate::profiles::rest::answer_to;
 const MESSAGE_CHARS_MAX: usize = 2_000;
 /// What a page says of itself, characters.
 const CONTEXT_CHARS_MAX: usize = 500;
-/// A visitor's language, bytes: the longest registered tags fit.
-const LANGUAGE_BYTES_MAX: usize = 35;
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -166,8 +165,7 @@ async fn talk(
     let asked = VisitorAsked {
         chat_id: said.session_id.as_deref(),
         token: said.session_token.as_deref(),
-        user_id: said.user_id.as_ref().map(|id| id.0.as_str()),
-        user_hash: said.user_hash.as_deref(),
+        signed: signed_id(said.user_id.as_ref(), said.user_hash.as_deref()),
         ..VisitorAsked::of(company, &headers, None)
     };
     let entered = app.enter_chat(&asked, language(&headers), address).await?;
@@ -281,33 +279,4 @@ fn checked(said: &Said) -> Result<String, ApiError> {
         return refuse("message", ErrorCode::TextTooLong, why);
     }
     Ok(text.to_owned())
-}
-
-/// The company that is named, or that the chat's name begins with. Which it truly is, is proven
-/// elsewhere.
-pub(super) fn company_of<'a>(
-    named: Option<&'a str>,
-    session_id: Option<&'a str>,
-) -> Result<&'a str, ApiError> {
-    let of_chat = || session_id?.rsplit_once('_').map(|(company, _)| company);
-    named
-        .filter(|text| !text.is_empty())
-        .or_else(of_chat)
-        .ok_or_else(|| {
-            ApiError::because(ErrorCode::BadField, "company_id is required").of_field("company_id")
-        })
-}
-
-/// The first language that a browser asks for, if it is written as one.
-fn language(headers: &HeaderMap) -> &str {
-    let wanted = headers
-        .get(header::ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let first = wanted.split([',', ';']).next().unwrap_or_default().trim();
-    let is_tag = first.len() <= LANGUAGE_BYTES_MAX
-        && first
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if is_tag { first } else { "" }
 }

@@ -1,5 +1,5 @@
 //! The sockets of those who serve a company's visitors: what is said in the chats they have, and
-//! what happens at the company's desks.
+//! what happens at the company's desks. That of a visitor is in [`visitor`].
 //!
 //! Invariants:
 //! 1. Each is opened by an account of a company, and speaks for that company alone; being connected
@@ -12,6 +12,7 @@
 
 pub(crate) mod dialect;
 mod frames;
+pub(crate) mod visitor;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use frontdesk_storage::EntityId;
 use serde_json::{Value, json};
 
 pub(crate) use dialect::{HelpdeskDialect, WidgetAgentDialect};
+pub(crate) use visitor::HelpdeskVisitorDialect;
 
 use crate::app::App;
 use crate::identity::sockets::Brought;
