@@ -21,6 +21,18 @@ pub fn has_visible(text: &str) -> bool {
     text.chars().any(visible)
 }
 
+/// Whether a text holds characters that show nothing, or turn the direction of those that do: in a
+/// name, each can make one look like another.
+pub fn has_hidden(text: &str) -> bool {
+    text.chars().any(is_invisible)
+}
+
+/// Whether a text changes the direction of writing for what comes after it.
+pub fn turns_direction(text: &str) -> bool {
+    let turns = |letter| matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    text.chars().any(turns)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +58,17 @@ mod tests {
         ] {
             assert!(!has_visible(hidden), "{hidden:?}");
         }
+    }
+
+    #[test]
+    fn what_is_hidden_among_letters_is_found() {
+        for name in ["ann\u{200B}", "a\u{FEFF}b", "\u{202E}gnp", "tab\t"] {
+            assert!(has_hidden(name), "{name:?}");
+        }
+        assert!(!has_hidden("Zo\u{EB} O'Hara-\u{5f20}"));
+        assert!(turns_direction("photo\u{202E}gnp") && turns_direction("\u{2066}x"));
+        // Marks that languages need, and joined emoji, turn nothing.
+        assert!(!turns_direction("\u{200F}\u{5d0}") && !turns_direction("\u{1F468}\u{200D}"));
     }
 
     #[test]

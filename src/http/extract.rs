@@ -171,6 +171,7 @@ fn in_fields(detail: &str) -> String {
     if let Some(plain) = plain {
         return plain;
     }
+    let detail = &*in_numbers(detail);
     let wrong = ["invalid type: ", "invalid value: "];
     let found = wrong.iter().find_map(|words| detail.find(words));
     let expected = detail.rfind(", expected ");
@@ -178,5 +179,62 @@ fn in_fields(detail: &str) -> String {
         Some((0, expected)) => format!("body: {}", &detail[expected + 2..]),
         Some((found, expected)) => format!("{}{}", &detail[..found], &detail[expected + 2..]),
         None => detail.to_owned(),
+    }
+}
+
+/// What libraries say of numbers, each in its own words.
+fn in_numbers(detail: &str) -> String {
+    const WHOLE: &str = "expected a whole number";
+    let no_place = detail.split(" at line ").next().unwrap_or_default();
+    let of_path = no_place.starts_with("Cannot parse ") && no_place.contains(" to a `");
+    if of_path {
+        return format!("address: {WHOLE}");
+    }
+    let mut words = no_place.to_owned();
+    for said in [
+        "invalid digit found in string",
+        "cannot parse integer from empty string",
+        "number too large to fit in target type",
+        "number too small to fit in target type",
+    ] {
+        words = words.replace(said, WHOLE);
+    }
+    for kind in [
+        "u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64",
+    ] {
+        if let Some(start) = words.strip_suffix(&format!("expected {kind}")) {
+            words = format!("{start}{WHOLE}");
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_fields;
+
+    #[test]
+    fn what_does_not_fit_is_said_without_words_of_a_library() {
+        for (said, expected) in [
+            ("missing field `name` at line 1 column 2", "name is missing"),
+            (
+                "email: invalid type: integer `5`, expected a string at line 1 column 42",
+                "email: expected a string",
+            ),
+            (
+                "page: invalid digit found in string",
+                "page: expected a whole number",
+            ),
+            (
+                "no: invalid value: integer `-1`, expected u64",
+                "no: expected a whole number",
+            ),
+            (
+                "Cannot parse value at index 1 with value `-1` to a `u64`",
+                "address: expected a whole number",
+            ),
+        ] {
+            assert_eq!(in_fields(said), expected);
+        }
     }
 }

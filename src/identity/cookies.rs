@@ -181,9 +181,11 @@ impl App {
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<(), ApiError> {
-        let is_said = page(headers, self.public_url()) != Page::Unsaid;
-        let may = (is_said || method.is_safe()) && self.may_use_cookies(company, headers).await?;
-        match may {
+        if page(headers, self.public_url()) == Page::Unsaid && !method.is_safe() {
+            let why = "cookies do not count for a change by a page that does not say its Origin";
+            return Err(ApiError::because(ErrorCode::Forbidden, why));
+        }
+        match self.may_use_cookies(company, headers).await? {
             true => Ok(()),
             false => Err(foreign_page()),
         }

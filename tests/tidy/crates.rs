@@ -38,7 +38,6 @@ const OWNED: &[(&str, &[&str])] = &[
     ("figment", &[SERVER]),
     ("file-format", &[SERVER]),
     ("infer", &[SERVER]),
-    ("unicode-normalization", &[SERVER]),
     ("http-body-util", &[SERVER, LOADTEST]),
     ("hyper", &[SERVER, LOADTEST]),
     ("hyper-util", &[SERVER, LOADTEST]),
@@ -69,6 +68,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ("thiserror", &[PROTOCOL, STORAGE, ACTORS, SERVER]),
     ("tokio", &[STORAGE, ACTORS, SERVER, LOADTEST]),
     ("tracing", &[STORAGE, ACTORS, SERVER]),
+    ("unicode-normalization", &[ACTORS, SERVER]),
     ("uuid", &[PROTOCOL, STORAGE, ACTORS, SERVER]),
 ];
 

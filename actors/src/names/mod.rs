@@ -23,6 +23,7 @@ use frontdesk_protocol::staff::{NameCommand, NameEvent, NameHolder, StaffCommand
 use frontdesk_protocol::{AccountNo, CompanyId, ErrorCode, Rejection, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
 use crate::company::tables;
@@ -33,9 +34,12 @@ use crate::entity::{
 /// Parts of the index. Never changed: a name would be looked for in another part.
 const PART_COUNT: u64 = 16;
 
-/// A name as it is compared: e-mail addresses in any case are one.
+/// A name as it is compared: e-mail addresses in any case are one, and so are letters that Unicode
+/// writes in several ways.
 pub(crate) fn normal(name: &str) -> Arc<str> {
-    Arc::from(name.trim().to_lowercase())
+    let in_one_form: String = name.trim().nfkc().collect();
+    // Lower case may be written in several ways again.
+    Arc::from(in_one_form.to_lowercase().nfkc().collect::<String>())
 }
 
 /// A login name as it is compared, and whose part of the index it is in.

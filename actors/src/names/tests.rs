@@ -182,3 +182,17 @@ fn names_are_compared_without_case_and_stay_in_their_part() {
     let parts = ["ann@tes.example", "bob@spa.example", "ä@ö.example"].map(entity_of);
     assert_eq!(parts, [4, 10, 7].map(EntityId::names));
 }
+
+#[test]
+fn letters_that_can_be_typed_in_several_ways_are_one() {
+    let composed = normal("\u{e4}nn@x.example");
+    for typed in [
+        "a\u{308}nn@x.example",
+        " \u{c4}NN@X.example ",
+        "\u{e4}nn@\u{ff58}.example",
+    ] {
+        assert_eq!(normal(typed), composed, "{typed:?}");
+    }
+    assert_eq!(normal(&composed), composed);
+    assert_ne!(normal("ann@x.example"), composed);
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use frontdesk_protocol::limits::{EMAIL_BYTES_MAX, STAFF_TEXT_CHARS_MAX};
 use frontdesk_protocol::staff::{StaffCard, StaffCardChange};
+use frontdesk_protocol::visible::{has_hidden, has_visible, turns_direction};
 use frontdesk_protocol::{ErrorCode, Rejection};
 
 /// Whether anything changed.
@@ -42,9 +43,9 @@ fn refuse<T>(why: String) -> Result<T, Rejection> {
 
 /// Whether somebody or a company may be called this.
 pub(crate) fn check_name(name: &str) -> Result<(), Rejection> {
-    match name.trim().is_empty() {
-        true => refuse("name: is empty".to_owned()),
-        false => Ok(()),
+    match has_visible(name) {
+        true => Ok(()),
+        false => refuse("name: is empty".to_owned()),
     }
 }
 
@@ -59,6 +60,9 @@ pub(crate) fn check_texts<const N: usize>(texts: [(&str, &Arc<str>); N]) -> Resu
         if text.chars().any(char::is_control) {
             return refuse(format!("{field}: holds a control character"));
         }
+        if turns_direction(text) {
+            return refuse(format!("{field}: turns the direction of writing"));
+        }
     }
     Ok(())
 }
@@ -67,7 +71,8 @@ pub(crate) fn check_texts<const N: usize>(texts: [(&str, &Arc<str>); N]) -> Resu
 fn is_email(text: &str) -> bool {
     let is_plain = !text
         .chars()
-        .any(|char| char.is_whitespace() || char.is_control());
+        .any(|char| char.is_whitespace() || char.is_control())
+        && !has_hidden(text);
     let is_place = |place: &str| {
         let mut parts = place.split('.');
         place.contains('.') && parts.all(|part| !part.is_empty() && !part.contains('@'))
@@ -108,6 +113,8 @@ mod tests {
             "a@b@c.d",
             "a @b.c",
             "a@b.c\u{7}",
+            "ann\u{200b}@b.c",
+            "ann\u{feff}@b.c",
         ];
         for email in wrong {
             assert!(check_card(&card("Ann", email)).is_err(), "{email}");
@@ -116,7 +123,16 @@ mod tests {
 
     #[test]
     fn a_name_is_a_line_of_text() {
-        for name in ["", "  ", "Ann\nOther", "Ann\u{0}", &"x".repeat(256)] {
+        for name in [
+            "",
+            "  ",
+            "Ann\nOther",
+            "Ann\u{0}",
+            "\u{200b}",
+            "\u{3164}",
+            "Ann\u{202e}gnp",
+            &"x".repeat(256),
+        ] {
             assert!(check_card(&card(name, "a@b.c")).is_err(), "{name:?}");
         }
         let ann = StaffCard {

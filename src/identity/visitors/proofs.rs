@@ -182,7 +182,10 @@ impl App {
         let refused = |error: AuthError| {
             self.metrics.refused_token();
             match keys.verify_access(token, now) {
-                Ok(_) => ApiError::because(ErrorCode::Forbidden, "somebody with an account"),
+                Ok(_) => ApiError::because(
+                    ErrorCode::Forbidden,
+                    "this token is an account's; a visitor's proof is needed",
+                ),
                 Err(_) => error.into(),
             }
         };
