@@ -5,6 +5,9 @@ use frontdesk_storage::{BlobKey, Blobs, Durability, Error, ObjectBlobs, PutKind}
 
 use crate::support::company;
 
+/// What is sent at once to a bucket.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+
 fn key(company_name: &str, name: &str) -> BlobKey {
     BlobKey::new(company(company_name), name).expect("a blob's name")
 }
@@ -107,5 +110,47 @@ fn a_list_names_one_companys_blobs_in_order() {
         assert_eq!(names, ["a.png", "b"]);
         assert!(listed.iter().all(|meta| meta.bytes == 3));
         assert_eq!(blobs.list(&company("C")).await.expect("lists"), vec![]);
+    });
+}
+
+#[test]
+fn a_file_becomes_a_blob_once() {
+    on_every_store(|blobs| async move {
+        let place = tempfile::tempdir().expect("a folder");
+        // Less than a part, exactly one, and two with a rest.
+        for (name, length) in [
+            ("small", 5),
+            ("one", PART_BYTES),
+            ("more", 2 * PART_BYTES + 7),
+        ] {
+            let file = place.path().join(name);
+            let bytes: Vec<u8> = (0..length).map(|at| (at / 1_000) as u8).collect();
+            std::fs::write(&file, &bytes).expect("written");
+            let key = key("A", name);
+            assert!(blobs.publish(&key, &file).await.expect("published"));
+            let found = blobs.get(&key, None).await.expect("reads").expect("there");
+            assert!(found == bytes, "{name}");
+            assert!(!blobs.publish(&key, &file).await.expect("is there"));
+            std::fs::remove_file(&file).expect("its owner takes it away");
+            let meta = blobs.head(&key).await.expect("reads").expect("is there");
+            assert_eq!(meta.bytes, length as u64);
+        }
+        let (none, nowhere) = (key("A", "none"), place.path().join("none"));
+        assert!(blobs.publish(&none, &nowhere).await.is_err());
+        assert_eq!(blobs.head(&none).await.expect("reads"), None);
+    });
+}
+
+#[test]
+fn a_file_never_takes_the_place_of_a_blob() {
+    on_every_store(|blobs| async move {
+        let place = tempfile::tempdir().expect("a folder");
+        let (file, key) = (place.path().join("file"), key("A", "one"));
+        std::fs::write(&file, b"second").expect("written");
+        let first = Bytes::from_static(b"first");
+        let stored = blobs.put(&key, first.clone(), PutKind::Create).await;
+        assert!(stored.expect("stored"));
+        assert!(!blobs.publish(&key, &file).await.expect("is there"));
+        assert_eq!(blobs.get(&key, None).await.expect("reads"), Some(first));
     });
 }

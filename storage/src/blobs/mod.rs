@@ -7,6 +7,8 @@
 //!
 //! Never: changes a part of a blob, or keeps rows about it; those are the directory's.
 
+mod publishing;
+
 use std::future::Future;
 use std::ops::Range;
 use std::path::Path;
@@ -62,6 +64,14 @@ pub trait Blobs: Send + Sync + 'static {
         range: Option<Range<u64>>,
     ) -> BlobFuture<'call, Option<Bytes>>;
 
+    /// Makes a blob of a file's bytes; false when there is one already, which stays as it is. The
+    /// file stays its owner's, who takes it away and does not write to it any more.
+    fn publish<'call>(
+        &'call self,
+        key: &'call BlobKey,
+        from: &'call Path,
+    ) -> BlobFuture<'call, bool>;
+
     /// What is known about a blob.
     fn head<'call>(&'call self, key: &'call BlobKey) -> BlobFuture<'call, Option<BlobMeta>>;
 
@@ -75,6 +85,13 @@ pub trait Blobs: Send + Sync + 'static {
 /// Blobs in an object store.
 pub struct ObjectBlobs {
     objects: Arc<dyn ObjectStore>,
+    folder: Option<Folder>,
+}
+
+/// The same store as a folder, where files can be moved to.
+struct Folder {
+    files: LocalFileSystem,
+    durability: Durability,
 }
 
 impl ObjectBlobs {
@@ -83,8 +100,10 @@ impl ObjectBlobs {
         std::fs::create_dir_all(path).map_err(files::failed("make the blobs' folder"))?;
         let objects = LocalFileSystem::new_with_prefix(path).map_err(failed)?;
         let objects = objects.with_fsync(durability == Durability::Fsync);
+        let files = LocalFileSystem::new_with_prefix(path).map_err(failed)?;
         Ok(Self {
             objects: Arc::new(objects),
+            folder: Some(Folder { files, durability }),
         })
     }
 
@@ -92,6 +111,7 @@ impl ObjectBlobs {
     pub fn in_memory() -> Self {
         Self {
             objects: Arc::new(InMemory::new()),
+            folder: None,
         }
     }
 
@@ -162,6 +182,25 @@ impl Blobs for ObjectBlobs {
                 Err(object_store::Error::NotFound { .. }) => Ok(None),
                 Err(error) => Err(failed(error)),
             }
+        })
+    }
+
+    fn publish<'call>(
+        &'call self,
+        key: &'call BlobKey,
+        from: &'call Path,
+    ) -> BlobFuture<'call, bool> {
+        Box::pin(async move {
+            if let Some(folder) = &self.folder {
+                let to = folder.files.path_to_filesystem(&key.path());
+                let (from, to) = (from.to_owned(), to.map_err(failed)?);
+                let durability = folder.durability;
+                let moved = move || publishing::move_in(&from, &to, durability);
+                if let Some(is_new) = publishing::off_the_loop(moved).await? {
+                    return Ok(is_new);
+                }
+            }
+            publishing::send(&*self.objects, &key.path(), from.to_owned()).await
         })
     }
 
