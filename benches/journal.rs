@@ -84,6 +84,7 @@ impl Writers {
             }],
             rows: Vec::new(),
             pending: None,
+            erases: None,
         };
         let sender = self.sender.clone();
         let done = Box::new(move |outcome| {

@@ -7,6 +7,8 @@
 //! 2. A refused append changes nothing and fails none of its neighbours in the group commit.
 //! 3. Reads never show a record before its outcome is known to be `Ok`.
 //! 4. After `fence(entity, e)` answers, no append with an epoch below `e` can succeed.
+//! 5. What an append erases is gone in time, whatever crashes in between, the oldest first; but
+//!    nothing from the pending mark on. Reads pass over what is gone.
 //!
 //! Never: interprets a record's bytes.
 
@@ -157,6 +159,18 @@ pub struct Append {
     pub rows: Vec<Row>,
     /// First record whose effects have not all been delivered, after this one; `None` clears it.
     pub pending: Option<Pos>,
+    /// What goes because of this record, which says everything that is still to be known.
+    pub erases: Option<Erases>,
+}
+
+/// What goes when a record erases what stands before it. The snapshot of an earlier position goes
+/// in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Erases {
+    /// Records. Commands that are still remembered stay so, until their time is over.
+    Records,
+    /// Records, and what is remembered of commands.
+    RecordsAndCids,
 }
 
 /// Largest record, bytes: a batch of 256 KiB of commands decided into events with authors' cards.
@@ -312,7 +326,7 @@ pub trait Journal: Send + Sync + 'static {
     ) -> Result<Vec<Record>>;
 
     /// Pos of the first durable record with `seq_after >= seq`: where the event with this seq
-    /// stands. `None` when seq is above the durable head.
+    /// stands, or the first record that was not erased. `None` when seq is above the durable head.
     fn pos_of_seq(&self, entity: &EntityId, seq: Seq) -> Result<Option<Pos>>;
 
     /// What became of a person's earlier command.

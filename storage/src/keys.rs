@@ -9,6 +9,7 @@
 //! 0x00 'b'                              the boot record
 //! 0x00 'n' company 0x00                 the list of companies
 //! 0x00 'p' company 0x00 entity          pending marks
+//! 0x00 'e' company 0x00 entity          before which record everything is to be erased
 //! ```
 //! An entity is `0x00` (the company), `0x01` and a room's 16 bytes, `0x02` (the staff), `0x03` (the
 //! companies) or `0x04` and a part (login names); numbers are big-endian.
@@ -32,6 +33,7 @@ const ROW_PART: u8 = b'j';
 const BOOT: u8 = b'b';
 const COMPANY: u8 = b'n';
 const PENDING: u8 = b'p';
+const ERASURE: u8 = b'e';
 
 /// The byte after a company's name; no name holds it.
 const END: u8 = 0x00;
@@ -134,6 +136,11 @@ pub(crate) fn cid(entity: &EntityId, cid: &Cid, person: &PersonId) -> Vec<u8> {
     key
 }
 
+/// All cid rows of an entity.
+pub(crate) fn cids_of_entity(entity: &EntityId) -> KeyRange {
+    KeyRange::below(entity_purpose(entity, CID, 0))
+}
+
 /// All cid rows of a company named by its bytes.
 pub(crate) fn cids_of(company: &[u8]) -> KeyRange {
     KeyRange::below([company, &[END, CID]].concat())
@@ -210,7 +217,16 @@ pub(crate) fn listed_company(key: &[u8]) -> Result<CompanyId> {
 
 /// An entity's pending mark.
 pub(crate) fn pending(entity: &EntityId) -> Vec<u8> {
-    let mut key = vec![END, PENDING];
+    mark(PENDING, entity)
+}
+
+/// The mark that something of an entity is to be erased.
+pub(crate) fn erasure(entity: &EntityId) -> Vec<u8> {
+    mark(ERASURE, entity)
+}
+
+fn mark(purpose: u8, entity: &EntityId) -> Vec<u8> {
+    let mut key = vec![END, purpose];
     key.extend_from_slice(entity.company.as_str().as_bytes());
     key.push(END);
     push_entity(&mut key, &entity.kind);
@@ -222,8 +238,13 @@ pub(crate) fn pendings() -> KeyRange {
     KeyRange::below(vec![END, PENDING])
 }
 
-/// The entity that a pending mark's key names.
-pub(crate) fn pending_entity(key: &[u8]) -> Result<EntityId> {
+/// Every mark that something is to be erased.
+pub(crate) fn erasures() -> KeyRange {
+    KeyRange::below(vec![END, ERASURE])
+}
+
+/// The entity that the key of a mark names.
+pub(crate) fn marked_entity(key: &[u8]) -> Result<EntityId> {
     let (company, entity) = parse_company(key.get(2..).unwrap_or_default())?;
     let kind = match entity.split_first() {
         Some((&KIND_COMPANY, [])) => EntityKind::Company,
@@ -338,6 +359,7 @@ mod tests {
             row(&entity.company, row_key, part),
             pending(entity),
             company(&entity.company),
+            erasure(entity),
             boot(),
         ]
     }
@@ -355,17 +377,20 @@ mod tests {
             let records = records(&mine, Pos(0), Pos(u64::MAX));
             let rows = rows(&mine.company, b"", &[0xFF; 512]);
             let cids = cids_of(mine.company.as_str().as_bytes());
+            let own_cids = cids_of_entity(&mine);
             for (i, key) in foreign.iter().enumerate() {
                 let (is_record, is_cid, is_row) = (i == 0, i == 1, i == 3 && part == 0);
                 let same_company = mine.company == other.company;
                 prop_assert_eq!(contains(&records, key), is_record && mine == other);
                 prop_assert_eq!(contains(&cids, key), is_cid && same_company);
+                prop_assert_eq!(contains(&own_cids, key), is_cid && mine == other);
                 prop_assert_eq!(contains(&rows, key), is_row && same_company);
                 prop_assert_eq!(contains(&pendings(), key), i == 4);
                 prop_assert_eq!(contains(&super::companies(), key), i == 5);
+                prop_assert_eq!(contains(&erasures(), key), i == 6);
                 prop_assert!(contains(&KeyRange::all(), key));
             }
-            prop_assert_eq!(pending_entity(&pending(&other)).expect("parses"), other.clone());
+            prop_assert_eq!(marked_entity(&pending(&other)).expect("parses"), other.clone());
             let listed = listed_company(&company(&other.company)).expect("parses");
             prop_assert_eq!(listed, other.company);
         }

@@ -14,6 +14,7 @@
 mod blobs;
 pub mod directory;
 mod engine;
+mod erase;
 mod files;
 pub mod journal;
 mod keys;
@@ -30,8 +31,8 @@ mod writer;
 pub use blobs::{BlobFuture, BlobMeta, Blobs, ObjectBlobs, PutKind};
 pub use directory::{Directory, RowsWait};
 pub use journal::{
-    Append, AppendOutcome, CidRow, Durability, EntityId, EntityKind, Error, Journal, Record,
-    Result, Row, Snapshot, Tail,
+    Append, AppendOutcome, CidRow, Durability, EntityId, EntityKind, Erases, Error, Journal,
+    Record, Result, Row, Snapshot, Tail,
 };
 pub use keys::{BLOB_NAME_BYTES_MAX, BlobKey};
 pub use open::{CACHE_BYTES_DEFAULT, EngineKind, OpenOptions, open};

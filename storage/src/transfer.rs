@@ -20,6 +20,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Batch, Lasting};
+use crate::erase::Eraser;
 use crate::files;
 use crate::journal::{Error, Result};
 use crate::keys::{self, KeyRange};
@@ -69,7 +70,8 @@ impl Fingerprint {
     }
 }
 
-/// Writes the store in a folder to a stream. The caller syncs what it writes to.
+/// Writes the store in a folder to a stream, once what is to be erased is. The caller syncs what
+/// it writes to.
 pub fn export(path: &Path, out: &mut dyn Write) -> Result<Moved> {
     let missing = || Error::Refused(format!("there is no store in {}", path.display()));
     if !path.exists() {
@@ -79,6 +81,7 @@ pub fn export(path: &Path, out: &mut dyn Write) -> Result<Moved> {
     let kind = open::engine_of(path)?.ok_or_else(missing)?;
     let engine = open::open_engine(path, kind, CACHE_BYTES)?;
     let boot = open::read_boot(engine.as_ref())?.ok_or_else(missing)?;
+    Eraser::finish(engine.as_ref())?;
     let mut exporter = Exporter::new(out);
     exporter.open(boot)?;
     let mut fault = None;

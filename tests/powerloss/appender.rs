@@ -282,6 +282,7 @@ fn append(
             value: Some(value),
         }],
         pending: pending(pos),
+        erases: None,
     };
     store.append(
         append,

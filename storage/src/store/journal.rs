@@ -60,6 +60,12 @@ fn decode_snapshot(mut bytes: Bytes) -> Result<Snapshot> {
     })
 }
 
+/// The pos of a snapshot, from the bytes of its first part.
+pub(crate) fn snapshot_pos(bytes: &[u8]) -> Option<Pos> {
+    let pos = bytes.get(4..)?.first_chunk::<8>()?;
+    Some(Pos(u64::from_be_bytes(*pos)))
+}
+
 pub(crate) fn decode_pending(value: &[u8]) -> Result<Pos> {
     let pos = <[u8; 8]>::try_from(value);
     let pos = pos.map_err(|_| Error::Damaged("a pending mark is not a position".into()))?;
@@ -177,13 +183,18 @@ impl Journal for Store {
         if tail.pos == Pos(0) || seq > tail.seq {
             return Ok(None);
         }
-        // Records are gapless from 1, and seq never falls from one to the next.
+        // Records have no gap from the first that is left, and seq never falls between them.
         let (mut low, mut high) = (1, tail.pos.0);
         while low < high {
             let middle = low + (high - low) / 2;
-            let found = read::engine_seq(self.shared.engine.as_ref(), entity, Pos(middle))?;
-            let found = found
-                .ok_or_else(|| Error::Damaged(format!("{entity}: record {middle} is missing")))?;
+            let engine = self.shared.engine.as_ref();
+            let Some(found) = read::engine_seq(engine, entity, Pos(middle))? else {
+                let first = read::engine_first(engine, entity)?;
+                let erased = first.filter(|first| first.0 > middle);
+                let missing = || Error::Damaged(format!("{entity}: record {middle} is missing"));
+                low = erased.ok_or_else(missing)?.0;
+                continue;
+            };
             if found >= seq {
                 high = middle;
             } else {
@@ -228,7 +239,7 @@ impl Journal for Store {
             })?;
         let mut marks = Vec::with_capacity(found.len());
         for (key, pos) in found {
-            let entity = keys::pending_entity(&key)?;
+            let entity = keys::marked_entity(&key)?;
             let pos = pos?;
             if self
                 .shared

@@ -38,7 +38,7 @@ use crate::schema::BootRecord;
 use crate::testing::Faults;
 use crate::writer::{Line, Op, Writer};
 
-pub(crate) use journal::{cid_time, decode_pending, encode_cid, snapshot_header};
+pub(crate) use journal::{cid_time, decode_pending, encode_cid, snapshot_header, snapshot_pos};
 pub(crate) use read::engine_tail;
 
 /// Reads the time; a parameter, so that tests own it.

@@ -183,6 +183,17 @@ pub(crate) fn engine_tail(engine: &dyn Engine, entity: &EntityId) -> Result<Tail
     Ok(Tail { pos, seq })
 }
 
+/// The first record that was not erased.
+pub(crate) fn engine_first(engine: &dyn Engine, entity: &EntityId) -> Result<Option<Pos>> {
+    let mut first = None;
+    let range = keys::records(entity, Pos(0), Pos(u64::MAX));
+    engine.scan(&range, false, &mut |key, _| {
+        first = Some(keys::record_place(key));
+        false
+    })?;
+    Ok(first.transpose()?.map(|(pos, _)| pos))
+}
+
 /// Seq after the record at `pos`.
 pub(crate) fn engine_seq(engine: &dyn Engine, entity: &EntityId, pos: Pos) -> Result<Option<Seq>> {
     match engine.get(&keys::record(entity, pos, 0))? {

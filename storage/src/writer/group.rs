@@ -137,6 +137,11 @@ impl Writer {
         for (part, value) in (0..).zip(values) {
             batch.put(keys::record(&append.entity, pos, part), value);
         }
+        if let Some(erases) = append.erases {
+            let mark = crate::erase::encode_mark(pos, erases);
+            batch.put(keys::erasure(&append.entity), mark);
+            self.eraser.owe();
+        }
         for row in &append.cids {
             let key = keys::cid(&append.entity, &row.cid, &row.person);
             batch.put(key, crate::store::encode_cid(row, pos));

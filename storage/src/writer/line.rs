@@ -92,18 +92,18 @@ impl Line {
         std::mem::take(&mut queue.ops)
     }
 
-    /// The writer's thread: works until the line is closed, and sweeps while it is idle.
+    /// The writer's thread: works until the line is closed, erases and sweeps while it is idle.
     pub(crate) fn run(&self) {
         loop {
-            {
+            let erases_on = {
                 let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
                 if !writer.work(self) {
                     return;
                 }
-                self.sweep(&mut writer);
-            }
+                self.sweep(&mut writer)
+            };
             let mut queue = self.queue();
-            while queue.ops.is_empty() && !queue.is_closed {
+            while queue.ops.is_empty() && !queue.is_closed && !erases_on {
                 let waited = self.came.wait_timeout(queue, IDLE_WAIT);
                 let (guard, waited) = waited.unwrap_or_else(PoisonError::into_inner);
                 queue = guard;
@@ -122,11 +122,16 @@ impl Line {
         WORKS.get()
     }
 
-    fn sweep(&self, writer: &mut Writer) {
-        let swept = catch_unwind(AssertUnwindSafe(|| writer.sweep_a_slice()));
-        if swept.is_err() {
+    /// True when there is more to erase at once.
+    fn sweep(&self, writer: &mut Writer) -> bool {
+        let swept = catch_unwind(AssertUnwindSafe(|| {
+            writer.sweep_a_slice();
+            writer.erase_a_slice()
+        }));
+        swept.unwrap_or_else(|_| {
             writer.shared.fail("the journal's sweep panicked");
-        }
+            false
+        })
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -4,7 +4,7 @@
 //! thread that asks works it off by itself if the writer is free: a change of threads would cost
 //! more than the commit. Either way one at a time writes, behind one lock, in the queue's order.
 //!
-//! Owns: the queue, the epochs and ends of active entities, the sweep.
+//! Owns: the queue, the epochs and ends of active entities, the sweep, the erasing.
 //!
 //! Invariants:
 //! 1. One batch and at most one sync a group; when idle a single append is a group, at once.
@@ -27,6 +27,7 @@ use bytes::Bytes;
 use frontdesk_protocol::{CompanyId, Epoch, Pos};
 
 use crate::engine::{Batch, Lasting};
+use crate::erase::{Eraser, Step};
 use crate::journal::{Append, EntityId, Error, Result, Row, Snapshot, Tail};
 use crate::keys;
 use crate::metrics;
@@ -118,6 +119,7 @@ pub(crate) struct Writer {
     owned: HashMap<EntityId, Owned>,
     group: Group,
     sweep: Sweep,
+    eraser: Eraser,
     /// Marks the parts of one write; never repeats within a store.
     stamp: u64,
     next: Next,
@@ -138,6 +140,7 @@ impl Writer {
             owned: HashMap::new(),
             group: Group::default(),
             sweep: Sweep::default(),
+            eraser: Eraser::default(),
             stamp,
             next: Next::Go,
         }
@@ -274,6 +277,20 @@ impl Writer {
             self.shared.set_hidden(Hidden::new());
         }
         Ok(())
+    }
+
+    /// Erases a slice of what is marked; true when there is more to erase at once.
+    fn erase_a_slice(&mut self) -> bool {
+        if self.shared.failure().is_some() {
+            return false;
+        }
+        match self.eraser.slice(self.shared.engine.as_ref()) {
+            Ok(step) => step == Step::More,
+            Err(error) => {
+                self.shared.fail(&format!("erasing failed: {error}"));
+                false
+            }
+        }
     }
 
     fn lasting(&self) -> Lasting {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use frontdesk_protocol::Pos;
 use frontdesk_storage::testing::ManualClock;
 use frontdesk_storage::{
-    Directory, Durability, EngineKind, Error, Journal, Snapshot, Store, export, import, open,
+    Directory, Durability, EngineKind, Erases, Error, Journal, Snapshot, Store, export, import,
+    open,
 };
 
 use crate::support::{
@@ -98,6 +99,24 @@ fn a_store_moves_between_engines_with_everything() {
             // The source is as it was.
             check(&open_in(old.path(), from));
         }
+    }
+}
+
+#[test]
+fn an_export_holds_nothing_that_is_to_be_erased() {
+    for engine in EngineKind::ALL {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = open_in(folder.path(), engine);
+        fill(&store, &room(1), 300);
+        let mut erasing = append_of(&room(1), 1, 300, b"all that is known");
+        erasing.erases = Some(Erases::RecordsAndCids);
+        assert_eq!(append(&store, erasing), ok(301));
+        store.close().expect("closes");
+        drop(store);
+        let mut bytes = Vec::new();
+        export(folder.path(), &mut bytes).expect("exports");
+        let has = |words: &[u8]| bytes.windows(words.len()).any(|found| found == words);
+        assert!(has(b"all that is known") && !has(b"record "));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod appends;
 mod directory;
+mod erasing;
 mod readers;
 mod reads;
 mod reopening;
@@ -51,6 +52,12 @@ on_every_store! {
         rows_stay_in_their_company
         companies_are_created_once_and_listed_in_order
         expired_cids_are_swept_and_young_ones_stay;
+    erasing:
+        what_stands_before_an_erasing_record_goes
+        commands_may_be_remembered_without_their_records
+        what_is_owed_for_is_erased_once_it_is_settled
+        what_was_not_erased_yet_is_erased_after_opening
+        readers_never_fail_while_records_are_erased;
     readers:
         readers_see_whole_writes_only;
     reopening:

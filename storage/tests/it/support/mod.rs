@@ -169,6 +169,7 @@ pub(crate) fn append_of(entity: &EntityId, epoch: u64, expected: u64, payload: &
         cids: Vec::new(),
         rows: Vec::new(),
         pending: None,
+        erases: None,
     }
 }
 
