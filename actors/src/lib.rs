@@ -33,6 +33,7 @@ pub mod online;
 mod pages;
 mod reads;
 pub mod registry;
+mod retention;
 pub mod room;
 mod staff;
 mod supervisor;

@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     pub(crate) deliveries: Counter,
     pub(crate) lagged: Counter,
     pub(crate) replayed: Counter,
+    pub(crate) chats_forgotten: Counter,
 }
 
 impl Metrics {
@@ -37,6 +38,7 @@ impl Metrics {
             "times a connection fell behind in a room"
         );
         describe_counter!("frontdesk_replayed_events_total", "events queued by replay");
+        describe_counter!("frontdesk_chats_forgotten_total", "chats forgotten");
         Self {
             entities_awake: gauge!("frontdesk_awake_entities"),
             entity_restarts: counter!("frontdesk_entity_restarts_total"),
@@ -47,6 +49,7 @@ impl Metrics {
             deliveries: counter!("frontdesk_deliveries_total"),
             lagged: counter!("frontdesk_lagged_total"),
             replayed: counter!("frontdesk_replayed_events_total"),
+            chats_forgotten: counter!("frontdesk_chats_forgotten_total"),
         }
     }
 }

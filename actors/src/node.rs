@@ -168,6 +168,7 @@ impl Node {
         }
         spawn(tick_edges(Ticks::of(&node, TICK_MS)));
         spawn(sweep(Ticks::of(&node, SWEEP_MS)));
+        spawn(crate::retention::forget_idle(Ticks::of(&node, SWEEP_MS)));
         Ok(node)
     }
 
@@ -460,7 +461,7 @@ impl Node {
 pub struct StartError(String);
 
 /// Ticks for as long as a node runs; one that comes late moves those after it.
-struct Ticks {
+pub(crate) struct Ticks {
     node: Weak<Node>,
     interval: Interval,
 }
@@ -473,7 +474,7 @@ impl Ticks {
         Self { node, interval }
     }
 
-    async fn next(&mut self) -> Option<Arc<Node>> {
+    pub(crate) async fn next(&mut self) -> Option<Arc<Node>> {
         self.interval.tick().await;
         let node = self.node.upgrade()?;
         (!node.is_stopped()).then_some(node)

@@ -252,6 +252,11 @@ impl Registry {
         slots.is_empty() && lock(&self.leaving).is_empty()
     }
 
+    /// Whether new commands are refused.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
     /// Entities awake, and those that are about to be asleep.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.slots.len(), lock(&self.leaving).len())

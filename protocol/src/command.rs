@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{ChatOpening, FormAnswers, Priority};
-use crate::ids::{CompanyId, ConversationNo, PersonId, RoomId, Seq};
+use crate::ids::{CompanyId, ConversationNo, PersonId, RoomId, Seq, Timestamp};
 use crate::settings::SettingsChange;
 
 /// What a person may do, at most.
@@ -222,6 +222,12 @@ pub enum RoomCommand {
         /// The room's number for the answers that were taken away; later ones stay.
         form_no: u64,
     },
+    /// Forgets a chat that nobody has or waits for. Only its company's entity sends this; a chat in
+    /// which something happened later stays.
+    Forget {
+        /// Nothing happened after this.
+        idle_since: Timestamp,
+    },
     /// Answered once the bot owes no answer to what was said before.
     AwaitAnswer,
     /// Has a bot answer a message: what the room owes for each message of a person, taken up by
@@ -285,6 +291,13 @@ pub enum CompanyCommand {
         no: u64,
         /// Whose they are.
         person: PersonId,
+    },
+    /// Forgets what is kept of a chat. Only the chat's room sends this, when it is forgotten.
+    ForgetChat {
+        /// Whose it was.
+        visitor: PersonId,
+        /// The company's number for what they answered.
+        profile: Option<u64>,
     },
     /// Remembers what is known of a person, in place of what it names.
     KnowPerson {

@@ -143,6 +143,20 @@ pub enum RoomEvent {
         /// When.
         at: Timestamp,
     },
+    /// A chat is forgotten: the room is nobody's, and this is all that is still to be known of it.
+    /// Has a pos and no seq.
+    Forgotten {
+        /// When.
+        at: Timestamp,
+        /// The room's number within the company, which is not given again.
+        conversation: ConversationNo,
+        /// Where its log ended.
+        head: Seq,
+        /// Whose chat it was.
+        visitor: PersonId,
+        /// The company's number for what they answered.
+        profile: Option<u64>,
+    },
     /// A chat went from the bot to people, or back. Has a seq of its own.
     HandoffMoved {
         /// Its place in the room.
@@ -170,7 +184,8 @@ impl RoomEvent {
             | RoomEvent::TurnPassed { .. }
             | RoomEvent::TurnOwed { .. }
             | RoomEvent::FormAnswered { .. }
-            | RoomEvent::FormForgotten { .. } => None,
+            | RoomEvent::FormForgotten { .. }
+            | RoomEvent::Forgotten { .. } => None,
         }
     }
 }
@@ -248,6 +263,27 @@ pub enum CompanyEvent {
         act: Arc<str>,
         /// To what.
         subject: Arc<str>,
+    },
+    /// What was kept of a chat is forgotten. It holds all of the company's numbers, so that nothing
+    /// before it need be known.
+    ChatForgotten {
+        /// When.
+        at: Timestamp,
+        /// The chat's room.
+        room: RoomId,
+        /// The company's number for the profile, if there was one.
+        profile: Option<u64>,
+        /// The last number that was given to a conversation.
+        last_conversation: ConversationNo,
+        /// The last number that was given to a profile.
+        last_profile: u64,
+        /// How many things the audit log was told of.
+        act_count: u64,
+    },
+    /// Nothing is known of a visitor any more.
+    PersonForgotten {
+        /// Who.
+        person: PersonId,
     },
     /// A person became known, or more became known of them.
     PersonKnown {

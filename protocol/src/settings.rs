@@ -75,7 +75,8 @@ pub struct CompanySettings {
     pub file_bytes_max: Option<u64>,
     /// Links to files never expire.
     pub are_links_permanent: bool,
-    /// Days after which a resolved chat is forgotten; `None` is never.
+    /// Days after which a chat that nobody has or waits for, and in which nothing happened, is
+    /// forgotten; `None` is never.
     pub retention_days: Option<u32>,
     /// The host's keys by their id. Where there are any, no other key counts for the company.
     pub host_keys: BTreeMap<String, SharedSecret>,

@@ -32,6 +32,7 @@ mod native_pushes;
 mod opening_http;
 mod rates;
 mod resume;
+mod retention;
 mod revoked;
 mod rooms_http;
 mod settings;

@@ -16,9 +16,9 @@ use frontdesk_protocol::{
 use frontdesk_storage::{EntityId, EntityKind, Result, Row};
 use serde::{Deserialize, Serialize};
 
-use super::CompanyState;
 use super::rules::is_admin;
 use super::tables::{self, RoomRow};
+use super::{CompanyState, forgetting};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known};
 use crate::node::Node;
 use crate::task::blocking;
@@ -61,6 +61,11 @@ pub(crate) struct KeptProfile {
 }
 
 impl KeptProfile {
+    /// The company's number for it.
+    pub(crate) fn no(&self) -> u64 {
+        self.no
+    }
+
     /// Whether answers came before, as far as that matters.
     fn has_had(&self, form_no: u64) -> bool {
         form_no < self.form_no || self.is_dropped && form_no == self.form_no
@@ -89,9 +94,10 @@ fn room_of(caller: &Caller) -> Option<RoomId> {
 pub(super) fn lookups(asked: &Asked<'_>) -> Vec<Vec<u8>> {
     match asked.command {
         Command::Company(CompanyCommand::KeepProfile { person, .. }) => {
-            let of_room = room_of(asked.caller).map(|room| tables::profile_room_key(&room));
+            let room = room_of(asked.caller);
+            let of_room = room.iter().map(tables::profile_room_key);
             of_room
-                .into_iter()
+                .chain(room.iter().map(tables::room_key))
                 .chain([tables::person_key(person)])
                 .collect()
         }
@@ -209,6 +215,9 @@ impl CompanyState {
         let Some(room) = room_of(asked.caller).filter(|_| is_own) else {
             return Err(Rejection::new(ErrorCode::Forbidden));
         };
+        if forgetting::is_forgotten(&room, known) {
+            return Ok(Decided::nothing(Answer::Done));
+        }
         let key = tables::profile_room_key(&room);
         let row = known.rows.get(&key).cloned().flatten();
         let row: Option<KeptProfile> = row.as_ref().and_then(tables::read);
@@ -302,7 +311,11 @@ impl CompanyState {
     }
 
     /// What is known of a visitor by their answers alone is not, any more.
-    fn known_no_more(&self, profile: &VisitorProfile, known: &Known) -> Option<CompanyEvent> {
+    pub(super) fn known_no_more(
+        &self,
+        profile: &VisitorProfile,
+        known: &Known,
+    ) -> Option<CompanyEvent> {
         let row = self.known_of(&profile.person, known)?.into_owned();
         let mut card = row.card.clone();
         let forget = |field: &mut Option<Arc<str>>, by_host: &Option<Arc<str>>, key: &str| {

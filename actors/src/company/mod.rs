@@ -17,6 +17,7 @@
 
 mod acts;
 mod chats;
+mod forgetting;
 mod prompts;
 mod rules;
 pub(crate) mod settings;
@@ -31,6 +32,7 @@ use frontdesk_protocol::settings::CompanySettings;
 use frontdesk_protocol::{ChatId, ConversationNo, PersonId, RoomId};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use chats::KeptProfile;
 pub use chats::VisitorProfile;
 
 /// A company's state; serialised it is the snapshot.
@@ -48,7 +50,7 @@ pub(crate) struct CompanyState {
     #[serde(skip)]
     pub(crate) chats: BTreeMap<ChatId, (RoomId, ConversationNo)>,
     #[serde(skip)]
-    pub(crate) profiles: BTreeMap<RoomId, chats::KeptProfile>,
+    pub(crate) profiles: BTreeMap<RoomId, KeptProfile>,
     #[serde(skip)]
     pub(crate) people: BTreeMap<PersonId, tables::PersonRow>,
     #[serde(skip)]

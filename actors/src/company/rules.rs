@@ -10,10 +10,10 @@ use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Role, RoomCom
 use frontdesk_protocol::event::CompanyEvent;
 use frontdesk_protocol::limits::OPEN_PARTICIPANT_COUNT_MAX;
 use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq, Timestamp};
-use frontdesk_storage::{EntityId, Row};
+use frontdesk_storage::{EntityId, Erases, Row};
 
 use super::tables::{self, PersonRow, RoomRow};
-use super::{CompanyState, acts, chats, settings};
+use super::{CompanyState, acts, chats, forgetting, settings};
 use crate::bus::BusMessage;
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, person_of};
 use crate::room::check_title;
@@ -86,6 +86,9 @@ impl Rules for CompanyState {
             CompanyCommand::KeepProfile { .. } | CompanyCommand::DropProfile { .. } => {
                 chats::lookups(asked)
             }
+            CompanyCommand::ForgetChat { visitor, profile } => {
+                forgetting::lookups(visitor, *profile)
+            }
             CompanyCommand::SetPrompts { .. } => Vec::new(),
             CompanyCommand::ChangeSettings { .. } => vec![tables::settings_key()],
         }
@@ -108,6 +111,9 @@ impl Rules for CompanyState {
             }
             Command::Company(CompanyCommand::DropProfile { no, person }) => {
                 self.drop_profile(asked, *no, person, known, now)
+            }
+            Command::Company(CompanyCommand::ForgetChat { visitor, profile }) => {
+                self.forget_chat(asked, (visitor, *profile), known, now)
             }
             Command::Company(CompanyCommand::ChangeSettings { change }) => {
                 self.change_settings(asked.caller, change, known, now)
@@ -177,6 +183,10 @@ impl Rules for CompanyState {
                 self.act_count = *act_no;
                 self.settings = Some(Arc::clone(settings));
             }
+            CompanyEvent::ChatForgotten { .. } => self.goes_on_from(event),
+            CompanyEvent::PersonForgotten { person } => {
+                self.people.insert(person.clone(), PersonRow::default());
+            }
             CompanyEvent::PromptsSet { .. } | CompanyEvent::OriginsSet { .. } => {}
         }
     }
@@ -219,6 +229,9 @@ impl Rules for CompanyState {
             CompanyEvent::ProfileKept { .. } | CompanyEvent::ProfileDropped { .. } => {
                 chats::rows(event)
             }
+            CompanyEvent::ChatForgotten { .. } | CompanyEvent::PersonForgotten { .. } => {
+                forgetting::rows(event)
+            }
             CompanyEvent::PromptsSet { prompts, .. } => {
                 vec![tables::set(tables::prompts_key(), prompts)]
             }
@@ -227,6 +240,10 @@ impl Rules for CompanyState {
             }
             CompanyEvent::OriginsSet { .. } | CompanyEvent::ActDone { .. } => Vec::new(),
         }
+    }
+
+    fn erases(event: &CompanyEvent) -> Option<Erases> {
+        matches!(event, CompanyEvent::ChatForgotten { .. }).then_some(Erases::Records)
     }
 
     fn spread(entity: &EntityId, event: &CompanyEvent) -> Option<BusMessage> {

@@ -88,6 +88,11 @@ pub(crate) fn number_key(conversation: ConversationNo) -> Vec<u8> {
     key
 }
 
+/// Before and behind every conversation, in the order they were opened.
+pub(crate) fn number_bounds() -> (Vec<u8>, Vec<u8>) {
+    (vec![NUMBERS], vec![NUMBERS + 1])
+}
+
 /// Key of a room.
 pub(crate) fn room_key(room: &RoomId) -> Vec<u8> {
     let mut key = vec![ROOMS];

@@ -363,6 +363,7 @@ impl Edge {
                     state.view.marks.entry(person.clone()).or_default();
                 }
             }
+            RoomEvent::Forgotten { .. } => self.close_room(state),
             RoomEvent::MessagePosted(_)
             | RoomEvent::MessageDeleted { .. }
             | RoomEvent::HandoffMoved { .. }

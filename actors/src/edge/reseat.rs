@@ -8,6 +8,7 @@ use std::sync::Arc;
 use frontdesk_protocol::PersonId;
 use frontdesk_protocol::chat::HandoffStep;
 
+use super::ring::Ring;
 use super::{Edge, EdgeState, Member, View};
 use crate::task::{lock, spawn};
 
@@ -26,6 +27,17 @@ impl Edge {
             state.view.marks.remove(person);
         }
         self.put_out(state, |person| left.contains(person));
+    }
+
+    /// The room is nobody's any more, and nothing is left of what was said.
+    pub(super) fn close_room(self: &Arc<Self>, state: &mut EdgeState) {
+        let head = state.view.head;
+        self.put_out(state, |_| true);
+        state.view = View {
+            head,
+            ..View::none()
+        };
+        state.ring = Ring::default();
     }
 
     /// Events were missed: who has a seat may have changed with them, so it is read again.

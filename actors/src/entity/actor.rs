@@ -324,7 +324,7 @@ impl<R: Rules> EntityActor<R> {
             pending: state
                 .owed_from()
                 .or(owes_more.then(|| state.tail.pos.next())),
-            erases: None,
+            erases: batch.erases,
         };
         state.batch = Some(batch);
         state.stage = Stage::Appending;

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use frontdesk_protocol::{Cid, ErrorCode, PersonId, Pos, Rejection, Seq, Timestamp};
-use frontdesk_storage::{CidRow, EntityId, Result, Row};
+use frontdesk_storage::{CidRow, EntityId, Erases, Result, Row};
 
-use super::cids::{self, CidWindows, Remembered};
+use super::cids::{self, CidWindows, Floor, Remembered};
 use super::recover::{RecordCid, encode_record};
 use super::{Answer, Asked, Command, Decided, Effect, Envelope, Known, Outcome, ReplyTo, Rules};
 use super::{digest, person_of};
@@ -58,16 +58,20 @@ pub(crate) struct Batch<E> {
     pub(crate) waiting: Vec<(EntityId, ReplyTo, Answer)>,
     /// Index rows that go with it.
     pub(crate) rows: Vec<Row>,
+    /// What goes because of it.
+    pub(crate) erases: Option<Erases>,
     /// Whose commands changed something.
     pub(crate) people: Vec<PersonId>,
     cids: Vec<RecordCid>,
+    /// What is to be looked up among cids whose records go.
+    cid_floor: Option<Floor>,
     at: Timestamp,
 }
 
 impl<E: serde::Serialize> Batch<E> {
     /// The journal record.
     pub(crate) fn record(&self) -> Bytes {
-        encode_record(self.at, &self.events, &self.cids)
+        encode_record(self.at, &self.events, &self.cids, self.cid_floor)
     }
 
     /// The rows of the cid index.
@@ -159,7 +163,9 @@ pub(crate) fn decide<R: Rules>(
         waiting: Vec::new(),
         rows: Vec::new(),
         people: Vec::new(),
+        erases: None,
         cids: Vec::new(),
+        cid_floor: None,
         at: now,
     };
     rules.begin_batch();
@@ -178,6 +184,7 @@ pub(crate) fn decide<R: Rules>(
         windows.trim(person);
     }
     windows.sweep(now);
+    batch.cid_floor = batch.erases.map(|_| windows.floor_of_all(now));
     batch
 }
 
@@ -195,6 +202,7 @@ fn take<R: Rules>(
             batch.people.push(person.clone());
         }
         rules.apply(&event);
+        batch.erases = batch.erases.or(R::erases(&event));
         batch.rows.extend(rules.rows(entity, &event));
         batch.effects.extend(rules.effects(entity, &event));
         batch.events.push(event);

@@ -19,6 +19,7 @@ pub(crate) fn is_internal(command: &Command) -> bool {
                 | RoomCommand::PostAnswer { .. }
                 | RoomCommand::Release { .. }
                 | RoomCommand::ForgetForm { .. }
+                | RoomCommand::Forget { .. }
         ) | Command::Staff(
             StaffCommand::Found { .. }
                 | StaffCommand::NoteAct { .. }

@@ -29,7 +29,7 @@ use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::staff::{NameCommand, StaffCommand};
 use frontdesk_protocol::upload::UploadCommand;
 use frontdesk_protocol::{Cid, ConversationNo, PersonId, Rejection, RoomId, Seq, Timestamp};
-use frontdesk_storage::{EntityId, Record, Row};
+use frontdesk_storage::{EntityId, Erases, Record, Row};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -294,6 +294,12 @@ pub trait Rules: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
 
     /// The answer to a command that was done before and remembered with `number` at `at`.
     fn repeat(&self, asked: &Asked<'_>, number: u64, at: Timestamp) -> Answer;
+
+    /// What goes because of an event: one that erases says by itself all that is still to be known,
+    /// whatever stood before it.
+    fn erases(_event: &Self::Event) -> Option<Erases> {
+        None
+    }
 
     /// What else must hear of an event once it is durable: every node's connections.
     fn announce(_event: &Self::Event) -> Option<Revoked> {

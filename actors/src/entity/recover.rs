@@ -2,7 +2,8 @@
 //!
 //! Owns: the stored form of records and snapshots (MessagePack with named fields and a version).
 //! Invariants: only durable records are read, since the journal shows no others; a snapshot of an
-//! unknown version or beyond the tail is ignored.
+//! unknown version or beyond the tail is ignored; records may be missing before one that erases,
+//! which says all there is to know, and nowhere else.
 //! Never: writes. Blocks on the disk: called off the event loop.
 
 use std::collections::BTreeMap;
@@ -36,6 +37,9 @@ pub(crate) struct RecordBody<E> {
     pub(crate) events: Vec<E>,
     /// Commands to remember.
     pub(crate) cids: Vec<RecordCid>,
+    /// Where records before this one go: what must be looked up among the cids that stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cid_floor: Option<Floor>,
 }
 
 /// A command to remember.
@@ -56,6 +60,8 @@ pub(crate) struct RecordCid {
 struct SnapshotBody<R> {
     rules: R,
     cid_floors: BTreeMap<PersonId, Floor>,
+    #[serde(default)]
+    cid_floor: Floor,
 }
 
 /// An entity read back.
@@ -75,10 +81,17 @@ pub(crate) struct Recovered<R> {
     /// What the last record revokes, unless a snapshot stands behind it: that is made of records
     /// which were announced.
     pub(crate) revoked: Vec<Revoked>,
+    /// Records were missing, and the one that erased them was not met yet.
+    is_adrift: bool,
 }
 
 /// Encodes a record.
-pub(crate) fn encode_record<E>(at: Timestamp, events: &[E], cids: &[RecordCid]) -> Bytes
+pub(crate) fn encode_record<E>(
+    at: Timestamp,
+    events: &[E],
+    cids: &[RecordCid],
+    cid_floor: Option<Floor>,
+) -> Bytes
 where
     E: Serialize,
 {
@@ -88,12 +101,15 @@ where
         at: Timestamp,
         events: &'a [E],
         cids: &'a [RecordCid],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cid_floor: Option<Floor>,
     }
     let body = Borrowed {
         v: RECORD_VERSION,
         at,
         events,
         cids,
+        cid_floor,
     };
     Bytes::from(rmp_serde::to_vec_named(&body).expect("a record always encodes"))
 }
@@ -126,10 +142,12 @@ pub(crate) fn encode_snapshot<R: Rules>(
     struct Borrowed<'a, R> {
         rules: &'a R,
         cid_floors: BTreeMap<PersonId, Floor>,
+        cid_floor: Floor,
     }
     let body = Borrowed {
         rules,
         cid_floors: cids.floors(now),
+        cid_floor: cids.everyone(now),
     };
     let payload = rmp_serde::to_vec_named(&body).expect("a state always encodes");
     Snapshot {
@@ -156,6 +174,9 @@ pub(crate) fn recover<R: Rules>(
             replay(&mut recovered, entity, record, effects_from)?;
         }
     }
+    if recovered.is_adrift {
+        return Err(missing(entity, recovered.tail.pos));
+    }
     let rules = &recovered.rules;
     recovered
         .effects
@@ -180,12 +201,13 @@ fn start<R: Rules>(
     let recovered = match decoded {
         Some((at, body)) => Recovered {
             rules: body.rules,
-            cids: CidWindows::with_floors(body.cid_floors),
+            cids: CidWindows::with_floors(body.cid_floors).above(body.cid_floor),
             tail: at,
             effects: Vec::new(),
             snapshot_at: at,
             pending: effects_from,
             revoked: Vec::new(),
+            is_adrift: false,
         },
         None => Recovered {
             rules: R::new(entity),
@@ -195,9 +217,14 @@ fn start<R: Rules>(
             snapshot_at: Tail::default(),
             pending: effects_from,
             revoked: Vec::new(),
+            is_adrift: false,
         },
     };
     Ok((recovered, effects_from))
+}
+
+fn missing(entity: &EntityId, before: Pos) -> Error {
+    Error::Damaged(format!("records before {before} are missing in {entity}"))
 }
 
 fn replay<R: Rules>(
@@ -208,17 +235,24 @@ fn replay<R: Rules>(
 ) -> Result<()> {
     let body = decode_record::<R::Event>(record)?;
     let is_new = record.pos > recovered.tail.pos;
-    if is_new && record.pos != recovered.tail.pos.next() {
-        let expected = recovered.tail.pos.next();
-        return Err(Error::Damaged(format!(
-            "record {} missing in {entity}",
-            expected
-        )));
+    recovered.is_adrift |= is_new && record.pos != recovered.tail.pos.next();
+    let mut skipped = 0;
+    let erasing = body
+        .events
+        .iter()
+        .rposition(|event| R::erases(event).is_some());
+    if let Some(index) = erasing.filter(|_| is_new && recovered.is_adrift) {
+        recovered.rules = R::new(entity);
+        recovered.is_adrift = false;
+        skipped = index;
+    }
+    if let Some(floor) = body.cid_floor.filter(|_| is_new) {
+        recovered.cids = CidWindows::default().above(floor);
     }
     recovered.revoked = body.events.iter().filter_map(R::announce).collect();
     recovered.rules.begin_batch();
-    for event in &body.events {
-        if is_new {
+    for (index, event) in body.events.iter().enumerate() {
+        if is_new && !recovered.is_adrift && index >= skipped {
             recovered.rules.apply(event);
         }
         if effects_from.is_some_and(|from| record.pos >= from) {

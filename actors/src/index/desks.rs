@@ -108,7 +108,7 @@ impl DeskChanges {
         new: &Summary,
         rows: &mut Vec<Row>,
     ) {
-        if new.chat.is_none() {
+        if new.chat.is_none() && !new.gone {
             return;
         }
         let had = old.map(places).unwrap_or_default();

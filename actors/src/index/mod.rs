@@ -41,6 +41,7 @@ use tokio::time::timeout;
 
 pub use desks::Bucket;
 pub use lists::{Conversation, ConversationPage, ListCursor, ListFrom, Totals};
+pub(crate) use rows::summary_in;
 
 use crate::node::Node;
 use crate::room::Summary;

@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use frontdesk_protocol::{CompanyId, ConversationNo, PersonId, Pos, RoomId, Timestamp};
+use frontdesk_protocol::{CompanyId, ConversationNo, PersonId, Pos, RoomId, Seq, Timestamp};
 use frontdesk_storage::{Directory, Result, Row, RowsWait};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,9 @@ const SUMMARIES: u8 = b's';
 const LISTS: u8 = b'l';
 const TOTALS: u8 = b'u';
 const VERSION: u8 = b'v';
+
+/// Rows about single events removed at once: one batch stays small beside a commit's.
+const MARK_COUNT: usize = 1_000;
 
 /// A room as the rows hold it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,13 +125,19 @@ pub(super) fn write(
         let old = old.map(|old| old.summary);
         place(&room, old.as_ref(), &summary, &mut rows);
         desks.place(&room, old.as_ref(), &summary, &mut rows);
+        if summary.gone {
+            clear_marks(directory, company, &room)?;
+        }
         for seat in old.iter().flat_map(people) {
             changes.entry(seat.person.clone()).or_default().take(seat);
         }
         for seat in people(&summary) {
             changes.entry(seat.person.clone()).or_default().add(seat);
         }
-        rows.push(set(key, &SummaryRow { pos, summary }));
+        rows.push(match summary.gone {
+            true => Row { key, value: None },
+            false => set(key, &SummaryRow { pos, summary }),
+        });
     }
     for (person, change) in changes {
         if change.is_nothing() {
@@ -137,7 +146,11 @@ pub(super) fn write(
         let key = totals_key(&person);
         let old = directory.row(company, &key)?;
         let totals: Totals = old.as_ref().and_then(read).unwrap_or_default();
-        rows.push(set(key, &change.applied(totals)));
+        let totals = change.applied(totals);
+        rows.push(match totals == Totals::default() {
+            true => Row { key, value: None },
+            false => set(key, &totals),
+        });
     }
     desks.counted(directory, company, &mut rows)?;
     match rows.is_empty() {
@@ -149,6 +162,33 @@ pub(super) fn write(
 /// Those of a room who have lists.
 fn people(summary: &Summary) -> impl Iterator<Item = &SeatSummary> {
     summary.people.iter().filter(|seat| !seat.person.is_bot())
+}
+
+/// Takes away what is said about single events of a room: of those nothing is left.
+fn clear_marks(directory: &dyn Directory, company: &CompanyId, room: &RoomId) -> Result<()> {
+    for key in [tables::deleted_key, tables::silent_key] {
+        let (from, to) = (key(room, Seq(0)), key(room, Seq(u64::MAX)));
+        loop {
+            let found = directory.rows(company, &from, &to, false, MARK_COUNT)?;
+            if found.is_empty() {
+                break;
+            }
+            let gone = found.into_iter().map(|(key, _)| Row { key, value: None });
+            directory.put_rows(company, gone.collect(), RowsWait::Applied)?;
+        }
+    }
+    Ok(())
+}
+
+/// What lists show of a room, as it is written now.
+pub(crate) fn summary_in(
+    directory: &dyn Directory,
+    company: &CompanyId,
+    room: &RoomId,
+) -> Result<Option<Summary>> {
+    let row = directory.row(company, &summary_key(room))?;
+    let row: Option<SummaryRow> = row.as_ref().and_then(read);
+    Ok(row.map(|row| row.summary))
 }
 
 /// Shown events that are no messages are not unread.

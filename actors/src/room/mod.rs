@@ -7,12 +7,14 @@
 //! 3. Only participants speak; to everyone else the room does not exist.
 //! 4. A message of a person in a room with a bot gets one answer at most.
 //! 5. In a visitor's chat the bot is silent while a person has it or is waited for.
+//! 6. Of a chat that was forgotten nothing is left that was said, and the room is nobody's.
 //!
 //! Never: knows who is connected, or in which dialect they are spoken to.
 
 mod acts;
 mod changes;
 mod chat;
+mod forgetting;
 mod forms;
 mod release;
 mod rules;
@@ -74,6 +76,16 @@ pub struct RoomState {
     /// How many times the visitor's answers to the form were written down.
     #[serde(default)]
     pub(crate) form_no: u64,
+    /// When something happened last that is in no list: an answer of the form alone, a message that
+    /// was taken back.
+    #[serde(default)]
+    pub(crate) touched_at: Timestamp,
+    /// What is left of a chat that was forgotten.
+    #[serde(default)]
+    pub(crate) forgotten: Option<forgetting::Forgotten>,
+    /// The chat that this batch forgot.
+    #[serde(skip)]
+    pub(crate) forgot: Option<Box<Chat>>,
     /// What this batch took back and the index rows do not show yet.
     #[serde(skip)]
     pub(crate) deleted: BTreeSet<Seq>,

@@ -10,9 +10,10 @@ use frontdesk_protocol::event::{Author, Message, RoomEvent};
 use frontdesk_protocol::limits::{RICH_BYTES_MAX, ROOM_SEQ_MAX, TEXT_CHARS_MAX};
 use frontdesk_protocol::visible::has_visible;
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Seq, Timestamp};
-use frontdesk_storage::{EntityId, EntityKind, Row};
+use frontdesk_storage::{EntityId, EntityKind, Erases, Row};
 
-use super::{LastMessage, RoomState, Seat, Summary, acts, changes, chat, release, turns};
+use super::{LastMessage, RoomState, Seat, Summary};
+use super::{acts, changes, chat, forgetting, release, turns};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
 use crate::feed::{Audience, FEED_ROOM_PERSON_COUNT_MAX, HandoffNotice};
 
@@ -24,25 +25,7 @@ impl Rules for RoomState {
     const IS_LISTED: bool = true;
 
     fn new(_entity: &EntityId) -> Self {
-        Self {
-            created: false,
-            created_at: Timestamp(0),
-            conversation: frontdesk_protocol::ConversationNo(0),
-            direct: false,
-            history_base: 0,
-            head: Seq(0),
-            seats: BTreeMap::new(),
-            silent_count: 0,
-            title: None,
-            archived: false,
-            last: None,
-            changed_at: Timestamp(0),
-            bot: None,
-            answered: Seq(0),
-            chat: None,
-            form_no: 0,
-            deleted: BTreeSet::new(),
-        }
+        Self::empty()
     }
 
     fn seq(&self) -> Seq {
@@ -51,12 +34,14 @@ impl Rules for RoomState {
 
     fn begin_batch(&mut self) {
         self.deleted.clear();
+        self.forgot = None;
     }
 
     fn lookups(&self, asked: &Asked<'_>) -> Vec<Vec<u8>> {
         let mut keys = changes::lookups(asked);
         keys.extend(chat::lookups(self, asked));
         keys.extend(release::lookup(asked));
+        keys.extend(forgetting::lookups(asked));
         keys
     }
 
@@ -101,6 +86,7 @@ impl Rules for RoomState {
             RoomCommand::Resolve { notes } => self.resolve(asked, notes, now),
             RoomCommand::AnswerForm { answers } => self.answer_form(asked, answers, known, now),
             RoomCommand::ForgetForm { form_no } => self.forget_form(asked, *form_no, now),
+            RoomCommand::Forget { idle_since } => self.forget(asked, *idle_since, known, now),
             RoomCommand::AwaitAnswer => self.await_answer(asked),
             RoomCommand::PostAnswer { .. } => self.answer(asked, now),
             RoomCommand::TakeTurn { .. } => Err(Rejection::new(ErrorCode::Internal)),
@@ -129,10 +115,13 @@ impl Rules for RoomState {
             RoomEvent::RoomCreated { .. } => self.made(event),
             RoomEvent::MessagePosted(message) => self.posted(message),
             RoomEvent::ReadMarked { person, seq, at } => self.move_mark(person, *seq, *at),
-            RoomEvent::MessageDeleted { seq, target, .. } => {
+            RoomEvent::MessageDeleted {
+                seq, at, target, ..
+            } => {
                 debug_assert_eq!(*seq, self.head.next(), "invariant 1");
                 self.head = *seq;
                 self.silent_count += 1;
+                self.touched_at = *at;
                 self.deleted.insert(*target);
                 if let Some(last) = self.last.as_mut().filter(|last| last.seq == *target) {
                     last.deleted = true;
@@ -153,7 +142,10 @@ impl Rules for RoomState {
             }
             RoomEvent::TurnPassed { question, .. } => self.turn_over(*question),
             RoomEvent::TurnOwed { .. } => {}
-            RoomEvent::FormAnswered { progress, no, .. } => self.form_stands(progress, *no),
+            RoomEvent::FormAnswered { at, progress, no } => {
+                self.touched_at = *at;
+                self.form_stands(progress, *no);
+            }
             RoomEvent::FormForgotten { .. } => self.form_forgotten(),
             RoomEvent::HandoffMoved { seq, at, by, step } => {
                 debug_assert_eq!(*seq, self.head.next(), "invariant 1");
@@ -162,11 +154,14 @@ impl Rules for RoomState {
                 self.changed_at = *at;
                 self.hand_over(*seq, *at, by, step);
             }
+            RoomEvent::Forgotten { .. } => self.forgotten(event),
         }
     }
 
     fn rows(&self, entity: &EntityId, event: &RoomEvent) -> Vec<Row> {
-        changes::rows(entity, event)
+        let mut rows = changes::rows(entity, event);
+        rows.extend(forgetting::rows(self, entity, event));
+        rows
     }
 
     fn effects(&self, entity: &EntityId, event: &RoomEvent) -> Vec<Effect> {
@@ -175,6 +170,7 @@ impl Rules for RoomState {
             chat::effect(self, entity, event),
             release::effect(entity, event),
             acts::effect(self, entity, event),
+            forgetting::effect(entity, event),
         ];
         of_each.into_iter().flatten().collect()
     }
@@ -187,11 +183,11 @@ impl Rules for RoomState {
     }
 
     fn summarise(&self) -> Option<Summary> {
-        self.created.then(|| self.summary())
+        (self.created || self.forgotten.is_some()).then(|| self.summary())
     }
 
     fn is_owed(&self, effect: &Effect) -> bool {
-        self.owes_turn(effect)
+        self.owes_turn(effect) && self.owes_still(effect)
     }
 
     fn catch_up(&self, now: Timestamp) -> Vec<RoomEvent> {
@@ -201,7 +197,7 @@ impl Rules for RoomState {
             seq: seat.read,
             at: now,
         });
-        marked.collect()
+        marked.chain(self.told_again()).collect()
     }
 
     fn audience(&self) -> Option<Audience> {
@@ -216,12 +212,42 @@ impl Rules for RoomState {
         chat::notice(self, entity, event)
     }
 
+    fn erases(event: &RoomEvent) -> Option<Erases> {
+        matches!(event, RoomEvent::Forgotten { .. }).then_some(Erases::RecordsAndCids)
+    }
+
     fn publish(event: &RoomEvent) -> Option<RoomEvent> {
         Some(event.clone())
     }
 }
 
 impl RoomState {
+    /// Before anything happened.
+    pub(super) fn empty() -> Self {
+        Self {
+            created: false,
+            created_at: Timestamp(0),
+            conversation: frontdesk_protocol::ConversationNo(0),
+            direct: false,
+            history_base: 0,
+            head: Seq(0),
+            seats: BTreeMap::new(),
+            silent_count: 0,
+            title: None,
+            archived: false,
+            last: None,
+            changed_at: Timestamp(0),
+            bot: None,
+            answered: Seq(0),
+            chat: None,
+            form_no: 0,
+            touched_at: Timestamp(0),
+            forgotten: None,
+            forgot: None,
+            deleted: BTreeSet::new(),
+        }
+    }
+
     fn made(&mut self, event: &RoomEvent) {
         let RoomEvent::RoomCreated {
             at,
@@ -300,7 +326,7 @@ impl RoomState {
         if !is_own_company {
             return Err(Rejection::new(ErrorCode::Forbidden));
         }
-        if self.created {
+        if self.created || self.forgotten.is_some() {
             return Ok(Decided::nothing(Answer::Done));
         }
         let created = RoomEvent::RoomCreated {

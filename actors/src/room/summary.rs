@@ -94,6 +94,9 @@ pub struct Summary {
     /// What makes it a visitor's chat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat: Option<Box<Chat>>,
+    /// Whether it was forgotten: then it is in no list, and there is no row of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 impl RoomState {
@@ -120,6 +123,7 @@ impl RoomState {
             last: self.last.clone(),
             people: people.collect(),
             chat: self.chat.clone(),
+            gone: self.forgotten.is_some(),
         }
     }
 }

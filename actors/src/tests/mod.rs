@@ -14,6 +14,7 @@ mod durability;
 mod effects;
 mod engines;
 mod feeds;
+mod forgetting;
 mod interleaving;
 mod joins;
 mod lag;

@@ -17,7 +17,7 @@ use super::desk::Desk;
 use super::{company_of, person};
 use crate::VisitorProfile;
 use crate::company::CompanyState;
-use crate::company::tables;
+use crate::company::tables::{self, RoomRow};
 use crate::entity::{Answer, Caller, Command, Effect};
 use crate::form::FormSpec;
 use crate::room::RoomState;
@@ -66,6 +66,16 @@ fn drop_profile(no: u64, whose: &str) -> Command {
     Command::Company(CompanyCommand::DropProfile { no, person })
 }
 
+/// A company that opened the room: of any other it keeps nothing.
+fn company_desk() -> Desk<CompanyState> {
+    let mut desk = Desk::new(company());
+    let room = RoomId::from_bits([7; 16]);
+    let conversation = ConversationNo(5);
+    let row = tables::set(tables::room_key(&room), &RoomRow { room, conversation });
+    desk.rows.insert(row.key, row.value.expect("set"));
+    desk
+}
+
 fn card_of(desk: &Desk<CompanyState>) -> Card {
     let row = desk.rows.get(&tables::person_key(&person("visitor:1")));
     row.and_then(tables::read_card).unwrap_or_default()
@@ -95,7 +105,7 @@ fn noted(effects: &[Effect]) -> Vec<(u64, String, String)> {
 
 #[test]
 fn answers_that_were_taken_away_are_not_kept_when_they_come_again() {
-    let mut desk: Desk<CompanyState> = Desk::new(company());
+    let mut desk = company_desk();
     let own = Caller::Entity(room());
     desk.one(&own, keep(6)).expect("kept");
     assert_eq!(card_of(&desk).name.as_deref(), Some("Ada"));
@@ -140,7 +150,7 @@ fn answers_that_were_taken_away_are_not_kept_when_they_come_again() {
 
 #[test]
 fn what_a_host_says_of_a_visitor_stays() {
-    let mut desk: Desk<CompanyState> = Desk::new(company());
+    let mut desk = company_desk();
     let card = Card {
         name: Some("Ada".into()),
         ..Card::default()
@@ -160,7 +170,7 @@ fn what_a_host_says_of_a_visitor_stays() {
 
 #[test]
 fn a_profile_from_before_answers_had_numbers_keeps_its_own() {
-    let mut desk: Desk<CompanyState> = Desk::new(company());
+    let mut desk = company_desk();
     let bits = RoomId::from_bits([7; 16]);
     let row = tables::set(tables::profile_room_key(&bits), &(4_u64, Timestamp(9)));
     desk.rows.insert(row.key, row.value.expect("set"));
@@ -171,7 +181,7 @@ fn a_profile_from_before_answers_had_numbers_keeps_its_own() {
 
 #[test]
 fn prompts_are_noted_with_their_number_and_nothing_they_say() {
-    let mut desk: Desk<CompanyState> = Desk::new(company());
+    let mut desk = company_desk();
     let prompt = Prompt {
         id: 1,
         title: "A secret".to_owned(),

@@ -44,7 +44,8 @@ impl EventBody {
             | RoomEvent::TurnPassed { .. }
             | RoomEvent::TurnOwed { .. }
             | RoomEvent::FormAnswered { .. }
-            | RoomEvent::FormForgotten { .. } => None,
+            | RoomEvent::FormForgotten { .. }
+            | RoomEvent::Forgotten { .. } => None,
         }
     }
 }

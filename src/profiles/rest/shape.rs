@@ -435,6 +435,7 @@ mod tests {
         let found = Conversation {
             room: room().room,
             summary: Summary {
+                gone: false,
                 conversation: room().conversation,
                 direct: false,
                 title: Some("All hands".into()),

@@ -82,7 +82,7 @@ pub(crate) fn act(desk: &mut Desk, fields: Fields) {
         return;
     };
     if !joined.is_held() {
-        let why = "the chat was given to somebody else";
+        let why = "the chat is not yours any more";
         return desk.close(CloseCode::UnknownRoom, why);
     }
     let room = joined.edge().entity().clone();

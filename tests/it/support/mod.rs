@@ -20,7 +20,7 @@ use frontdesk_actors::clock::{Clock, SystemClock};
 use frontdesk_actors::node::NodeCounts;
 use frontdesk_protocol::{CompanyId, Timestamp};
 use frontdesk_storage::Store;
-use frontdesk_storage::testing::{Faults, MemoryOptions, MemoryStore};
+use frontdesk_storage::testing::{Crash, Faults, MemoryOptions, MemoryStore};
 use serde_json::{Value, json};
 
 use socket::Socket;
@@ -170,6 +170,21 @@ impl Site {
         });
         let store = store.expect("a store in memory opens");
         before(&store.store());
+        Self::on(store, clock, bus, change).await
+    }
+
+    /// A new node over what this one leaves when it is killed.
+    pub(crate) async fn reborn(&self, bus: Bus, change: impl FnOnce(&mut Config)) -> Self {
+        let store = self.store.crash(Crash::Killed).expect("opens again");
+        Self::on(store, Arc::clone(&self.clock), bus, change).await
+    }
+
+    async fn on(
+        store: MemoryStore,
+        clock: Arc<LeapingClock>,
+        bus: Bus,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config::default();
         config.server.listen = vec!["127.0.0.1:0".parse().expect("an address")];
         config.auth.jwt_secret = Some(Secret::new(token::SECRET));
@@ -192,6 +207,11 @@ impl Site {
     /// What runs on the node now.
     pub(crate) fn counts(&self) -> NodeCounts {
         self.running.node().counts()
+    }
+
+    /// What the node keeps.
+    pub(crate) fn store(&self) -> Arc<Store> {
+        self.store.store()
     }
 
     /// What may go wrong in the store.

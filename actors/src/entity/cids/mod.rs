@@ -53,6 +53,13 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
+    fn and(self, other: Floor) -> Floor {
+        Floor {
+            time: self.time.max(other.time),
+            at: self.at.max(other.at),
+        }
+    }
+
     fn raise(&mut self, cid: &Cid, at: Timestamp) {
         // A forgotten cid without a time could be any: then every cid must be looked up.
         let time = cid.time().unwrap_or(Timestamp(u64::MAX));
@@ -121,6 +128,8 @@ pub(crate) struct CidWindows {
     people: HashMap<PersonId, Window>,
     /// People without a window since the last snapshot was taken.
     floors: BTreeMap<PersonId, Floor>,
+    /// Of everybody, since records were erased.
+    everyone: Floor,
     swept: Timestamp,
 }
 
@@ -133,6 +142,11 @@ impl CidWindows {
         }
     }
 
+    /// With a floor that counts for everybody.
+    pub(crate) fn above(self, everyone: Floor) -> Self {
+        Self { everyone, ..self }
+    }
+
     /// What is known of a person's cid.
     pub(crate) fn known(&self, person: &PersonId, cid: &Cid) -> Known {
         let window = self.people.get(person);
@@ -143,6 +157,7 @@ impl CidWindows {
             Some(window) => window.floor,
             None => self.floors.get(person).copied().unwrap_or_default(),
         };
+        let floor = floor.and(self.everyone);
         match cid.time() {
             Some(time) if time > floor.time => Known::New,
             // Nothing that counts was forgotten, so the window holds everything.
@@ -186,6 +201,7 @@ impl CidWindows {
         }
         self.swept = now;
         self.floors.retain(|_, floor| !is_over(floor.at, now));
+        self.everyone = self.everyone(now);
         self.people.retain(|_, window| {
             window.expire(now);
             !window.done.is_empty() || !window.floor.is_none()
@@ -202,6 +218,20 @@ impl CidWindows {
         }
         floors.retain(|_, floor| !is_over(floor.at, now));
         floors
+    }
+
+    /// Everybody's floor, as it counts now.
+    pub(crate) fn everyone(&self, now: Timestamp) -> Floor {
+        match is_over(self.everyone.at, now) {
+            true => Floor::default(),
+            false => self.everyone,
+        }
+    }
+
+    /// One floor for all, as it is when everything is forgotten but the index.
+    pub(crate) fn floor_of_all(&self, now: Timestamp) -> Floor {
+        let floors = self.floors(now);
+        floors.into_values().fold(self.everyone(now), Floor::and)
     }
 
     /// People and cids in memory.

@@ -153,6 +153,8 @@ enum Turn {
     Pass(i64),
     /// Asleep behind a snapshot, and awake again.
     Sleep,
+    /// The same without a snapshot, where the records were erased.
+    Erase,
 }
 
 fn turn() -> impl Strategy<Value = Turn> {
@@ -164,6 +166,7 @@ fn turn() -> impl Strategy<Value = Turn> {
             .prop_map(|(person, count, offset)| Turn::Done(person, count, offset)),
         3 => (-day / 8..day).prop_map(Turn::Pass),
         1 => Just(Turn::Sleep),
+        1 => Just(Turn::Erase),
     ]
 }
 
@@ -193,7 +196,15 @@ proptest! {
                     windows.trim(&person);
                 }
                 Turn::Pass(by_ms) => now = now.saturating_add_signed(by_ms),
-                Turn::Sleep => windows = CidWindows::with_floors(windows.floors(Timestamp(now))),
+                Turn::Sleep => {
+                    let everyone = windows.everyone(Timestamp(now));
+                    let floors = windows.floors(Timestamp(now));
+                    windows = CidWindows::with_floors(floors).above(everyone);
+                }
+                Turn::Erase => {
+                    let floor = windows.floor_of_all(Timestamp(now));
+                    windows = CidWindows::default().above(floor);
+                }
             }
             windows.sweep(Timestamp(now));
             // Once over it may be forgotten, and stays so if the clock is set back.
