@@ -21,8 +21,10 @@ pub const SNAPSHOT_ON_SLEEP_RECORD_COUNT: u64 = 16;
 pub const MARK_DELAY_MS: u64 = 150;
 /// Effects of one entity under way at once.
 pub const EFFECT_IN_FLIGHT_COUNT_MAX: usize = 64;
-/// Pause before an effect that was refused for now is tried again, milliseconds.
+/// Pause before an effect that was refused for now is tried again, milliseconds; doubled each time.
 pub const EFFECT_RETRY_MS: u64 = 200;
+/// The longest such pause, milliseconds: a receiver that rests after crashes is back by then.
+pub const EFFECT_RETRY_MS_MAX: u64 = 30_000;
 /// Restarts of one entity within [`RESTART_WINDOW_MS`] before it is given up for a while.
 pub const RESTART_COUNT_MAX: usize = 8;
 /// The window for the restart budget, milliseconds.

@@ -143,7 +143,21 @@ impl DeskScope {
         let reader = &self.principal.person;
         let buckets = [bucket];
         let read = app.node.desk(&self.company, reader, whose, &buckets, part);
-        read.await.map_err(ApiError::from)
+        let (mut listed, count) = read.await.map_err(ApiError::from)?;
+        for conversation in &mut listed {
+            self.blank_unseen(conversation);
+        }
+        Ok((listed, count))
+    }
+
+    /// A chat that the bot has again stays on the list of whoever had it, and says nothing new.
+    pub(crate) fn blank_unseen(&self, conversation: &mut Conversation) {
+        let summary = &mut conversation.summary;
+        let chat = summary.chat.as_mut();
+        if let Some(chat) = chat.filter(|chat| !self.sees(chat)) {
+            chat.form = None;
+            summary.last = None;
+        }
     }
 
     /// Somebody of the company.

@@ -16,7 +16,7 @@ use frontdesk_protocol::{CompanyId, ErrorCode, Rejection};
 
 use crate::app::App;
 use crate::auth;
-use crate::auth::own::{ACCESS_TTL_S, is_own};
+use crate::auth::own::{REFRESH_TTL_S, is_own};
 use crate::http::ApiError;
 
 /// Holds the access token of somebody who is logged in.
@@ -107,7 +107,8 @@ fn page<'a>(headers: &'a HeaderMap, public_url: Option<&str>) -> Page<'a> {
 impl App {
     /// The cookie of somebody who has logged in.
     pub(crate) fn agent_cookie(&self, access: &str) -> HeaderValue {
-        self.set_cookie(AGENT_COOKIE, access, ACCESS_TTL_S)
+        // As long as the login may be renewed: a page that lost it could not be renewed either.
+        self.set_cookie(AGENT_COOKIE, access, REFRESH_TTL_S)
     }
 
     /// The next cookie of somebody who goes on, if the browser has one of this login, or one that

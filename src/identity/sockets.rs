@@ -128,15 +128,19 @@ impl Brought {
     }
 
     /// Whether a segment of a path is the company of an account that brings its token: then it
-    /// names no conversation.
+    /// names no conversation. A login's cookie says nothing where a visitor's proof or chat is
+    /// named on purpose.
     pub(crate) fn names_own_company(&self, app: &App, segment: &str) -> bool {
         let now = app.node.clock().now();
+        let is_visitors = !self.is_of_cookies() || of_query(&self.query, "session_id").is_some();
+        let counts = |token: &&Token| !(token.is_cookie && is_visitors);
         let is_of_it = |token: &Token| {
             let access = app.identity.keys.verify_access(&token.text, now);
             let company = access.map(|access| access.grant().company.clone());
             company.is_ok_and(|company| company.is_some_and(|own| own.as_str() == segment))
         };
-        segment.parse::<RoomName>().is_err() && self.tokens.iter().any(is_of_it)
+        let mut tokens = self.tokens.iter().filter(counts);
+        segment.parse::<RoomName>().is_err() && tokens.any(is_of_it)
     }
 }
 

@@ -317,6 +317,30 @@ async fn an_agent_sees_what_waits_and_what_is_theirs(bus: Bus) {
     get(&site, &native, &bob, 404).await;
     let seen = get(&site, &messages, &shop.admin, 200).await;
     assert!(seen.to_string().contains("Something private"));
+    // Nor what they answer then: the first message after a person had the chat answers nothing.
+    let next = visitor.say(&site, "Ada Private").await;
+    assert_eq!(next["collecting"], json!("country_code"), "{next}");
+    let listed = "/v1/chats?stage=resolved";
+    soon("lists tell of it", async {
+        let told = |list: Value| list.to_string().contains("Ada Private");
+        while !told(get(&site, listed, &shop.admin, 200).await) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for path in [
+        listed,
+        "/api/human-handoff/sessions/?status=resolved",
+        "/api/human-handoff/agent/sessions/?status=resolved",
+        "/api/admin-dashboard/agent-sessions/",
+    ] {
+        let seen = get(&site, path, &bob, 200).await.to_string();
+        assert!(seen.contains(&visitor.session), "{path}: {seen}");
+        assert!(
+            !seen.contains("Private") && !seen.contains("private"),
+            "{path}: {seen}"
+        );
+    }
 }
 
 async fn a_profile_may_be_given_at_once_and_taken_away(bus: Bus) {

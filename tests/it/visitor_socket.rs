@@ -13,6 +13,8 @@ use crate::support::{Bus, COMPANY, OTHER_COMPANY, Site, in_both_buses};
 in_both_buses!(
     a_socket_on_a_company_opens_a_chat_and_says_which,
     whoever_comes_back_with_the_proof_is_in_the_same_chat,
+    whom_the_host_vouches_for_does_not_come_into_what_another_left,
+    a_visitors_proof_counts_beside_the_cookie_of_a_login,
     a_visitor_is_served_by_an_agent_on_it_and_learns_no_number,
     only_visitors_are_let_in_and_each_to_their_own,
     chats_opened_from_one_address_are_limited_as_over_http,
@@ -97,6 +99,49 @@ async fn whoever_comes_back_with_the_proof_is_in_the_same_chat(bus: Bus) {
         greeting.get("session_token"),
         None,
         "the id alone proves nothing"
+    );
+}
+
+async fn whom_the_host_vouches_for_does_not_come_into_what_another_left(bus: Bus) {
+    let site = plain(bus).await;
+    let secret = json!({"visitor_secret": "a secret of sixteen bytes"});
+    site.set(COMPANY, secret).await;
+    let (_left, greeting) = arrive(&site, &path(), &[]).await;
+    let proof = text(&greeting["session_token"]);
+    let cookie = format!("frontdesk_visitor_{COMPANY}={proof}");
+    let own = format!("http://{}", site.address);
+    let cookies = [("cookie", &cookie[..]), ("origin", &own[..])];
+    let signed = "user_id=ann%40tesla.example&user_hash=\
+                  69ad1be70d154174a2ef3727f66018070318af876366311065f7afa9d69c5eeb";
+    let vouched = format!("{}?{signed}", path());
+    let (_ann, hers) = arrive(&site, &vouched, &cookies).await;
+    assert_ne!(hers["session_id"], greeting["session_id"]);
+    let (_again, same) = arrive(&site, &path(), &cookies).await;
+    assert_eq!(
+        same["session_id"], greeting["session_id"],
+        "without her it is"
+    );
+}
+
+async fn a_visitors_proof_counts_beside_the_cookie_of_a_login(bus: Bus) {
+    let (site, tesla, _) = site_of(bus).await;
+    let path = format!("/ws/chat/{}/", tesla.id);
+    let (_page, greeting) = arrive(&site, &path, &[]).await;
+    let cookie = format!("frontdesk_agent={}", tesla.ann.1);
+    let own = format!("http://{}", site.address);
+    let cookies = [("cookie", &cookie[..]), ("origin", &own[..])];
+    let (session, proof) = (
+        text(&greeting["session_id"]),
+        text(&greeting["session_token"]),
+    );
+    let proven = format!("{path}?session_id={session}&session_token={proof}");
+    let (_visitor, same) = arrive(&site, &proven, &cookies).await;
+    assert_eq!(same["session_id"], greeting["session_id"]);
+    let (_desk, desk) = arrive(&site, &path, &cookies).await;
+    assert_eq!(
+        desk["agent_id"],
+        json!(tesla.ann.0),
+        "the cookie alone is theirs"
     );
 }
 

@@ -55,7 +55,7 @@ pub(crate) enum EntityMsg {
     /// An effect's outcome.
     EffectAnswered(u64, Outcome),
     /// Effects that were put off may be tried again.
-    SendEffects,
+    EffectRested(u64),
     /// The room may be due to tell lists what they show of it.
     List,
     /// Lists show everything up to here.
@@ -153,7 +153,10 @@ impl<R: Rules> Actor for EntityActor<R> {
             EntityMsg::EffectAnswered(number, outcome) => {
                 self.on_effect_answered(&myself, state, number, outcome);
             }
-            EntityMsg::SendEffects => self.send_effects(&myself, state),
+            EntityMsg::EffectRested(number) => {
+                state.effects.rested(number);
+                self.send_effects(&myself, state);
+            }
             EntityMsg::List => self.on_list_due(&myself, state),
             EntityMsg::Listed(pos) => self.on_listed(state, pos),
             EntityMsg::Sleep => self.on_sleep(&myself, state),

@@ -1,23 +1,28 @@
 //! What an entity owes others: commands that must arrive although anyone may crash in between.
 //!
 //! A record whose events have effects marks the entity as pending in the same append. Effects are
-//! sent in order, a bounded number at a time; the mark moves behind the oldest undelivered one, and
+//! sent in order, a bounded number at a time; the mark stays at the oldest undelivered one, and
 //! after a crash everything from the mark on is sent again. Receivers tolerate repeats.
 //!
+//! Invariant: an effect that cannot be delivered holds up those behind it to the same receiver, and
+//! nobody else's.
 //! Never: drops an effect because its receiver is busy.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use frontdesk_protocol::{Pos, Rejection};
+use frontdesk_protocol::staff::StaffCommand;
+use frontdesk_protocol::{AccountNo, Pos, Rejection};
+use frontdesk_storage::EntityId;
 
-use super::{Answer, Effect, Outcome, ReplyTo};
+use super::{Answer, Command, Effect, Outcome, ReplyTo};
 use crate::limits::EFFECT_IN_FLIGHT_COUNT_MAX;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Waiting,
     Sent,
-    Delivered,
+    /// Its receiver could not be reached; it is sent again after a pause.
+    Resting,
 }
 
 struct Owed {
@@ -25,6 +30,8 @@ struct Owed {
     pos: Pos,
     effect: Effect,
     stage: Stage,
+    /// How often it came back.
+    try_count: u32,
     /// Who waits for it, and what they are told.
     waiting: Vec<(ReplyTo, Answer)>,
 }
@@ -43,8 +50,8 @@ pub(crate) enum Delivery {
     Delivered(Vec<(ReplyTo, Outcome)>),
     /// Refused for good, which is a bug: it is dropped, and whoever waited is told.
     Refused(Vec<(ReplyTo, Outcome)>, Rejection),
-    /// Not now: try again after a pause.
-    Again,
+    /// Not now: it rests until [`Effects::rested`] is called; it came back so many times.
+    Again(u32),
     /// Nothing is known of it.
     Stranger,
 }
@@ -59,6 +66,7 @@ impl Effects {
             pos,
             effect,
             stage: Stage::Waiting,
+            try_count: 0,
             waiting: Vec::new(),
         });
     }
@@ -71,7 +79,7 @@ impl Effects {
         answer: &Answer,
     ) -> bool {
         let mut owed = self.owed.iter_mut().rev();
-        let last = owed.find(|owed| owed.stage != Stage::Delivered && is_awaited(&owed.effect));
+        let last = owed.find(|owed| is_awaited(&owed.effect));
         let Some(last) = last else { return false };
         last.waiting.push((to, answer.clone()));
         true
@@ -90,27 +98,37 @@ impl Effects {
     /// Effects to send now, each with its number. At most one to a receiver is under way, so that
     /// a receiver sees them in order.
     pub(crate) fn next_to_send(&mut self) -> Vec<(u64, Effect)> {
-        let mut sent = Vec::new();
-        for i in 0..self.owed.len().min(EFFECT_IN_FLIGHT_COUNT_MAX) {
-            let earlier = self.owed.iter().take(i);
-            let receiver = &self.owed[i].effect.to;
-            let receiver_is_free = earlier
-                .filter(|owed| owed.stage != Stage::Delivered)
-                .all(|owed| owed.effect.to != *receiver);
-            let owed = &mut self.owed[i];
-            if owed.stage == Stage::Waiting && receiver_is_free {
+        let under_way = self.owed.iter().filter(|owed| owed.stage == Stage::Sent);
+        let mut places = EFFECT_IN_FLIGHT_COUNT_MAX.saturating_sub(under_way.count());
+        let (mut sent, mut busy) = (Vec::new(), BTreeSet::new());
+        for owed in &mut self.owed {
+            if places == 0 {
+                break;
+            }
+            let is_free = busy.insert(lane(&owed.effect));
+            if is_free && owed.stage == Stage::Waiting {
                 owed.stage = Stage::Sent;
+                places -= 1;
                 sent.push((owed.number, owed.effect.clone()));
             }
         }
         sent
     }
 
+    /// The pause of one that came back is over.
+    pub(crate) fn rested(&mut self, number: u64) {
+        let found = self.owed.iter_mut().find(|owed| owed.number == number);
+        if let Some(owed) = found.filter(|owed| owed.stage == Stage::Resting) {
+            owed.stage = Stage::Waiting;
+        }
+    }
+
     /// The outcome of an effect that was sent.
     pub(crate) fn answered(&mut self, number: u64, outcome: Outcome) -> Delivery {
-        let Some(owed) = self.owed.iter_mut().find(|owed| owed.number == number) else {
+        let Some(index) = self.owed.iter().position(|owed| owed.number == number) else {
             return Delivery::Stranger;
         };
+        let owed = &mut self.owed[index];
         let delivery = match outcome {
             Outcome::Done(_) => {
                 let told = owed.waiting.drain(..);
@@ -124,21 +142,25 @@ impl Effects {
                 let refused = told.map(|(to, _)| (to, Outcome::Refused(why.clone())));
                 Delivery::Refused(refused.collect(), why)
             }
-            Outcome::Refused(_) | Outcome::Unknown => Delivery::Again,
+            Outcome::Refused(_) | Outcome::Unknown => {
+                owed.stage = Stage::Resting;
+                owed.try_count += 1;
+                return Delivery::Again(owed.try_count);
+            }
         };
-        match delivery {
-            Delivery::Again => owed.stage = Stage::Waiting,
-            _ => owed.stage = Stage::Delivered,
-        }
-        while self
-            .owed
-            .front()
-            .is_some_and(|owed| owed.stage == Stage::Delivered)
-        {
-            self.owed.pop_front();
-        }
+        self.owed.remove(index);
         delivery
     }
+}
+
+/// What is kept in order: all that goes to one receiver, but for work of the node's own, which is
+/// about one account each.
+fn lane(effect: &Effect) -> (EntityId, Option<AccountNo>) {
+    let of_account = match &effect.command {
+        Command::Staff(StaffCommand::LeaveDesk { account }) => Some(*account),
+        _ => None,
+    };
+    (effect.to.clone(), of_account)
 }
 
 #[cfg(test)]
@@ -206,6 +228,37 @@ mod tests {
     }
 
     #[test]
+    fn a_receiver_that_cannot_be_reached_holds_up_nobody_else() {
+        let mut effects = Effects::default();
+        effects.owe(Pos(1), effect(0));
+        effects.owe(Pos(2), effect(0));
+        let stuck = effects.next_to_send();
+        assert_eq!(stuck.len(), 1);
+        let unavailable = Outcome::Refused(Rejection::new(ErrorCode::Unavailable));
+        let delivery = effects.answered(stuck[0].0, unavailable);
+        assert_eq!(delivery, Delivery::Again(1));
+        for round in 0..4 * EFFECT_IN_FLIGHT_COUNT_MAX as u64 {
+            effects.owe(Pos(3 + round), effect(1 + (round % 200) as u8));
+            let sent = effects.next_to_send();
+            assert_eq!(sent.len(), 1, "round {round}");
+            let _ = effects.answered(sent[0].0, Outcome::Done(Answer::Done));
+        }
+        assert_eq!(
+            effects.pending(),
+            Some(Pos(1)),
+            "what is stuck is not forgotten"
+        );
+        effects.rested(stuck[0].0);
+        assert_eq!(effects.next_to_send(), stuck);
+        let _ = effects.answered(stuck[0].0, Outcome::Done(Answer::Done));
+        assert_eq!(
+            effects.next_to_send().len(),
+            1,
+            "the next of the same receiver"
+        );
+    }
+
+    #[test]
     fn busy_and_unknown_are_tried_again_and_a_refusal_is_not() {
         let mut effects = Effects::default();
         effects.owe(Pos(1), effect(1));
@@ -214,7 +267,10 @@ mod tests {
             Outcome::Refused(Rejection::new(ErrorCode::Busy)),
         ] {
             let sent = effects.next_to_send();
-            assert_eq!(effects.answered(sent[0].0, outcome), Delivery::Again);
+            let delivery = effects.answered(sent[0].0, outcome);
+            assert!(matches!(delivery, Delivery::Again(_)), "{delivery:?}");
+            assert!(effects.next_to_send().is_empty(), "it rests");
+            effects.rested(sent[0].0);
         }
         let sent = effects.next_to_send();
         let why = Rejection::new(ErrorCode::Forbidden);

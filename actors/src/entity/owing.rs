@@ -18,7 +18,7 @@ use super::{Caller, Command, Envelope, Outcome, ReplyTo, Rules};
 use crate::bus::BusMessage;
 use crate::door::{Door, OwnDoor};
 use crate::index::LIST_DELAY_MS;
-use crate::limits::EFFECT_RETRY_MS;
+use crate::limits::{EFFECT_RETRY_MS, EFFECT_RETRY_MS_MAX};
 
 /// How far lists know an entity.
 #[derive(Debug, Default)]
@@ -86,9 +86,10 @@ impl<R: Rules> EntityActor<R> {
                 error!(entity = %self.slot.entity, %why, "effect refused");
                 self.answer_held(told);
             }
-            Delivery::Again => {
-                let pause = Duration::from_millis(EFFECT_RETRY_MS);
-                myself.send_after(pause, || EntityMsg::SendEffects);
+            Delivery::Again(try_count) => {
+                let doubled = EFFECT_RETRY_MS << try_count.saturating_sub(1).min(16);
+                let pause = Duration::from_millis(doubled.min(EFFECT_RETRY_MS_MAX));
+                myself.send_after(pause, move || EntityMsg::EffectRested(number));
                 return;
             }
             Delivery::Stranger => return,

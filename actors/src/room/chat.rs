@@ -134,7 +134,8 @@ impl RoomState {
         Ok(vec![RoomEvent::TurnOwed { question }])
     }
 
-    /// Takes the message as an answer to the form, or begins it, and asks on.
+    /// Takes the message as an answer to the form, or begins it, and asks on. The first message
+    /// after a person had the chat answers nothing: it was said to them.
     fn ask_on(
         &self,
         chat: &Chat,
@@ -144,6 +145,9 @@ impl RoomState {
     ) -> Result<Vec<RoomEvent>, Rejection> {
         let language = language_of(chat, settings);
         let (state, step) = match &chat.form {
+            Some(progress) if chat.stage == Stage::Resolved => {
+                FormState::from(progress.clone()).ask(spec, language)
+            }
             Some(progress) => {
                 FormState::from(progress.clone()).answer(spec, &message.text, language)
             }

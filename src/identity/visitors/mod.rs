@@ -208,9 +208,15 @@ impl Visiting {
         }
     }
 
-    /// The chat that a token or a cookie is for.
+    /// The chat that a token or a cookie is for. Whom the host vouches for is not put into what
+    /// somebody else left in the browser.
     pub(crate) fn kept_chat(&self) -> Option<&str> {
-        self.capability.as_ref().map(|it| &*it.chat)
+        let is_theirs = |it: &&Capable| {
+            let vouched = self.vouched.as_ref();
+            vouched.is_none_or(|vouched| vouched.person == it.person)
+        };
+        let capability = self.capability.as_ref();
+        capability.filter(is_theirs).map(|it| &*it.chat)
     }
 
     /// Nothing was brought that says who it is.
