@@ -13,6 +13,7 @@ in_both_buses!(
     a_second_wish_for_a_person_is_answered_with_the_first,
     a_chat_is_its_visitors_and_nobody_elses,
     an_agent_sees_what_waits_and_what_is_theirs,
+    what_is_said_to_the_bot_again_is_not_for_whoever_had_the_chat,
     a_profile_may_be_given_at_once_and_taken_away,
     what_does_not_fit_is_said_of_its_field,
     a_chat_survives_the_sleep_of_everything_in_memory,
@@ -310,7 +311,25 @@ async fn an_agent_sees_what_waits_and_what_is_theirs(bus: Bus) {
         get(&site, &messages, &bob, 200).await["session"]["status"],
         json!("resolved")
     );
-    // What the visitor goes on to say to the bot is not for whoever had the chat.
+}
+
+async fn what_is_said_to_the_bot_again_is_not_for_whoever_had_the_chat(bus: Bus) {
+    let site = installation(bus).await;
+    let root = token(&site, ROOT, ROOT_PASSWORD).await;
+    let shop = shop(&site, &root, "Tesla").await;
+    let (_, bob) = agent(&site, &shop.admin, "bob@tesla.example").await;
+    let (visitor, _) = Visitor::arrive(&site, &shop.id, "Hello").await;
+    let messages = format!(
+        "/api/human-handoff/agent/sessions/{}/messages/",
+        visitor.session
+    );
+    visitor.escalate(&site, 201).await;
+    let body = json!({"session_id": visitor.session});
+    for route in ["accept-session", "complete-session"] {
+        let path = format!("/api/agent-dashboard/{route}/");
+        post(&site, &path, Some(&bob), body.clone(), 200).await;
+    }
+    get(&site, &messages, &bob, 200).await;
     visitor.say(&site, "Something private").await;
     get(&site, &messages, &bob, 404).await;
     let native = format!("/v1/chats/{}", visitor.session);

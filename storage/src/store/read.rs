@@ -6,6 +6,8 @@
 //!
 //! Never: writes.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use frontdesk_protocol::{CompanyId, Pos, Seq};
 
@@ -15,9 +17,14 @@ use crate::keys::{self, KeyRange};
 use crate::parts;
 use crate::store::Shared;
 
-/// How often a read starts again that met a write half way. Each time the writer has moved on by a
-/// whole commit, so more than two in a row are an accident and this many are damage.
+/// How often a read that met a write half way starts again at once: a write is half done for some
+/// microseconds.
 const READ_TRY_COUNT_MAX: u32 = 16;
+/// How often it then looks again after a rest. On a busy machine the writer may lose its core in
+/// the middle of a write, for some milliseconds; what is not whole after this long is damage.
+const READ_REST_COUNT_MAX: u32 = 500;
+/// A rest.
+const READ_REST: Duration = Duration::from_millis(1);
 
 /// Bytes before a record's payload: its seq.
 pub(crate) const RECORD_HEADER_BYTES: usize = 8;
@@ -157,11 +164,14 @@ fn record(pos: Pos, bytes: &[u8]) -> Result<Record> {
 
 /// Runs a read until it meets no write half way.
 pub(crate) fn until_whole<T>(what: &str, mut read: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    for _ in 0..READ_TRY_COUNT_MAX {
+    for tried in 0..READ_TRY_COUNT_MAX + READ_REST_COUNT_MAX {
         if let Some(whole) = read()? {
             return Ok(whole);
         }
-        std::thread::yield_now();
+        match tried < READ_TRY_COUNT_MAX {
+            true => std::thread::yield_now(),
+            false => std::thread::park_timeout(READ_REST),
+        }
     }
     Err(Error::Damaged(format!("{what} is missing a part")))
 }
@@ -345,4 +355,21 @@ impl Shared {
 fn first_of<T>(mut rows: Vec<T>, count_max: usize) -> Vec<T> {
     rows.truncate(count_max);
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_outlasts_a_writer_that_lost_its_core_and_not_damage() {
+        let mut tried = 0;
+        let read = until_whole("a row", || {
+            tried += 1;
+            Ok((tried > 40).then_some(tried))
+        });
+        assert_eq!(read.expect("it was whole in the end"), 41);
+        let damaged = until_whole("a row", || Ok(None::<()>));
+        assert!(matches!(damaged, Err(Error::Damaged(why)) if why.contains("a row")));
+    }
 }
