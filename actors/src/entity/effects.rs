@@ -8,7 +8,7 @@
 //! nobody else's.
 //! Never: drops an effect because its receiver is busy.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use frontdesk_protocol::staff::StaffCommand;
 use frontdesk_protocol::{AccountNo, Pos, Rejection};
@@ -19,6 +19,7 @@ use crate::limits::EFFECT_IN_FLIGHT_COUNT_MAX;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// To be sent, once it is the first of its lane.
     Waiting,
     Sent,
     /// Its receiver could not be reached; it is sent again after a pause.
@@ -26,7 +27,6 @@ enum Stage {
 }
 
 struct Owed {
-    number: u64,
     pos: Pos,
     effect: Effect,
     stage: Stage,
@@ -36,10 +36,27 @@ struct Owed {
     waiting: Vec<(ReplyTo, Answer)>,
 }
 
-/// The effects of one entity, oldest first.
+/// What is kept in order: all that goes to one receiver, but for work of the node's own, which is
+/// about one account each.
+type Lane = (EntityId, Option<AccountNo>);
+
+fn lane(effect: &Effect) -> Lane {
+    let of_account = match &effect.command {
+        Command::Staff(StaffCommand::LeaveDesk { account }) => Some(*account),
+        _ => None,
+    };
+    (effect.to.clone(), of_account)
+}
+
+/// The effects of one entity by number, the oldest first.
 #[derive(Default)]
 pub(crate) struct Effects {
-    owed: VecDeque<Owed>,
+    owed: BTreeMap<u64, Owed>,
+    /// The numbers of each lane, in order; none is empty.
+    lanes: HashMap<Lane, VecDeque<u64>>,
+    /// The first of their lanes, as far as they wait.
+    ready: BTreeSet<u64>,
+    sent_count: usize,
     next_number: u64,
 }
 
@@ -61,14 +78,19 @@ impl Effects {
     pub(crate) fn owe(&mut self, pos: Pos, effect: Effect) {
         self.next_number += 1;
         let number = self.next_number;
-        self.owed.push_back(Owed {
-            number,
+        let in_lane = self.lanes.entry(lane(&effect)).or_default();
+        in_lane.push_back(number);
+        if in_lane.len() == 1 {
+            self.ready.insert(number);
+        }
+        let owed = Owed {
             pos,
             effect,
             stage: Stage::Waiting,
             try_count: 0,
             waiting: Vec::new(),
-        });
+        };
+        self.owed.insert(number, owed);
     }
 
     /// Has a caller wait for the last debt of these; false when there is none.
@@ -78,7 +100,7 @@ impl Effects {
         to: ReplyTo,
         answer: &Answer,
     ) -> bool {
-        let mut owed = self.owed.iter_mut().rev();
+        let mut owed = self.owed.values_mut().rev();
         let last = owed.find(|owed| is_awaited(&owed.effect));
         let Some(last) = last else { return false };
         last.waiting.push((to, answer.clone()));
@@ -92,24 +114,20 @@ impl Effects {
 
     /// The record of the oldest undelivered effect.
     pub(crate) fn pending(&self) -> Option<Pos> {
-        self.owed.front().map(|owed| owed.pos)
+        self.owed.values().next().map(|owed| owed.pos)
     }
 
     /// Effects to send now, each with its number. At most one to a receiver is under way, so that
     /// a receiver sees them in order.
     pub(crate) fn next_to_send(&mut self) -> Vec<(u64, Effect)> {
-        let under_way = self.owed.iter().filter(|owed| owed.stage == Stage::Sent);
-        let mut places = EFFECT_IN_FLIGHT_COUNT_MAX.saturating_sub(under_way.count());
-        let (mut sent, mut busy) = (Vec::new(), BTreeSet::new());
-        for owed in &mut self.owed {
-            if places == 0 {
-                break;
-            }
-            let is_free = busy.insert(lane(&owed.effect));
-            if is_free && owed.stage == Stage::Waiting {
+        let mut sent = Vec::new();
+        while self.sent_count < EFFECT_IN_FLIGHT_COUNT_MAX
+            && let Some(number) = self.ready.pop_first()
+        {
+            if let Some(owed) = self.owed.get_mut(&number) {
                 owed.stage = Stage::Sent;
-                places -= 1;
-                sent.push((owed.number, owed.effect.clone()));
+                self.sent_count += 1;
+                sent.push((number, owed.effect.clone()));
             }
         }
         sent
@@ -117,18 +135,20 @@ impl Effects {
 
     /// The pause of one that came back is over.
     pub(crate) fn rested(&mut self, number: u64) {
-        let found = self.owed.iter_mut().find(|owed| owed.number == number);
-        if let Some(owed) = found.filter(|owed| owed.stage == Stage::Resting) {
+        let owed = self.owed.get_mut(&number);
+        if let Some(owed) = owed.filter(|owed| owed.stage == Stage::Resting) {
             owed.stage = Stage::Waiting;
+            self.ready.insert(number);
         }
     }
 
     /// The outcome of an effect that was sent.
     pub(crate) fn answered(&mut self, number: u64, outcome: Outcome) -> Delivery {
-        let Some(index) = self.owed.iter().position(|owed| owed.number == number) else {
+        let owed = self.owed.get_mut(&number);
+        let Some(owed) = owed.filter(|owed| owed.stage == Stage::Sent) else {
             return Delivery::Stranger;
         };
-        let owed = &mut self.owed[index];
+        self.sent_count -= 1;
         let delivery = match outcome {
             Outcome::Done(_) => {
                 let told = owed.waiting.drain(..);
@@ -148,19 +168,29 @@ impl Effects {
                 return Delivery::Again(owed.try_count);
             }
         };
-        self.owed.remove(index);
+        self.remove(number);
         delivery
     }
-}
 
-/// What is kept in order: all that goes to one receiver, but for work of the node's own, which is
-/// about one account each.
-fn lane(effect: &Effect) -> (EntityId, Option<AccountNo>) {
-    let of_account = match &effect.command {
-        Command::Staff(StaffCommand::LeaveDesk { account }) => Some(*account),
-        _ => None,
-    };
-    (effect.to.clone(), of_account)
+    /// It is delivered: the next of its lane may go.
+    fn remove(&mut self, number: u64) {
+        let Some(owed) = self.owed.remove(&number) else {
+            return;
+        };
+        let lane = lane(&owed.effect);
+        let Some(in_lane) = self.lanes.get_mut(&lane) else {
+            return;
+        };
+        in_lane.pop_front();
+        match in_lane.front() {
+            Some(next) => {
+                self.ready.insert(*next);
+            }
+            None => {
+                self.lanes.remove(&lane);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
