@@ -310,7 +310,7 @@ async fn cookie_of(site: &Site, email: &str, password: &str) -> String {
     let parts: Vec<&str> = cookie.split("; ").collect();
     assert_eq!(
         parts[1..],
-        ["HttpOnly", "Path=/", "Max-Age=86400", "SameSite=Lax"]
+        ["HttpOnly", "Path=/", "Max-Age=604800", "SameSite=Lax"]
     );
     parts[0].to_owned()
 }
