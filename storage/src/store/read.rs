@@ -130,6 +130,16 @@ impl Assembler {
     }
 
     fn push(&mut self, record: Record) {
+        // The oldest are erased first, so a gap is an erasing that was met half way.
+        let (earlier, later) = match (self.reverse, self.records.last()) {
+            (_, None) => (None, record.pos),
+            (false, Some(last)) => (Some(last.pos), record.pos),
+            (true, Some(last)) => (Some(record.pos), last.pos),
+        };
+        if earlier.is_some_and(|earlier| earlier.next() != later) {
+            self.torn = true;
+            return;
+        }
         self.bytes += record.payload.len();
         self.records.push(record);
     }
