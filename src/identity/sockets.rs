@@ -145,7 +145,7 @@ impl Brought {
 }
 
 /// The value of a parameter; tokens hold no character that would be escaped.
-pub(super) fn of_query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn of_query<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let mut values = pairs.filter_map(|(of, value)| (of == name).then_some(value));
     values.find(|value| !value.is_empty())

@@ -165,6 +165,14 @@ async fn what_administrators_do_to_chats_stands_in_the_audit_log(bus: Bus) {
         ("chat_assigned".to_owned(), json!(shop.ann_no), json!("c1")),
     ];
     assert_eq!(log[..log.len() - before], expected);
+    let card = json!({"name": "Vera"});
+    let (status, _) = site
+        .http("PUT", "/v1/users/55", Some(&shop.admin), &card)
+        .await;
+    assert_eq!(status, 200);
+    let log = read_until("it is noted", read, |log| log.len() >= before + 3).await;
+    let named = ("person_named".to_owned(), Value::Null, json!("55"));
+    assert_eq!(log[0], named);
 }
 
 async fn a_profile_that_is_taken_away_leaves_no_answers_behind(bus: Bus) {

@@ -3,7 +3,7 @@
 //! Invariant: each has the company's next number, so that the log holds it once.
 //! Never: tells the log what anything said.
 
-use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::command::{Principal, Role};
 use frontdesk_protocol::event::CompanyEvent;
 use frontdesk_protocol::staff::StaffCommand;
 use frontdesk_protocol::{PersonId, Timestamp};
@@ -11,6 +11,11 @@ use frontdesk_storage::EntityId;
 
 use super::CompanyState;
 use crate::entity::{Command, Effect};
+
+/// Whether somebody administers the company.
+pub(super) fn is_admin(caller: &Principal) -> bool {
+    matches!(caller.role, Role::Admin | Role::Superadmin)
+}
 
 impl CompanyState {
     /// Something was done to something.

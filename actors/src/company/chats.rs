@@ -16,7 +16,7 @@ use frontdesk_protocol::{
 use frontdesk_storage::{EntityId, EntityKind, Result, Row};
 use serde::{Deserialize, Serialize};
 
-use super::rules::is_admin;
+use super::acts::is_admin;
 use super::tables::{self, RoomRow};
 use super::{CompanyState, forgetting};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known};

@@ -11,7 +11,7 @@ use frontdesk_protocol::{ErrorCode, Rejection, Timestamp};
 use frontdesk_storage::EntityId;
 
 use super::CompanyState;
-use super::rules::is_admin;
+use super::acts::is_admin;
 use crate::entity::{Answer, Asked, Caller, Decided};
 use crate::room::check_title;
 

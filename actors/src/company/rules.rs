@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Role, RoomCommand};
+use frontdesk_protocol::command::{Card, CompanyCommand, RoomCommand};
 use frontdesk_protocol::event::CompanyEvent;
 use frontdesk_protocol::limits::OPEN_PARTICIPANT_COUNT_MAX;
 use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq, Timestamp};
@@ -102,7 +102,9 @@ impl Rules for CompanyState {
     ) -> Result<Decided<CompanyEvent>, Rejection> {
         match asked.command {
             Command::Company(CompanyCommand::OpenRoom { .. }) => self.open_room(asked, known, now),
-            Command::Company(CompanyCommand::KnowPerson { .. }) => self.know_person(asked, known),
+            Command::Company(CompanyCommand::KnowPerson { .. }) => {
+                self.know_person(asked, known, now)
+            }
             Command::Company(CompanyCommand::SetPrompts { prompts }) => {
                 self.set_prompts(asked, prompts, now)
             }
@@ -412,6 +414,7 @@ impl CompanyState {
         &self,
         asked: &Asked<'_>,
         known: &Known,
+        now: Timestamp,
     ) -> Result<Decided<CompanyEvent>, Rejection> {
         let Command::Company(CompanyCommand::KnowPerson {
             person,
@@ -422,7 +425,7 @@ impl CompanyState {
             return Err(Rejection::new(ErrorCode::Internal));
         };
         if let Caller::Person(caller) = asked.caller
-            && !is_admin(caller)
+            && !acts::is_admin(caller)
             && (caller.person != *person || *by_host)
         {
             return Err(Rejection::new(ErrorCode::Forbidden));
@@ -440,21 +443,20 @@ impl CompanyState {
         if older.as_deref() == Some(&newer) {
             return Ok(Decided::nothing(Answer::Done));
         }
-        let event = CompanyEvent::PersonKnown {
+        let mut events = vec![CompanyEvent::PersonKnown {
             person: person.clone(),
             card: newer.card,
             by_host: newer.by_host,
-        };
+        }];
+        if let (Caller::Person(caller), true) = (asked.caller, *by_host) {
+            events.push(self.act_done(caller, "person_named", person.as_str(), now));
+        }
         Ok(Decided {
-            events: vec![event],
+            events,
             answer: Answer::Done,
             remember: None,
         })
     }
-}
-
-pub(super) fn is_admin(caller: &Principal) -> bool {
-    matches!(caller.role, Role::Admin | Role::Superadmin)
 }
 
 /// The room of this id, if it was opened before.

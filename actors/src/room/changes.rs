@@ -26,7 +26,7 @@ pub(crate) fn check_title(title: &str) -> Result<(), Rejection> {
 }
 
 /// The room that a command is asked of.
-fn room_of(entity: &EntityId) -> Option<RoomId> {
+pub(super) fn room_of(entity: &EntityId) -> Option<RoomId> {
     match entity.kind {
         EntityKind::Room(room) => Some(room),
         _ => None,

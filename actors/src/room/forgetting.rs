@@ -11,11 +11,12 @@
 
 use frontdesk_protocol::command::{CompanyCommand, RoomCommand};
 use frontdesk_protocol::event::RoomEvent;
-use frontdesk_protocol::{ErrorCode, PersonId, Rejection, RoomId, Timestamp};
+use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 use serde::{Deserialize, Serialize};
 
 use super::RoomState;
+use super::changes::room_of;
 use crate::company::{KeptProfile, tables};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known};
 
@@ -28,13 +29,6 @@ pub(crate) struct Forgotten {
     pub(crate) visitor: PersonId,
     /// The company's number for what they answered.
     pub(crate) profile: Option<u64>,
-}
-
-fn room_of(entity: &EntityId) -> Option<RoomId> {
-    match entity.kind {
-        EntityKind::Room(room) => Some(room),
-        _ => None,
-    }
 }
 
 /// The row that says which profile the chat has.

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::auth::own::{OwnVisitor, claimed_chat, is_own};
 use crate::auth::{self, AuthError};
 use crate::http::ApiError;
+use crate::identity::sockets::of_query;
 
 /// Who a host says its visitor is, as a request brings it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,13 +44,6 @@ pub(crate) fn is_for_another(token: &str, company: &str, chat: Option<&str>) -> 
         Some((of, named)) => of.as_str() != company || chat.is_some_and(|chat| *named != *chat),
         None => is_own(token),
     }
-}
-
-/// The field of a query; tokens hold no character that would be escaped.
-fn of_query<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
-    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
-    let mut values = pairs.filter_map(|(of, value)| (of == name).then_some(value));
-    values.find(|value| !value.is_empty())
 }
 
 impl App {
@@ -128,8 +122,8 @@ impl App {
         let brought = [
             bearer,
             asked.token.filter(|token| !token.is_empty()),
-            of_query(asked.query, "session_token"),
-            of_query(asked.query, "token"),
+            of_query(asked.query.unwrap_or_default(), "session_token"),
+            of_query(asked.query.unwrap_or_default(), "token"),
         ];
         for token in brought.into_iter().flatten() {
             let Err(why) = self.take_token(visiting, token).await else {
