@@ -48,6 +48,8 @@ fn event() -> ServerFrame {
         text: Arc::from(TEXT),
         rich: None,
         reply_to: None,
+        file: None,
+        part_of: None,
         deleted_at: None,
     };
     ServerFrame::Push(Push::Event(RoomPush {
@@ -68,6 +70,7 @@ fn post() -> ClientFrame {
             text: TEXT.to_owned(),
             rich: None,
             reply_to: None,
+            files: Vec::new(),
         },
     }
 }

@@ -142,6 +142,7 @@ impl World {
                 dialects: vec![Box::new(Json)],
                 limits: Limits::default(),
                 bots: std::collections::BTreeMap::new(),
+                uploads: None,
                 bus_serialize: false,
             })
             .await
@@ -166,6 +167,7 @@ impl World {
             text: TEXT.to_owned(),
             rich: None,
             reply_to: None,
+            files: Vec::new(),
         });
         let (room, caller) = (self.room.clone(), Arc::clone(&self.caller));
         self.node

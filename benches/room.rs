@@ -60,6 +60,7 @@ fn post(number: usize) -> (Caller, Cid, Command) {
         text: TEXT.to_owned(),
         rich: None,
         reply_to: None,
+        files: Vec::new(),
     };
     (caller(0), cid(number), Command::Room(say))
 }

@@ -187,6 +187,7 @@ pub async fn start_with(
         dialects: speaker::dialects(&config.profiles, &clock),
         limits: actor_limits(config),
         bots: crate::bots::known(),
+        uploads: None,
         bus_serialize: config.bus.serialize,
     })
     .await?;

@@ -40,6 +40,7 @@ mod supervisor;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod ticks;
 mod upload;
 
 pub use bot::{Answering, Bot, BotAnswer, BotError, Turn};
@@ -61,4 +62,4 @@ pub use pages::{MessagePage, MessagesFrom};
 pub use reads::{Acquaintance, ChatFacts, HistoryPage, RoomFacts};
 pub use room::{LastMessage, SeatSummary, Summary};
 pub use staff::{AuditEntry, check_card, installation_secret};
-pub use upload::UploadStage;
+pub use upload::{UploadStage, UploadView, UploadWorks, WorkError, Working};

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::{Cid, CompanyId, Epoch, ErrorCode, HistoryId, PersonId, Rejection};
 use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Row, RowsWait};
 use tokio::sync::oneshot;
-use tokio::time::{Interval, MissedTickBehavior, timeout};
+use tokio::time::timeout;
 
 use crate::bot::{Bot, Bots};
 use crate::bus::{Bus, BusMessage, Revoked};
@@ -36,6 +36,8 @@ use crate::online::Online;
 use crate::registry::Registry;
 use crate::supervisor::Supervisors;
 use crate::task::{blocking, pause, spawn};
+use crate::ticks::Ticks;
+use crate::upload::{UploadWorks, Works};
 
 /// The door of callers that await; opened first, so its number is known.
 pub(crate) const ASK_DOOR: DoorId = DoorId(1);
@@ -70,6 +72,8 @@ pub struct NodeOptions {
     pub limits: Limits,
     /// The bots that take part in rooms, by the id they have there.
     pub bots: BTreeMap<PersonId, Arc<dyn Bot>>,
+    /// Who looks at uploads and stores them; without it they wait.
+    pub uploads: Option<Arc<dyn UploadWorks>>,
     /// Encode every message between entities, edges and doors.
     pub bus_serialize: bool,
 }
@@ -92,6 +96,7 @@ pub struct Node {
     pub(crate) online: Online,
     pub(crate) supervisors: Supervisors,
     pub(crate) bots: Bots,
+    pub(crate) works: Works,
     pub(crate) index: Index,
     bus: Bus,
     pub(crate) ask: Arc<AskDoor>,
@@ -140,6 +145,7 @@ impl Node {
             online: Online::default(),
             supervisors: Supervisors::default(),
             bots: Bots::new(options.bots),
+            works: Works::new(options.uploads),
             index: Index::default(),
             bus: Bus::new(options.bus_serialize),
             ask: Arc::default(),
@@ -459,27 +465,6 @@ impl Node {
 #[derive(Debug, thiserror::Error)]
 #[error("actors did not start: {0}")]
 pub struct StartError(String);
-
-/// Ticks for as long as a node runs; one that comes late moves those after it.
-pub(crate) struct Ticks {
-    node: Weak<Node>,
-    interval: Interval,
-}
-
-impl Ticks {
-    fn of(node: &Arc<Node>, tick_ms: u64) -> Self {
-        let mut interval = tokio::time::interval(Duration::from_millis(tick_ms));
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let node = Arc::downgrade(node);
-        Self { node, interval }
-    }
-
-    pub(crate) async fn next(&mut self) -> Option<Arc<Node>> {
-        self.interval.tick().await;
-        let node = self.node.upgrade()?;
-        (!node.is_stopped()).then_some(node)
-    }
-}
 
 async fn tick_edges(mut ticks: Ticks) {
     while let Some(node) = ticks.next().await {

@@ -22,9 +22,10 @@ use crate::clock::fresh_cid;
 use crate::company::tables::{self, RoomRow};
 use crate::entity::{Answer, Caller, Command, Envelope, Outcome, ReplyTo};
 use crate::index::summary_in;
-use crate::node::{ASK_DOOR, Node, Ticks};
+use crate::node::{ASK_DOOR, Node};
 use crate::room::Summary;
 use crate::task::{blocking, pause};
+use crate::ticks::Ticks;
 
 /// Between two walks: days are counted, so an hour more is little, milliseconds.
 const WALK_PAUSE_MS: u64 = 60 * 60 * 1_000;

@@ -144,6 +144,7 @@ async fn post(node: &Arc<Node>, room: &EntityId) {
         text: TEXT.to_owned(),
         rich: None,
         reply_to: None,
+        files: Vec::new(),
     });
     let outcome = node.ask(room.clone(), caller(), say, fresh_cid()).await;
     let is_posted = matches!(outcome, Outcome::Done(Answer::Posted { dup: false, .. }));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{ChatOpening, FormAnswers, Priority};
-use crate::ids::{CompanyId, ConversationNo, PersonId, RoomId, Seq, Timestamp};
+use crate::file::StoredFile;
+use crate::ids::{CompanyId, ConversationNo, FileNo, PersonId, RoomId, Seq, Timestamp, UploadId};
 use crate::settings::SettingsChange;
 
 /// What a person may do, at most.
@@ -170,6 +171,17 @@ pub enum RoomCommand {
         rich: Option<String>,
         /// The event it answers.
         reply_to: Option<Seq>,
+        /// Files of the caller that are in no room yet, by their numbers; at most
+        /// [`crate::limits::MESSAGE_FILE_COUNT_MAX`]. Each is a message of its own, the text with
+        /// the first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<FileNo>,
+    },
+    /// Adds the message of a file that was uploaded for the room. Only its company's entity sends
+    /// this; a repeat changes nothing.
+    PostFile {
+        /// The file.
+        file: Arc<StoredFile>,
     },
     /// Moves the caller's read mark forward; never back.
     MarkRead {
@@ -309,6 +321,28 @@ pub enum CompanyCommand {
         /// what tokens say, until it is said anew.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         by_host: bool,
+    },
+    /// Makes a file of an upload. Only the upload sends this; a repeat changes nothing.
+    KeepFile {
+        /// All of it but its number, which is not looked at.
+        file: Arc<StoredFile>,
+    },
+    /// A file is in a room now. Only the room sends this; a repeat changes nothing.
+    PlaceFile {
+        /// The company's number for it.
+        no: FileNo,
+    },
+    /// Keeps a file no more. Only the company itself sends this, and the room that it was shown in;
+    /// a repeat changes nothing.
+    DropFile {
+        /// The company's number for it.
+        no: FileNo,
+    },
+    /// Takes away what is stored of a file that is kept no more: what the company owes for each,
+    /// taken up by the node and not by an entity.
+    EraseFile {
+        /// The upload that made it.
+        upload: UploadId,
     },
     /// Replaces the prompts that clients offer before a conversation with a bot begins.
     SetPrompts {

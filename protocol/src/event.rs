@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::{ChatOpening, FormAnswers, FormProgress, HandoffStep};
 use crate::command::{Card, Prompt, Role};
-use crate::ids::{Cid, ConversationNo, PersonId, RoomId, Seq, Timestamp};
+use crate::file::SharedFile;
+use crate::file::StoredFile;
+use crate::ids::{Cid, ConversationNo, FileNo, PersonId, RoomId, Seq, Timestamp, UploadId};
 use crate::settings::CompanySettings;
 
 /// Who wrote a message, as known when it was written: an encoder needs nothing else.
@@ -41,6 +43,12 @@ pub struct Message {
     /// The event it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Seq>,
+    /// The file that is sent with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Box<SharedFile>>,
+    /// The first of the messages that were sent as one, for those behind it: each has one file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<Seq>,
     /// When it was taken back; known to readers, never stored with the message. What it said is
     /// empty then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,6 +60,7 @@ impl Message {
     pub fn blank(&mut self, at: Timestamp) {
         self.text = "".into();
         self.rich = None;
+        self.file = None;
         self.deleted_at = Some(at);
     }
 }
@@ -92,6 +101,15 @@ pub enum RoomEvent {
         /// When.
         at: Timestamp,
     },
+    /// A file that was uploaded for the room is not shown in it. Has a pos and no seq.
+    FileTurnedAway {
+        /// When.
+        at: Timestamp,
+        /// The upload.
+        upload: UploadId,
+        /// The company's number for the file.
+        no: FileNo,
+    },
     /// A message was taken back. Has a seq of its own.
     MessageDeleted {
         /// Its place in the room.
@@ -102,6 +120,9 @@ pub enum RoomEvent {
         by: PersonId,
         /// The message.
         target: Seq,
+        /// The file it showed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<FileNo>,
     },
     /// What is said about the room changed. Has a pos and no seq.
     RoomChanged {
@@ -185,6 +206,7 @@ impl RoomEvent {
             | RoomEvent::TurnOwed { .. }
             | RoomEvent::FormAnswered { .. }
             | RoomEvent::FormForgotten { .. }
+            | RoomEvent::FileTurnedAway { .. }
             | RoomEvent::Forgotten { .. } => None,
         }
     }
@@ -251,6 +273,23 @@ pub enum CompanyEvent {
         #[serde(default)]
         form_no: u64,
     },
+    /// An upload became a file of the company.
+    FileKept {
+        /// All of it; its number is counted from 1.
+        file: Arc<StoredFile>,
+    },
+    /// A file that waited to be sent is in a room now.
+    FilePlaced {
+        /// All of it.
+        file: Arc<StoredFile>,
+    },
+    /// A file is kept no more.
+    FileDropped {
+        /// When.
+        at: Timestamp,
+        /// All that was known of it.
+        file: Arc<StoredFile>,
+    },
     /// An administrator did something that the audit log is told of.
     ActDone {
         /// When.
@@ -279,6 +318,12 @@ pub enum CompanyEvent {
         last_profile: u64,
         /// How many things the audit log was told of.
         act_count: u64,
+        /// The last number that was given to a file.
+        #[serde(default)]
+        last_file: FileNo,
+        /// Bytes of all files that are kept.
+        #[serde(default)]
+        file_bytes: u64,
     },
     /// Nothing is known of a visitor any more.
     PersonForgotten {

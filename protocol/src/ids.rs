@@ -234,6 +234,10 @@ number!(
     ConversationNo
 );
 number!(
+    /// Number of a file within its company, counted from 1.
+    FileNo
+);
+number!(
     /// Milliseconds since 1970-01-01T00:00:00Z.
     Timestamp
 );

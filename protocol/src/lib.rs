@@ -18,6 +18,7 @@ pub mod companies;
 pub mod ephemeral;
 pub mod error;
 pub mod event;
+pub mod file;
 pub mod ids;
 pub mod limits;
 pub mod native;
@@ -31,6 +32,6 @@ pub mod websocket;
 pub use close::CloseCode;
 pub use error::{ErrorCode, Rejection, Retry};
 pub use ids::{
-    AccountNo, ChatId, Cid, CompanyId, ConversationNo, Epoch, HistoryId, MessageNo, PersonId, Pos,
-    RoomId, Seq, Timestamp, UploadId,
+    AccountNo, ChatId, Cid, CompanyId, ConversationNo, Epoch, FileNo, HistoryId, MessageNo,
+    PersonId, Pos, RoomId, Seq, Timestamp, UploadId,
 };

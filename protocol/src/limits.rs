@@ -40,6 +40,8 @@ pub const OPEN_PARTICIPANT_COUNT_MAX: usize = 256;
 pub const TITLE_CHARS_MAX: usize = 255;
 /// Name of a file, characters: what the existing systems keep.
 pub const FILE_NAME_CHARS_MAX: usize = 255;
+/// Files sent with one message: a screen of pictures.
+pub const MESSAGE_FILE_COUNT_MAX: usize = 10;
 /// Prompts of a company: two screens of buttons.
 pub const PROMPT_COUNT_MAX: usize = 100;
 /// Text of a prompt, characters: what the shortest of the clients' own limits lets through.

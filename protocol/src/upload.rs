@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Author;
-use crate::ids::{PersonId, RoomId, Timestamp};
+use crate::ids::{FileNo, PersonId, RoomId, Seq, Timestamp};
 
 /// What a client says of a file before its bytes come. All of it is a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,11 +178,22 @@ pub enum UploadCommand {
     },
     /// Its object stands in the store. Only the node sends this.
     Publish,
-    /// The company has given it a number and a place. Only its company sends this.
+    /// The company has given it a number and, if it is for a room, the room has dealt with it. Only
+    /// its company and its room send this.
     Finish {
         /// The company's number for the file.
-        file_no: u64,
+        file_no: FileNo,
+        /// The message in its room; none if it is for no room or is not shown there.
+        seq: Option<Seq>,
     },
+    /// Has the node look at what came: what a sealed upload owes itself, taken up by the node and
+    /// not by the entity.
+    Inspect,
+    /// Has the node put it into the store: what an upload that passed owes itself.
+    Store,
+    /// Has the node forget the bytes under way and tell who waits: what an upload that is over owes
+    /// itself.
+    Settle,
     /// It ends without a file: cancelled by its owner, else said by the node.
     End {
         /// How.
@@ -229,7 +240,10 @@ pub enum UploadEvent {
     /// It is a file of the company.
     Finished {
         /// The company's number for it.
-        file_no: u64,
+        file_no: FileNo,
+        /// The message in its room.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seq: Option<Seq>,
     },
     /// It ended without a file.
     Ended {

@@ -137,6 +137,7 @@ async fn seed_open(
         clock,
         limits: frontdesk_actors::Limits::default(),
         bots: super::known(),
+        uploads: None,
         bus_serialize: false,
     })
     .await?;

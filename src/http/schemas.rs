@@ -201,6 +201,12 @@ pub(crate) enum EventSchema {
         /// The event it answers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reply_to: Option<u64>,
+        /// The file that is sent with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<Box<FileSchema>>,
+        /// The first of the messages that were sent as one, for those behind it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part_of: Option<u64>,
         /// When it was taken back, milliseconds since 1970; `text` is empty then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         deleted_at: Option<u64>,
@@ -233,6 +239,28 @@ pub(crate) enum EventSchema {
         /// Its place in the room, from 1.
         seq: u64,
     },
+}
+
+/// A file as a message carries it.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = SharedFile)]
+pub(crate) struct FileSchema {
+    /// The company's number for it.
+    no: u64,
+    /// The upload that made it.
+    upload: String,
+    /// What it is called.
+    name: String,
+    /// The MIME type that its bytes show.
+    mime: String,
+    /// Its length as it is served, bytes.
+    size: u64,
+    /// Width and height of an image, pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pixels: Option<(u32, u32)>,
+    /// Whether there is a small picture of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    has_thumbnail: bool,
 }
 
 /// Who wrote a message, as known when it was written.
@@ -275,8 +303,9 @@ mod tests {
     use frontdesk_protocol::chat::NamedPerson;
     use frontdesk_protocol::command::{Card, Role};
     use frontdesk_protocol::event::Author;
+    use frontdesk_protocol::file::SharedFile;
     use frontdesk_protocol::native::{EventBody, EventKind, HandoffMove};
-    use frontdesk_protocol::{Cid, PersonId, Seq, Timestamp};
+    use frontdesk_protocol::{Cid, FileNo, PersonId, Seq, Timestamp, UploadId};
     use serde_json::json;
 
     use super::*;
@@ -298,6 +327,16 @@ mod tests {
             text: Arc::from("hello"),
             rich: Some(json!({"a": 1})),
             reply_to: Some(Seq(3)),
+            file: Some(Box::new(SharedFile {
+                no: FileNo(4),
+                upload: UploadId::from_bits([7; 16]),
+                name: "a.png".into(),
+                mime: "image/png".into(),
+                size: 5,
+                pixels: Some((3, 2)),
+                has_thumbnail: true,
+            })),
+            part_of: Some(Seq(2)),
             deleted_at: Some(Timestamp(2)),
         }
     }

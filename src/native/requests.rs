@@ -12,7 +12,7 @@ use frontdesk_protocol::native::{
     Answer, ClientFrame, ClientRequest, Done, FrameRef, Occupants, Page, PageFrom, RoomName,
     rich_text,
 };
-use frontdesk_protocol::{Cid, ErrorCode, Rejection, Seq};
+use frontdesk_protocol::{Cid, ErrorCode, FileNo, Rejection, Seq};
 
 use super::{event_bodies, joining, refuse, reply};
 use crate::ws::desk::{Continuation, Desk, JoinedRoom};
@@ -45,12 +45,14 @@ pub(super) fn handle(codec: Codec, desk: &mut Desk, frame: ClientFrame) {
             text,
             rich,
             reply_to,
+            files,
         } => {
             let message = Message {
                 cid,
                 text,
                 rich,
                 reply_to,
+                files,
             };
             post_message(codec, desk, id, room, message);
         }
@@ -82,6 +84,7 @@ struct Message {
     text: String,
     rich: Option<serde_json::Value>,
     reply_to: Option<Seq>,
+    files: Vec<FileNo>,
 }
 
 fn post_message(
@@ -115,6 +118,7 @@ fn post_message(
         text: message.text,
         rich,
         reply_to: message.reply_to,
+        files: message.files,
     };
     desk.submit(
         id,

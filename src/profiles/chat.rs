@@ -151,6 +151,7 @@ pub(crate) fn post(desk: &mut Desk, room: EntityId, fields: &Fields) {
         text,
         rich: None,
         reply_to: None,
+        files: Vec::new(),
     };
     desk.submit(None, room, Command::Room(command), None, weight_bytes);
 }

@@ -129,6 +129,8 @@ pub(crate) mod tests {
             text: "Hello, how are you?".into(),
             rich: None,
             reply_to: None,
+            file: None,
+            part_of: None,
             deleted_at: None,
         }
     }

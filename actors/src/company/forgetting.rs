@@ -8,21 +8,12 @@
 
 use frontdesk_protocol::event::CompanyEvent;
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, RoomId, Timestamp};
-use frontdesk_storage::{EntityId, EntityKind, Row};
+use frontdesk_storage::Row;
 
+use super::files::room_of;
 use super::tables;
 use super::{CompanyState, VisitorProfile};
-use crate::entity::{Answer, Asked, Caller, Decided, Known};
-
-fn room_of(asked: &Asked<'_>) -> Option<RoomId> {
-    match asked.caller {
-        Caller::Entity(EntityId {
-            company,
-            kind: EntityKind::Room(room),
-        }) if *company == asked.entity.company => Some(*room),
-        _ => None,
-    }
-}
+use crate::entity::{Answer, Asked, Decided, Known};
 
 /// Rows that are read before it is decided.
 pub(super) fn lookups(visitor: &PersonId, profile: Option<u64>) -> Vec<Vec<u8>> {
@@ -72,6 +63,8 @@ impl CompanyState {
             last_conversation: self.last_conversation,
             last_profile: self.last_profile,
             act_count: self.act_count,
+            last_file: self.last_file,
+            file_bytes: self.file_bytes,
         });
         Ok(Decided {
             events,
@@ -100,12 +93,16 @@ impl CompanyState {
             last_conversation,
             last_profile,
             act_count,
+            last_file,
+            file_bytes,
             ..
         } = event
         {
             self.last_conversation = *last_conversation;
             self.last_profile = *last_profile;
             self.act_count = *act_count;
+            self.last_file = *last_file;
+            self.file_bytes = *file_bytes;
         }
     }
 }

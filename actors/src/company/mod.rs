@@ -11,13 +11,16 @@
 //!    effect.
 //! 4. What is done to its settings, its prompts and its visitors' profiles stands in its staff's
 //!    audit log, whatever crashes in between.
-//! 5. Answers that were taken away are not kept again when their room sends them again.
+//! 5. An upload makes one file, and a file is in one room at most.
+//! 6. Answers that were taken away are not kept again when their room sends them again.
 //!
 //! Never: speaks to a client, or holds what a room said.
 
 mod acts;
 mod chats;
+mod files;
 mod forgetting;
+mod people;
 mod prompts;
 mod rules;
 pub(crate) mod settings;
@@ -28,8 +31,9 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use frontdesk_protocol::file::StoredFile;
 use frontdesk_protocol::settings::CompanySettings;
-use frontdesk_protocol::{ChatId, ConversationNo, PersonId, RoomId};
+use frontdesk_protocol::{ChatId, ConversationNo, FileNo, PersonId, RoomId};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use chats::KeptProfile;
@@ -44,6 +48,12 @@ pub(crate) struct CompanyState {
     /// Things that the audit log was told of.
     #[serde(default)]
     pub(crate) act_count: u64,
+    /// The last number that was given to a file.
+    #[serde(default)]
+    pub(crate) last_file: FileNo,
+    /// Bytes of all files that are kept.
+    #[serde(default)]
+    pub(crate) file_bytes: u64,
     /// What this batch changed and the index rows do not show yet.
     #[serde(skip)]
     pub(crate) pairs: BTreeMap<(PersonId, PersonId), (RoomId, ConversationNo)>,
@@ -53,6 +63,8 @@ pub(crate) struct CompanyState {
     pub(crate) profiles: BTreeMap<RoomId, KeptProfile>,
     #[serde(skip)]
     pub(crate) people: BTreeMap<PersonId, tables::PersonRow>,
+    #[serde(skip)]
+    pub(crate) files: BTreeMap<FileNo, Option<Arc<StoredFile>>>,
     #[serde(skip)]
     pub(crate) settings: Option<Arc<CompanySettings>>,
 }

@@ -2,18 +2,19 @@
 //!
 //! Never: looks at a clock, a disk or an actor; rows it needs are read for it before it decides.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use frontdesk_protocol::command::{Card, CompanyCommand, RoomCommand};
+use frontdesk_protocol::command::{CompanyCommand, RoomCommand};
 use frontdesk_protocol::event::CompanyEvent;
 use frontdesk_protocol::limits::OPEN_PARTICIPANT_COUNT_MAX;
-use frontdesk_protocol::{ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq, Timestamp};
+use frontdesk_protocol::{
+    ConversationNo, ErrorCode, FileNo, PersonId, Rejection, RoomId, Seq, Timestamp,
+};
 use frontdesk_storage::{EntityId, Erases, Row};
 
 use super::tables::{self, PersonRow, RoomRow};
-use super::{CompanyState, acts, chats, forgetting, settings};
+use super::{CompanyState, acts, chats, files, forgetting, settings};
 use crate::bus::BusMessage;
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules, person_of};
 use crate::room::check_title;
@@ -31,6 +32,9 @@ impl Rules for CompanyState {
             last_conversation: ConversationNo(0),
             last_profile: 0,
             act_count: 0,
+            last_file: FileNo(0),
+            file_bytes: 0,
+            files: std::collections::BTreeMap::new(),
             settings: None,
             pairs: std::collections::BTreeMap::new(),
             chats: std::collections::BTreeMap::new(),
@@ -48,6 +52,7 @@ impl Rules for CompanyState {
         self.chats.clear();
         self.profiles.clear();
         self.people.clear();
+        self.files.clear();
         self.settings = None;
     }
 
@@ -89,7 +94,10 @@ impl Rules for CompanyState {
             CompanyCommand::ForgetChat { visitor, profile } => {
                 forgetting::lookups(visitor, *profile)
             }
-            CompanyCommand::SetPrompts { .. } => Vec::new(),
+            CompanyCommand::KeepFile { .. }
+            | CompanyCommand::PlaceFile { .. }
+            | CompanyCommand::DropFile { .. } => files::lookups(command),
+            CompanyCommand::SetPrompts { .. } | CompanyCommand::EraseFile { .. } => Vec::new(),
             CompanyCommand::ChangeSettings { .. } => vec![tables::settings_key()],
         }
     }
@@ -119,6 +127,15 @@ impl Rules for CompanyState {
             }
             Command::Company(CompanyCommand::ChangeSettings { change }) => {
                 self.change_settings(asked.caller, change, known, now)
+            }
+            Command::Company(CompanyCommand::KeepFile { file }) => {
+                self.keep_file(asked, file, known)
+            }
+            Command::Company(CompanyCommand::PlaceFile { no }) => {
+                self.place_file(asked, *no, known)
+            }
+            Command::Company(CompanyCommand::DropFile { no }) => {
+                self.drop_file(asked, *no, known, now)
             }
             Command::Wake => Ok(Decided::nothing(Answer::Done)),
             _ => Err(Rejection::new(ErrorCode::NotSupported)),
@@ -178,6 +195,9 @@ impl Rules for CompanyState {
             CompanyEvent::ProfileKept { .. } | CompanyEvent::ProfileDropped { .. } => {
                 self.profile_stands(event);
             }
+            CompanyEvent::FileKept { .. }
+            | CompanyEvent::FilePlaced { .. }
+            | CompanyEvent::FileDropped { .. } => self.file_stands(event),
             CompanyEvent::ActDone { act_no, .. } => self.act_count = *act_no,
             CompanyEvent::SettingsSet {
                 act_no, settings, ..
@@ -234,6 +254,9 @@ impl Rules for CompanyState {
             CompanyEvent::ChatForgotten { .. } | CompanyEvent::PersonForgotten { .. } => {
                 forgetting::rows(event)
             }
+            CompanyEvent::FileKept { .. }
+            | CompanyEvent::FilePlaced { .. }
+            | CompanyEvent::FileDropped { .. } => files::rows(event),
             CompanyEvent::PromptsSet { prompts, .. } => {
                 vec![tables::set(tables::prompts_key(), prompts)]
             }
@@ -273,6 +296,7 @@ impl Rules for CompanyState {
                 settings::effect(entity, event),
                 chats::effect(entity, event),
                 acts::effect(entity, event),
+                files::effect(entity, event),
             ];
             return of_each.into_iter().flatten().collect();
         };
@@ -382,80 +406,6 @@ impl CompanyState {
         }
         let value = known.rows.get(&tables::pair_key(&pair))?.as_ref()?;
         tables::read::<RoomRow>(value).map(|row| (row.room, row.conversation))
-    }
-
-    pub(super) fn known_of<'a>(
-        &'a self,
-        person: &PersonId,
-        known: &Known,
-    ) -> Option<Cow<'a, PersonRow>> {
-        if let Some(row) = self.people.get(person) {
-            return Some(Cow::Borrowed(row));
-        }
-        let value = known.rows.get(&tables::person_key(person))?.as_ref()?;
-        tables::read(value).map(Cow::Owned)
-    }
-
-    /// Named people nobody knew become known, with an empty card.
-    fn newly_known(&self, named: &[PersonId], known: &Known) -> Vec<CompanyEvent> {
-        let strangers = named
-            .iter()
-            .filter(|person| self.known_of(person, known).is_none());
-        strangers
-            .map(|person| CompanyEvent::PersonKnown {
-                person: person.clone(),
-                card: Card::default(),
-                by_host: Card::default(),
-            })
-            .collect()
-    }
-
-    fn know_person(
-        &self,
-        asked: &Asked<'_>,
-        known: &Known,
-        now: Timestamp,
-    ) -> Result<Decided<CompanyEvent>, Rejection> {
-        let Command::Company(CompanyCommand::KnowPerson {
-            person,
-            card,
-            by_host,
-        }) = asked.command
-        else {
-            return Err(Rejection::new(ErrorCode::Internal));
-        };
-        if let Caller::Person(caller) = asked.caller
-            && !acts::is_admin(caller)
-            && (caller.person != *person || *by_host)
-        {
-            return Err(Rejection::new(ErrorCode::Forbidden));
-        }
-        let older = self.known_of(person, known);
-        let row = older.as_deref().cloned().unwrap_or_default();
-        let said = match by_host {
-            true => card.or(&row.by_host),
-            false => row.by_host.clone(),
-        };
-        let newer = PersonRow {
-            card: said.or(&card.or(&row.card)),
-            by_host: said,
-        };
-        if older.as_deref() == Some(&newer) {
-            return Ok(Decided::nothing(Answer::Done));
-        }
-        let mut events = vec![CompanyEvent::PersonKnown {
-            person: person.clone(),
-            card: newer.card,
-            by_host: newer.by_host,
-        }];
-        if let (Caller::Person(caller), true) = (asked.caller, *by_host) {
-            events.push(self.act_done(caller, "person_named", person.as_str(), now));
-        }
-        Ok(Decided {
-            events,
-            answer: Answer::Done,
-            remember: None,
-        })
     }
 }
 

@@ -5,7 +5,9 @@
 
 use bytes::Bytes;
 use frontdesk_protocol::command::Card;
-use frontdesk_protocol::{AccountNo, ChatId, CompanyId, ConversationNo, PersonId, RoomId, Seq};
+use frontdesk_protocol::{
+    AccountNo, ChatId, CompanyId, ConversationNo, FileNo, PersonId, RoomId, Seq, UploadId,
+};
 use frontdesk_storage::Row;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,12 @@ const PROFILE_ROOMS: u8 = b'g';
 const DELETED: u8 = b'x';
 /// Room and seq of a shown event that is no message.
 const SILENT: u8 = b'y';
+/// Number → file.
+const FILES: u8 = b'1';
+/// Upload → the number of its file.
+const FILE_UPLOADS: u8 = b'2';
+/// Room and file → the message that shows it there.
+const SHOWN_FILES: u8 = b'3';
 /// Account → who it is, what they may do.
 const ACCOUNTS: u8 = b'A';
 /// Account → its logins.
@@ -173,6 +181,35 @@ pub(crate) fn profile_room_key(room: &RoomId) -> Vec<u8> {
     let mut key = vec![PROFILE_ROOMS];
     key.extend_from_slice(room.bits());
     key
+}
+
+/// Key of a file.
+pub(crate) fn file_key(no: FileNo) -> Vec<u8> {
+    numbered(FILES, no.0)
+}
+
+/// Before and behind every file, the oldest first.
+pub(crate) fn file_bounds() -> (Vec<u8>, Vec<u8>) {
+    (vec![FILES], vec![FILES + 1])
+}
+
+/// Key of an upload's file.
+pub(crate) fn file_upload_key(upload: &UploadId) -> Vec<u8> {
+    let mut key = vec![FILE_UPLOADS];
+    key.extend_from_slice(upload.bits());
+    key
+}
+
+/// Key of a file that a room shows.
+pub(crate) fn shown_file_key(room: &RoomId, no: FileNo) -> Vec<u8> {
+    event_key(SHOWN_FILES, room, Seq(no.0))
+}
+
+/// Before and behind every file that a room shows, in the order of their numbers.
+pub(crate) fn shown_file_bounds(room: &RoomId) -> (Vec<u8>, Vec<u8>) {
+    let from = shown_file_key(room, FileNo(0));
+    let to = shown_file_key(room, FileNo(u64::MAX));
+    (from, to)
 }
 
 fn numbered(table: u8, number: u64) -> Vec<u8> {

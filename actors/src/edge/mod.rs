@@ -371,6 +371,7 @@ impl Edge {
             | RoomEvent::TurnPassed { .. }
             | RoomEvent::TurnOwed { .. }
             | RoomEvent::FormAnswered { .. }
+            | RoomEvent::FileTurnedAway { .. }
             | RoomEvent::FormForgotten { .. } => {}
         }
     }

@@ -28,6 +28,8 @@ fn message(seq: u64, text: &str) -> RoomEvent {
         text: text.into(),
         rich: None,
         reply_to: None,
+        file: None,
+        part_of: None,
         deleted_at: None,
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Never: says who may ask the others; the rules do.
 
-use frontdesk_protocol::command::RoomCommand;
+use frontdesk_protocol::command::{CompanyCommand, RoomCommand};
 use frontdesk_protocol::companies::CompaniesCommand;
 use frontdesk_protocol::staff::{NameCommand, StaffCommand};
 use frontdesk_protocol::upload::{UploadCommand, UploadEnd};
@@ -20,6 +20,12 @@ pub(crate) fn is_internal(command: &Command) -> bool {
                 | RoomCommand::Release { .. }
                 | RoomCommand::ForgetForm { .. }
                 | RoomCommand::Forget { .. }
+                | RoomCommand::PostFile { .. }
+        ) | Command::Company(
+            CompanyCommand::KeepFile { .. }
+                | CompanyCommand::PlaceFile { .. }
+                | CompanyCommand::DropFile { .. }
+                | CompanyCommand::EraseFile { .. },
         ) | Command::Staff(
             StaffCommand::Found { .. }
                 | StaffCommand::NoteAct { .. }
@@ -33,6 +39,9 @@ pub(crate) fn is_internal(command: &Command) -> bool {
                     | UploadCommand::Pass { .. }
                     | UploadCommand::Publish
                     | UploadCommand::Finish { .. }
+                    | UploadCommand::Inspect
+                    | UploadCommand::Store
+                    | UploadCommand::Settle
                     | UploadCommand::End {
                         end: UploadEnd::Failed(_) | UploadEnd::Expired,
                     },

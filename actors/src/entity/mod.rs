@@ -84,7 +84,10 @@ impl Envelope {
                 // In the journal and again as a row.
                 2 * answers.iter().map(answer_bytes).sum::<usize>()
             }
-            Command::Company(CompanyCommand::ChangeSettings { .. })
+            Command::Company(
+                CompanyCommand::ChangeSettings { .. } | CompanyCommand::KeepFile { .. },
+            )
+            | Command::Room(RoomCommand::PostFile { .. })
             | Command::Staff(_)
             | Command::Companies(_)
             | Command::Upload(_)

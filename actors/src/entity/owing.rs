@@ -19,6 +19,7 @@ use crate::bus::BusMessage;
 use crate::door::{Door, OwnDoor};
 use crate::index::LIST_DELAY_MS;
 use crate::limits::{EFFECT_RETRY_MS, EFFECT_RETRY_MS_MAX};
+use crate::upload::Work;
 
 /// How far lists know an entity.
 #[derive(Debug, Default)]
@@ -119,6 +120,10 @@ impl<R: Rules> EntityActor<R> {
             }
             if let Command::Staff(StaffCommand::LeaveDesk { account }) = effect.command {
                 self.node.leave_desk(effect.to, account, reply_to);
+                continue;
+            }
+            if let Some(work) = Work::of(&effect.command) {
+                self.node.have_done(effect.to, work, reply_to);
                 continue;
             }
             let envelope = Envelope {

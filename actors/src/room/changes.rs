@@ -5,9 +5,9 @@
 //! Never: renumbers anything.
 
 use frontdesk_protocol::command::RoomCommand;
-use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::event::{Message, RoomEvent};
 use frontdesk_protocol::limits::{ROOM_SEQ_MAX, TITLE_CHARS_MAX};
-use frontdesk_protocol::{ErrorCode, PersonId, Rejection, RoomId, Seq, Timestamp};
+use frontdesk_protocol::{ErrorCode, Rejection, RoomId, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 
 use super::RoomState;
@@ -76,10 +76,9 @@ impl RoomState {
         now: Timestamp,
     ) -> Result<Decided<RoomEvent>, Rejection> {
         let by = self.participant(asked.caller)?.person.clone();
-        let author = author_of(known, target);
         let not_found = || Rejection::because(ErrorCode::NotFound, "no such message");
-        let author = author.ok_or_else(not_found)?;
-        if author != by {
+        let message = message_at(known, target).ok_or_else(not_found)?;
+        if message.author.id != by {
             return Err(Rejection::new(ErrorCode::Forbidden));
         }
         let key = lookups(asked).pop().unwrap_or_default();
@@ -95,6 +94,7 @@ impl RoomState {
             at: now,
             by,
             target,
+            file: message.file.map(|file| file.no),
         };
         Ok(Decided {
             events: vec![deleted],
@@ -132,11 +132,11 @@ impl RoomState {
     }
 }
 
-fn author_of(known: &Known, seq: Seq) -> Option<PersonId> {
+fn message_at(known: &Known, seq: Seq) -> Option<Message> {
     let record = known.records.get(&seq)?;
     let body = decode_record::<RoomEvent>(record).ok()?;
     body.events.into_iter().find_map(|event| match event {
-        RoomEvent::MessagePosted(message) if message.seq == seq => Some(message.author.id),
+        RoomEvent::MessagePosted(message) if message.seq == seq => Some(message),
         _ => None,
     })
 }

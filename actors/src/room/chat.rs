@@ -17,6 +17,7 @@ use frontdesk_protocol::event::{Author, Message, RoomEvent};
 use frontdesk_protocol::limits::{HANDOFF_TEXT_CHARS_MAX, ROOM_SEQ_MAX};
 use frontdesk_protocol::settings::{CompanySettings, FormChoice};
 use frontdesk_protocol::staff::Account;
+use frontdesk_protocol::visible::has_visible;
 use frontdesk_protocol::{AccountNo, Cid, ErrorCode, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind};
 
@@ -42,6 +43,7 @@ pub(super) fn lookups(state: &RoomState, asked: &Asked<'_>) -> Vec<Vec<u8>> {
         {
             vec![tables::settings_key()]
         }
+        Command::Room(RoomCommand::PostFile { .. }) => vec![tables::settings_key()],
         Command::Room(RoomCommand::Assign { agent }) => {
             let account = agent.account().map(tables::account_key);
             account.into_iter().collect()
@@ -104,22 +106,25 @@ impl RoomState {
     }
 
     /// What follows a message in a chat: the form's next question, or a turn of the bot, or a wish
-    /// for a person where there is no bot.
+    /// for a person where there is no bot. `last` is what was sent with it last. A file alone asks
+    /// nothing.
     pub(super) fn follow_up(
         &self,
         message: &Message,
+        last: Seq,
         known: &Known,
     ) -> Result<Vec<RoomEvent>, Rejection> {
         let Some(chat) = self.chat.as_deref() else {
             return Ok(Vec::new());
         };
-        if message.author.id != chat.visitor || chat.stage.is_open() {
+        let is_file_alone = message.file.is_some() && !has_visible(&message.text);
+        if message.author.id != chat.visitor || chat.stage.is_open() || is_file_alone {
             return Ok(Vec::new());
         }
         let settings = settings(known)?;
         let is_through = chat.form.as_ref().is_some_and(FormProgress::is_complete);
         if !is_through && let Some(spec) = form_of(&settings) {
-            return self.ask_on(chat, &spec, &settings, message);
+            return self.ask_on(chat, &spec, &settings, (message, last));
         }
         if settings.is_without_bot || self.bot.is_none() {
             let step = HandoffStep::Escalated {
@@ -127,7 +132,7 @@ impl RoomState {
                 priority: Priority::default(),
             };
             let (at, by) = (message.at, message.author.clone());
-            let seq = self.below_the_end(message.seq.next())?;
+            let seq = self.below_the_end(last.next())?;
             return Ok(vec![RoomEvent::HandoffMoved { seq, at, by, step }]);
         }
         let question = message.seq;
@@ -141,7 +146,7 @@ impl RoomState {
         chat: &Chat,
         spec: &FormSpec,
         settings: &CompanySettings,
-        message: &Message,
+        (message, last): (&Message, Seq),
     ) -> Result<Vec<RoomEvent>, Rejection> {
         let language = language_of(chat, settings);
         let (state, step) = match &chat.form {
@@ -161,7 +166,7 @@ impl RoomState {
             events.push(RoomEvent::FormAnswered { at, progress, no });
         }
         if let Some(bot) = &self.bot {
-            let seq = self.below_the_end(message.seq.next())?;
+            let seq = self.below_the_end(last.next())?;
             let after = (message.at, message.cid, Some(message.seq));
             events.push(RoomEvent::MessagePosted(said(bot, seq, after, &step)));
         }
@@ -415,6 +420,8 @@ pub(super) fn said(
         text: text.as_str().into(),
         rich: Some(serde_json::json!({"form": form}).to_string().into()),
         reply_to,
+        file: None,
+        part_of: None,
         deleted_at: None,
     }
 }

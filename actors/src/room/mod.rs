@@ -7,13 +7,15 @@
 //! 3. Only participants speak; to everyone else the room does not exist.
 //! 4. A message of a person in a room with a bot gets one answer at most.
 //! 5. In a visitor's chat the bot is silent while a person has it or is waited for.
-//! 6. Of a chat that was forgotten nothing is left that was said, and the room is nobody's.
+//! 6. A file is shown once.
+//! 7. Of a chat that was forgotten nothing is left that was said, and the room is nobody's.
 //!
 //! Never: knows who is connected, or in which dialect they are spoken to.
 
 mod acts;
 mod changes;
 mod chat;
+mod files;
 mod forgetting;
 mod forms;
 mod release;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 
 use frontdesk_protocol::chat::Chat;
 use frontdesk_protocol::command::SeatKind;
-use frontdesk_protocol::{ConversationNo, HistoryId, PersonId, Seq, Timestamp};
+use frontdesk_protocol::{ConversationNo, FileNo, HistoryId, PersonId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use changes::check_title;
@@ -89,6 +91,9 @@ pub struct RoomState {
     /// What this batch took back and the index rows do not show yet.
     #[serde(skip)]
     pub(crate) deleted: BTreeSet<Seq>,
+    /// Files that this batch showed.
+    #[serde(skip)]
+    pub(crate) shown: BTreeSet<FileNo>,
 }
 
 /// A log's identity: the room's own bits mixed with the store's, which change when logs may have

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use frontdesk_protocol::chat::Chat;
 use frontdesk_protocol::command::{Principal, RoomCommand, SeatKind};
 use frontdesk_protocol::event::{Author, Message, RoomEvent};
+use frontdesk_protocol::file::SharedFile;
 use frontdesk_protocol::limits::{RICH_BYTES_MAX, ROOM_SEQ_MAX, TEXT_CHARS_MAX};
 use frontdesk_protocol::visible::has_visible;
-use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Seq, Timestamp};
+use frontdesk_protocol::{ErrorCode, FileNo, PersonId, Rejection, Seq, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Erases, Row};
 
 use super::{LastMessage, RoomState, Seat, Summary};
-use super::{acts, changes, chat, forgetting, release, turns};
+use super::{acts, changes, chat, files, forgetting, release, turns};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
 use crate::feed::{Audience, FEED_ROOM_PERSON_COUNT_MAX, HandoffNotice};
 
@@ -34,12 +35,14 @@ impl Rules for RoomState {
 
     fn begin_batch(&mut self) {
         self.deleted.clear();
+        self.shown.clear();
         self.forgot = None;
     }
 
     fn lookups(&self, asked: &Asked<'_>) -> Vec<Vec<u8>> {
         let mut keys = changes::lookups(asked);
         keys.extend(chat::lookups(self, asked));
+        keys.extend(files::lookups(asked));
         keys.extend(release::lookup(asked));
         keys.extend(forgetting::lookups(asked));
         keys
@@ -66,10 +69,12 @@ impl Rules for RoomState {
                 text,
                 rich,
                 reply_to,
+                files,
             } => {
                 let said = (text.as_str(), rich.as_deref(), *reply_to);
-                self.post(asked, said, known, now)
+                self.post(asked, said, files, (known, now))
             }
+            RoomCommand::PostFile { file } => self.post_file(asked, file, known, now),
             RoomCommand::MarkRead { seq } => {
                 let person = &self.participant(asked.caller)?.person;
                 Ok(self.mark_read(person, *seq, now))
@@ -141,7 +146,7 @@ impl Rules for RoomState {
                 self.archived = archived.unwrap_or(self.archived);
             }
             RoomEvent::TurnPassed { question, .. } => self.turn_over(*question),
-            RoomEvent::TurnOwed { .. } => {}
+            RoomEvent::TurnOwed { .. } | RoomEvent::FileTurnedAway { .. } => {}
             RoomEvent::FormAnswered { at, progress, no } => {
                 self.touched_at = *at;
                 self.form_stands(progress, *no);
@@ -160,6 +165,7 @@ impl Rules for RoomState {
 
     fn rows(&self, entity: &EntityId, event: &RoomEvent) -> Vec<Row> {
         let mut rows = changes::rows(entity, event);
+        rows.extend(files::rows(entity, event));
         rows.extend(forgetting::rows(self, entity, event));
         rows
     }
@@ -172,7 +178,8 @@ impl Rules for RoomState {
             acts::effect(self, entity, event),
             forgetting::effect(entity, event),
         ];
-        of_each.into_iter().flatten().collect()
+        let owed = of_each.into_iter().flatten();
+        owed.chain(files::effects(entity, event)).collect()
     }
 
     fn on_behalf(event: &RoomEvent) -> Option<&PersonId> {
@@ -245,6 +252,7 @@ impl RoomState {
             forgotten: None,
             forgot: None,
             deleted: BTreeSet::new(),
+            shown: BTreeSet::new(),
         }
     }
 
@@ -289,6 +297,7 @@ impl RoomState {
     fn posted(&mut self, message: &Message) {
         debug_assert_eq!(message.seq, self.head.next(), "invariant 1");
         self.head = message.seq;
+        self.shown.extend(message.file.as_ref().map(|file| file.no));
         self.changed_at = message.at;
         self.last = Some(LastMessage::from(message));
         // One's own words are read.
@@ -351,12 +360,13 @@ impl RoomState {
         &self,
         asked: &Asked<'_>,
         (text, rich, reply_to): (&str, Option<&str>, Option<Seq>),
-        known: &Known,
-        now: Timestamp,
+        files: &[FileNo],
+        (known, now): (&Known, Timestamp),
     ) -> Result<Decided<RoomEvent>, Rejection> {
         let author = self.participant(asked.caller)?;
-        self.check_message(text, rich, reply_to)?;
-        let message = Message {
+        let files = self.own_files(asked, files, &author.person, known)?;
+        self.check_message(text, (rich, &files), reply_to)?;
+        let first = Message {
             seq: self.head.next(),
             at: now,
             cid: asked.cid,
@@ -364,12 +374,16 @@ impl RoomState {
             text: text.into(),
             rich: rich.map(Into::into),
             reply_to,
+            file: None,
+            part_of: None,
             deleted_at: None,
         };
-        let seq = message.seq;
-        let follow_up = self.follow_up(&message, known)?;
-        let mut events = vec![RoomEvent::MessagePosted(message)];
-        events.extend(follow_up);
+        let seq = first.seq;
+        let messages = self.with_files(first, files);
+        let last = self.below_the_end(messages[messages.len() - 1].seq)?;
+        let follow_up = self.follow_up(&messages[0], last, known)?;
+        let posted = messages.into_iter().map(RoomEvent::MessagePosted);
+        let events = posted.chain(follow_up).collect();
         Ok(Decided {
             events,
             answer: Answer::Posted {
@@ -394,7 +408,7 @@ impl RoomState {
     pub(super) fn check_message(
         &self,
         text: &str,
-        rich: Option<&str>,
+        (rich, files): (Option<&str>, &[SharedFile]),
         reply_to: Option<Seq>,
     ) -> Result<(), Rejection> {
         if self.head.0 >= ROOM_SEQ_MAX {
@@ -405,7 +419,7 @@ impl RoomState {
             let why = format!("rich too large: {rich_bytes} bytes, limit {RICH_BYTES_MAX}");
             return Err(Rejection::because(ErrorCode::BadField, why));
         }
-        if rich.is_none() && !has_visible(text) {
+        if rich.is_none() && files.is_empty() && !has_visible(text) {
             return Err(Rejection::new(ErrorCode::TextEmpty));
         }
         // A text of few bytes has few characters: count only where it matters.

@@ -60,6 +60,7 @@ fn post(text: &str, rich: Option<&str>, reply_to: Option<u64>) -> Command {
         text: text.to_owned(),
         rich: rich.map(str::to_owned),
         reply_to: reply_to.map(Seq),
+        files: Vec::new(),
     })
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use frontdesk_protocol::command::{Card, Role, RoomCommand};
 use frontdesk_protocol::event::{Author, Message, RoomEvent};
+use frontdesk_protocol::visible::has_visible;
 use frontdesk_protocol::{ErrorCode, Rejection, Seq, Timestamp};
 use frontdesk_storage::EntityId;
 
@@ -24,7 +25,8 @@ pub(super) fn effect(state: &RoomState, entity: &EntityId, event: &RoomEvent) ->
         return None;
     };
     // In a visitor's chat it is said with the message whether a turn is owed.
-    if state.chat.is_some() || state.bot.is_none() || message.author.id.is_bot() {
+    let is_file_alone = message.file.is_some() && !has_visible(&message.text);
+    if state.chat.is_some() || state.bot.is_none() || message.author.id.is_bot() || is_file_alone {
         return None;
     }
     let question = message.seq;
@@ -71,7 +73,7 @@ impl RoomState {
         if *question <= self.answered {
             return Ok(Decided::nothing(Answer::Done));
         }
-        let sayable = self.check_message(text, rich.as_deref(), Some(*question));
+        let sayable = self.check_message(text, (rich.as_deref(), &[]), Some(*question));
         let event = match sayable {
             Ok(()) => RoomEvent::MessagePosted(Message {
                 seq: self.head.next(),
@@ -88,6 +90,8 @@ impl RoomState {
                 text: Arc::from(text.as_str()),
                 rich: rich.as_deref().map(Into::into),
                 reply_to: Some(*question),
+                file: None,
+                part_of: None,
                 deleted_at: None,
             }),
             // The turn is over either way: nobody may wait for it for ever.

@@ -28,6 +28,7 @@ mod settings;
 mod sleep;
 mod staff;
 mod turns;
+mod uploads;
 mod viewers;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -304,6 +305,7 @@ async fn start(
         ],
         limits: limits.clone(),
         bots: [(turns::bot(), turns::parrot())].into(),
+        uploads: Some(Arc::new(uploads::IdleWorks::default())),
         bus_serialize: serialize,
     };
     Node::start(options).await.expect("a node")
@@ -364,6 +366,7 @@ pub(crate) fn say(text: &str) -> Command {
         text: text.to_owned(),
         rich: None,
         reply_to: None,
+        files: Vec::new(),
     })
 }
 

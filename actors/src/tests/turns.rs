@@ -138,8 +138,7 @@ both_modes! {
             let command = Command::Room(RoomCommand::PostMessage {
                 text: text.to_owned(),
                 rich: None,
-                reply_to,
-            });
+                reply_to, files: Vec::new() });
             world.node.ask(room.clone(), Arc::clone(&ann), command, fresh_cid())
         };
         post("first", None).await;

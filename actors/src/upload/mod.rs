@@ -14,22 +14,31 @@
 //!
 //! Never: looks at bytes, a clock or a disk.
 
+mod reads;
 #[cfg(test)]
 mod tests;
+mod works;
 
-use frontdesk_protocol::command::Principal;
+use std::sync::Arc;
+
+use frontdesk_protocol::command::{CompanyCommand, Principal};
 use frontdesk_protocol::event::Author;
+use frontdesk_protocol::file::{SharedFile, StoredFile};
 use frontdesk_protocol::limits::{FILE_NAME_CHARS_MAX, FILE_TYPE_BYTES_MAX, TEXT_CHARS_MAX};
 use frontdesk_protocol::upload::{
     FileFacts, FileKind, UploadCommand, UploadEnd, UploadEvent, UploadFailure, UploadTerms,
     UploadWish,
 };
-use frontdesk_protocol::{ErrorCode, Rejection, Timestamp};
-use frontdesk_storage::EntityId;
+use frontdesk_protocol::{ErrorCode, FileNo, Rejection, Seq, Timestamp};
+use frontdesk_storage::{EntityId, EntityKind};
 use serde::{Deserialize, Serialize};
 
-use crate::entity::{Answer, Asked, Caller, Command, Decided, Known, Rules};
+use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
 use crate::room::author_of;
+
+pub use reads::UploadView;
+pub use works::{UploadWorks, WorkError, Working};
+pub(crate) use works::{Work, Works};
 
 /// Where an upload stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +54,13 @@ pub enum UploadStage {
     Passed,
     /// Its object stands in the store.
     Published,
-    /// It is a file of the company, with this number.
-    Finished(u64),
+    /// It is a file of the company.
+    Finished {
+        /// The company's number for it.
+        file_no: FileNo,
+        /// The message in its room.
+        seq: Option<Seq>,
+    },
     /// It came to no file.
     Ended(UploadEnd),
 }
@@ -109,10 +123,14 @@ impl Rules for UploadState {
                 of_node(asked)?;
                 self.step(UploadStage::Passed, UploadEvent::Published { at: now })?
             }
-            UploadCommand::Finish { file_no } => {
+            UploadCommand::Finish { file_no, seq } => {
                 of_company(asked)?;
-                let file_no = *file_no;
-                self.step(UploadStage::Published, UploadEvent::Finished { file_no })?
+                let (file_no, seq) = (*file_no, *seq);
+                let finished = UploadEvent::Finished { file_no, seq };
+                self.step(UploadStage::Published, finished)?
+            }
+            UploadCommand::Inspect | UploadCommand::Store | UploadCommand::Settle => {
+                return Err(Rejection::new(ErrorCode::Internal));
             }
             UploadCommand::End { end } => self.end(asked, *end, now)?,
         };
@@ -121,6 +139,18 @@ impl Rules for UploadState {
             answer: Answer::Done,
             remember: None,
         })
+    }
+
+    fn effects(&self, entity: &EntityId, event: &UploadEvent) -> Vec<Effect> {
+        self.next(entity, event).into_iter().collect()
+    }
+
+    fn is_owed(&self, effect: &Effect) -> bool {
+        match &effect.command {
+            Command::Upload(UploadCommand::Inspect) => self.stage == UploadStage::Sealed,
+            Command::Upload(UploadCommand::Store) => self.stage == UploadStage::Passed,
+            _ => true,
+        }
     }
 
     fn repeat(&self, _asked: &Asked<'_>, _number: u64, _at: Timestamp) -> Answer {
@@ -157,13 +187,64 @@ impl Rules for UploadState {
                 self.kind = Some(kind.clone());
             }
             UploadEvent::Published { .. } => self.stage = UploadStage::Published,
-            UploadEvent::Finished { file_no } => self.stage = UploadStage::Finished(*file_no),
+            UploadEvent::Finished { file_no, seq } => {
+                self.stage = UploadStage::Finished {
+                    file_no: *file_no,
+                    seq: *seq,
+                };
+            }
             UploadEvent::Ended { end, .. } => self.stage = UploadStage::Ended(*end),
         }
     }
 }
 
 impl UploadState {
+    /// What a step leaves to be done: by the node, or by the company.
+    fn next(&self, entity: &EntityId, event: &UploadEvent) -> Option<Effect> {
+        let own = |command| {
+            let (to, command) = (entity.clone(), Command::Upload(command));
+            Some(Effect { to, command })
+        };
+        match event {
+            UploadEvent::Reserved { .. } | UploadEvent::SizeDeclared { .. } => None,
+            UploadEvent::Sealed { .. } => own(UploadCommand::Inspect),
+            UploadEvent::Passed { .. } => own(UploadCommand::Store),
+            UploadEvent::Published { at } => {
+                let file = Arc::new(self.file(entity, *at)?);
+                Some(Effect {
+                    to: EntityId::company(entity.company.clone()),
+                    command: Command::Company(CompanyCommand::KeepFile { file }),
+                })
+            }
+            UploadEvent::Finished { .. } | UploadEvent::Ended { .. } => own(UploadCommand::Settle),
+        }
+    }
+
+    /// The file that a published upload is, without the number that its company gives.
+    fn file(&self, entity: &EntityId, at: Timestamp) -> Option<StoredFile> {
+        let EntityKind::Upload(upload) = entity.kind else {
+            return None;
+        };
+        let begun = self.begun.as_ref()?;
+        let kind = self.kind.as_ref()?;
+        Some(StoredFile {
+            shared: SharedFile {
+                no: FileNo(0),
+                upload,
+                name: begun.wish.name.clone(),
+                mime: kind.mime.clone(),
+                size: kind.stored_size,
+                pixels: kind.pixels,
+                has_thumbnail: kind.has_thumbnail,
+            },
+            at,
+            owner: begun.owner.clone(),
+            room: begun.wish.room,
+            caption: begun.wish.caption.clone(),
+            blake3: self.facts.as_ref()?.blake3,
+        })
+    }
+
     fn reserve(
         &self,
         owner: &Principal,
@@ -275,7 +356,7 @@ impl UploadState {
         };
         match self.stage {
             UploadStage::Ended(already) if already == end => Ok(None),
-            UploadStage::Published | UploadStage::Finished(_) | UploadStage::Ended(_) => {
+            UploadStage::Published | UploadStage::Finished { .. } | UploadStage::Ended(_) => {
                 Err(wrong_stage())
             }
             _ => Ok(Some(UploadEvent::Ended { at: now, end, by })),
@@ -305,7 +386,7 @@ impl UploadStage {
             UploadStage::Sealed => 2,
             UploadStage::Passed => 3,
             UploadStage::Published => 4,
-            UploadStage::Finished(_) | UploadStage::Ended(_) => 5,
+            UploadStage::Finished { .. } | UploadStage::Ended(_) => 5,
         }
     }
 }
@@ -355,9 +436,13 @@ fn of_node(asked: &Asked<'_>) -> Result<(), Rejection> {
     }
 }
 
+/// The company says that it is a file, and for one that was for a room the room does.
 fn of_company(asked: &Asked<'_>) -> Result<(), Rejection> {
     match asked.caller {
-        Caller::Entity(from) if *from == EntityId::company(asked.entity.company.clone()) => Ok(()),
+        Caller::Entity(EntityId {
+            company,
+            kind: EntityKind::Company | EntityKind::Room(_),
+        }) if *company == asked.entity.company => Ok(()),
         _ => Err(Rejection::new(ErrorCode::Forbidden)),
     }
 }

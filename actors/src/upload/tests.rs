@@ -136,8 +136,14 @@ fn an_upload_goes_its_way_and_each_step_may_be_said_twice() {
         (node(), UploadCommand::Publish, UploadStage::Published),
         (
             own_company(),
-            UploadCommand::Finish { file_no: 4 },
-            UploadStage::Finished(4),
+            UploadCommand::Finish {
+                file_no: FileNo(4),
+                seq: None,
+            },
+            UploadStage::Finished {
+                file_no: FileNo(4),
+                seq: None,
+            },
         ),
     ] {
         upload.done(&caller, command.clone());
@@ -148,7 +154,13 @@ fn an_upload_goes_its_way_and_each_step_may_be_said_twice() {
     }
     // Late repeats of earlier steps change nothing either.
     upload.done(&node(), UploadCommand::Publish);
-    assert_eq!(upload.stage(), UploadStage::Finished(4));
+    assert_eq!(
+        upload.stage(),
+        UploadStage::Finished {
+            file_no: FileNo(4),
+            seq: None,
+        }
+    );
     upload.refused(
         &somebody("ann"),
         end(UploadEnd::Cancelled),
@@ -173,7 +185,10 @@ fn nobody_but_its_owner_finds_it() {
         seal(90),
         UploadCommand::Pass { kind: kind() },
         UploadCommand::Publish,
-        UploadCommand::Finish { file_no: 1 },
+        UploadCommand::Finish {
+            file_no: FileNo(1),
+            seq: None,
+        },
         end(failed(UploadFailure::Infected)),
         end(UploadEnd::Expired),
     ] {
@@ -181,7 +196,10 @@ fn nobody_but_its_owner_finds_it() {
     }
     upload.refused(
         &node(),
-        UploadCommand::Finish { file_no: 1 },
+        UploadCommand::Finish {
+            file_no: FileNo(1),
+            seq: None,
+        },
         ErrorCode::Forbidden,
     );
     assert_eq!(upload.stage(), UploadStage::Receiving);
@@ -273,7 +291,10 @@ fn any_command() -> impl Strategy<Value = (Caller, UploadCommand)> {
         1 => (80..92_u64).prop_map(|size| (somebody("ann"), UploadCommand::DeclareSize { size })),
         1 => Just((somebody("ann"), end(UploadEnd::Cancelled))),
         6 => by_node.prop_map(|command| (node(), command)),
-        2 => (1..3_u64).prop_map(|file_no| (own_company(), UploadCommand::Finish { file_no })),
+        2 => (1..3_u64).prop_map(|file_no| (own_company(), UploadCommand::Finish {
+            file_no: FileNo(file_no),
+            seq: None,
+        })),
     ]
 }
 

@@ -47,6 +47,7 @@ pub(super) fn post(
         text,
         rich: None,
         reply_to: None,
+        files: Vec::new(),
     };
     frame(codec, POST_REF_BASE + number, request)
 }

@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::read::{Field, FromWire, KeyVisitor, Read, Skipped};
 use super::{Codec, FrameError};
 use crate::error::{ErrorCode, Rejection};
-use crate::ids::{Cid, HistoryId, Seq};
+use crate::ids::{Cid, FileNo, HistoryId, Seq};
 use crate::limits;
 use crate::native::{ClientFrame, ClientRequest, FrameRef, PageFrom, RoomName, Since};
 
@@ -72,6 +71,7 @@ struct WireIn {
     text: Field<String>,
     rich: Field<Value>,
     reply_to: Field<Seq>,
+    files: Field<Vec<FileNo>>,
     seq: Field<Seq>,
     active: Field<bool>,
     before_seq: Field<Seq>,
@@ -106,6 +106,7 @@ impl WireIn {
                 text: self.text.need("text")?,
                 rich: self.rich.take("rich")?,
                 reply_to: self.reply_to.take("reply_to")?,
+                files: self.files.take("files")?.unwrap_or_default(),
             },
             "mark_read" => ClientRequest::MarkRead {
                 room: self.room.need("room")?,
@@ -194,6 +195,7 @@ impl<'de> Visitor<'de> for &mut WireIn {
                 Name::Text => self.text = map.next_value_seed(Read::at(2))?,
                 Name::Rich => self.rich = map.next_value_seed(Read::at(2))?,
                 Name::ReplyTo => self.reply_to = map.next_value_seed(Read::at(2))?,
+                Name::Files => self.files = map.next_value_seed(Read::at(2))?,
                 Name::Seq => self.seq = map.next_value_seed(Read::at(2))?,
                 Name::Active => self.active = map.next_value_seed(Read::at(2))?,
                 Name::BeforeSeq => self.before_seq = map.next_value_seed(Read::at(2))?,
@@ -221,6 +223,7 @@ enum Name {
     Text,
     Rich,
     ReplyTo,
+    Files,
     Seq,
     Active,
     BeforeSeq,
@@ -242,6 +245,7 @@ impl Name {
             "text" => Name::Text,
             "rich" => Name::Rich,
             "reply_to" => Name::ReplyTo,
+            "files" => Name::Files,
             "seq" => Name::Seq,
             "active" => Name::Active,
             "before_seq" => Name::BeforeSeq,
@@ -327,6 +331,36 @@ impl FromWire for Seq {
     }
 }
 
+impl FromWire for FileNo {
+    const EXPECTED: &'static str = "a file's number";
+
+    fn from_number(number: u64) -> Option<Self> {
+        Some(FileNo(number))
+    }
+}
+
+/// More than a message may have are read as one more, so that they are refused and not kept.
+impl FromWire for Vec<FileNo> {
+    const EXPECTED: &'static str = "a list of files' numbers";
+
+    fn from_seq<'de, A: SeqAccess<'de>>(
+        seq: &mut A,
+        depth: usize,
+    ) -> Result<Option<Self>, A::Error> {
+        let mut files = Some(Vec::new());
+        while let Some(found) = seq.next_element_seed(Read::<FileNo>::at(depth))? {
+            match (&mut files, found.value()) {
+                (Some(files), Some(file)) if files.len() <= limits::MESSAGE_FILE_COUNT_MAX => {
+                    files.push(file);
+                }
+                (Some(_), Some(_)) => {}
+                _ => files = None,
+            }
+        }
+        Ok(files)
+    }
+}
+
 /// A page size.
 impl FromWire for u32 {
     const EXPECTED: &'static str = "a number from 1 up";
@@ -372,89 +406,5 @@ impl FromWire for BTreeMap<RoomName, Since> {
             }
         }
         Ok(rooms)
-    }
-}
-
-/// A client's frame on its way out.
-#[derive(Default, Serialize)]
-#[serde(default)]
-pub(super) struct WireOut<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a FrameRef>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resume: Option<&'a BTreeMap<RoomName, Since>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    room: Option<RoomName>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<Since>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cid: Option<Cid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rich: Option<&'a Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_to: Option<Seq>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<Seq>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    active: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    before_seq: Option<Seq>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    after_seq: Option<Seq>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<u32>,
-}
-
-impl<'a> From<&'a ClientFrame> for WireOut<'a> {
-    fn from(frame: &'a ClientFrame) -> Self {
-        let mut wire = WireOut {
-            kind: frame.request.kind(),
-            id: frame.id.as_ref(),
-            ..WireOut::default()
-        };
-        match &frame.request {
-            ClientRequest::Connect { token, resume } => {
-                wire.token = token.as_deref();
-                wire.resume = (!resume.is_empty()).then_some(resume);
-            }
-            ClientRequest::Join { room, since } => {
-                (wire.room, wire.since) = (Some(*room), *since);
-            }
-            ClientRequest::Leave { room } | ClientRequest::Presence { room } => {
-                wire.room = Some(*room);
-            }
-            ClientRequest::PostMessage {
-                room,
-                cid,
-                text,
-                rich,
-                reply_to,
-            } => {
-                (wire.room, wire.cid, wire.text) = (Some(*room), *cid, Some(text.as_str()));
-                (wire.rich, wire.reply_to) = (rich.as_ref(), *reply_to);
-            }
-            ClientRequest::MarkRead { room, seq } => {
-                (wire.room, wire.seq) = (Some(*room), Some(*seq));
-            }
-            ClientRequest::Typing { room, active } => {
-                (wire.room, wire.active) = (Some(*room), Some(*active));
-            }
-            ClientRequest::History { room, from, limit } => {
-                (wire.room, wire.limit) = (Some(*room), *limit);
-                match from {
-                    PageFrom::Before(seq) => wire.before_seq = Some(*seq),
-                    PageFrom::After(seq) => wire.after_seq = Some(*seq),
-                    PageFrom::Latest => {}
-                }
-            }
-            ClientRequest::Refresh { token } => wire.token = Some(token),
-        }
-        wire
     }
 }

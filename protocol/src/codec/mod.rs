@@ -14,6 +14,7 @@
 //! Never: decides whether a command is allowed, or looks at the length of a text.
 
 mod client;
+mod client_out;
 mod read;
 mod server;
 
@@ -95,7 +96,7 @@ pub fn decode_client(codec: Codec, bytes: &[u8]) -> Result<ClientFrame, FrameErr
 /// Writes one frame of a client.
 pub fn encode_client(codec: Codec, frame: &ClientFrame) -> Vec<u8> {
     let mut out = Vec::with_capacity(FRAME_BYTES_TYPICAL);
-    write(codec, &client::WireOut::from(frame), &mut out);
+    write(codec, &client_out::WireOut::from(frame), &mut out);
     out
 }
 

@@ -45,6 +45,7 @@ impl EventBody {
             | RoomEvent::TurnOwed { .. }
             | RoomEvent::FormAnswered { .. }
             | RoomEvent::FormForgotten { .. }
+            | RoomEvent::FileTurnedAway { .. }
             | RoomEvent::Forgotten { .. } => None,
         }
     }
@@ -63,6 +64,8 @@ impl From<&Message> for EventBody {
                 text: message.text.clone(),
                 rich: rich.and_then(|rich| serde_json::from_str(rich).ok()),
                 reply_to: message.reply_to,
+                file: message.file.clone(),
+                part_of: message.part_of,
                 deleted_at: message.deleted_at,
             },
         }
@@ -122,6 +125,8 @@ mod tests {
             text: "hi".into(),
             rich: rich.map(Into::into),
             reply_to: None,
+            file: None,
+            part_of: None,
             deleted_at: None,
         }
     }

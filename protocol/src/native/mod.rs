@@ -8,21 +8,22 @@
 
 mod convert;
 mod handoff;
+mod push;
 mod room_name;
 mod shape;
 
 pub use convert::rich_text;
 pub use handoff::HandoffMove;
+pub use push::{EphemeralKind, EphemeralPush, EventBody, EventKind, Push, RoomPush};
 pub use room_name::RoomName;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::command::Role;
 use crate::error::{ErrorCode, Retry};
-use crate::ids::{Cid, ConversationNo, HistoryId, PersonId, RoomId, Seq, Timestamp};
+use crate::ids::{Cid, ConversationNo, FileNo, HistoryId, PersonId, RoomId, Seq, Timestamp};
 
 /// Subprotocol of MessagePack sockets.
 pub const SUBPROTOCOL_MSGPACK: &str = "frontdesk.v1.msgpack";
@@ -105,6 +106,9 @@ pub enum ClientRequest {
         rich: Option<serde_json::Value>,
         /// The event it answers.
         reply_to: Option<Seq>,
+        /// Own files that are in no room yet; each is a message of its own, the text with the
+        /// first.
+        files: Vec<FileNo>,
     },
     /// Move the read mark forward.
     MarkRead {
@@ -331,164 +335,3 @@ pub struct Marked {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Done {}
-
-/// Something happened; `type` is the variant in snake_case.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Push {
-    /// A durable event of a room.
-    Event(RoomPush),
-    /// Something to show now, never stored.
-    Ephemeral(EphemeralPush),
-    /// These rooms fall behind because the client reads too slowly; what is missing follows.
-    Lag {
-        /// Which.
-        rooms: Vec<RoomId>,
-    },
-    /// Reconnect within this time.
-    Drain {
-        /// Milliseconds.
-        after_ms: u64,
-    },
-    /// The token has expired; refresh or be closed.
-    Expired {},
-}
-
-impl Push {
-    /// Every `type` there is, in the order of the variants.
-    pub const KINDS: &'static [&'static str] = &["event", "ephemeral", "lag", "drain", "expired"];
-
-    /// The `type` on the wire; the same word labels metrics.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Push::Event(_) => Self::KINDS[0],
-            Push::Ephemeral(_) => Self::KINDS[1],
-            Push::Lag { .. } => Self::KINDS[2],
-            Push::Drain { .. } => Self::KINDS[3],
-            Push::Expired {} => Self::KINDS[4],
-        }
-    }
-}
-
-/// A durable event and its room.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct RoomPush {
-    /// Which room.
-    pub room: RoomId,
-    /// What.
-    #[serde(flatten)]
-    pub event: EventBody,
-}
-
-/// A durable event as clients see it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct EventBody {
-    /// Its place in the room.
-    pub seq: Seq,
-    /// What happened.
-    #[serde(flatten)]
-    pub kind: EventKind,
-}
-
-/// What happened; `kind` is the variant in snake_case.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum EventKind {
-    /// A message.
-    Message {
-        /// When it was accepted.
-        at: Timestamp,
-        /// The command that made it, so that its sender recognises it.
-        cid: Cid,
-        /// Who wrote it.
-        author: crate::event::Author,
-        /// What is said.
-        text: Arc<str>,
-        /// Structured part.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rich: Option<serde_json::Value>,
-        /// The event it answers.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reply_to: Option<Seq>,
-        /// When it was taken back; what it said is empty then.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        deleted_at: Option<Timestamp>,
-    },
-    /// A message was taken back: what it said is shown no more.
-    MessageDeleted {
-        /// When.
-        at: Timestamp,
-        /// The message's place.
-        target: Seq,
-    },
-    /// A chat went from the bot to people, or back.
-    Handoff(HandoffMove),
-    /// Something the client may not see, or does not know: the number is counted, nothing is shown.
-    Hidden {},
-}
-
-impl EventKind {
-    /// Every `kind` there is, in the order of the variants.
-    pub const KINDS: &'static [&'static str] = &["message", "message_deleted", "handoff", "hidden"];
-
-    /// The `kind` on the wire.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            EventKind::Message { .. } => Self::KINDS[0],
-            EventKind::MessageDeleted { .. } => Self::KINDS[1],
-            EventKind::Handoff(_) => Self::KINDS[2],
-            EventKind::Hidden {} => Self::KINDS[3],
-        }
-    }
-}
-
-/// An ephemeral and its room.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct EphemeralPush {
-    /// Which room.
-    pub room: RoomId,
-    /// What.
-    #[serde(flatten)]
-    pub kind: EphemeralKind,
-}
-
-/// Something to show now; `kind` is the variant in snake_case.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum EphemeralKind {
-    /// Someone writes, or stopped.
-    Typing {
-        /// Who.
-        person: PersonId,
-        /// Whether they write now.
-        active: bool,
-    },
-    /// People came and went.
-    Presence {
-        /// Who came.
-        joined: Vec<PersonId>,
-        /// Who went.
-        left: Vec<PersonId>,
-    },
-    /// A read mark moved.
-    Read {
-        /// Whose.
-        person: PersonId,
-        /// Everything up to here is read.
-        seq: Seq,
-    },
-}
-
-impl EphemeralKind {
-    /// Every `kind` there is, in the order of the variants.
-    pub const KINDS: &'static [&'static str] = &["typing", "presence", "read"];
-
-    /// The `kind` on the wire.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            EphemeralKind::Typing { .. } => Self::KINDS[0],
-            EphemeralKind::Presence { .. } => Self::KINDS[1],
-            EphemeralKind::Read { .. } => Self::KINDS[2],
-        }
-    }
-}

@@ -10,6 +10,7 @@ use super::{EphemeralKind, EphemeralPush, EventBody, EventKind, Push, RoomPush, 
 use crate::chat::NamedPerson;
 use crate::command::Role;
 use crate::event::Author;
+use crate::file::SharedFile;
 use crate::ids::{Cid, PersonId, RoomId, Seq, Timestamp};
 
 impl Serialize for ServerFrame {
@@ -102,6 +103,10 @@ struct FlatEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<Seq>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a SharedFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part_of: Option<Seq>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     deleted_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<Seq>,
@@ -134,11 +139,14 @@ impl<'a> FlatEvent<'a> {
                 text,
                 rich,
                 reply_to,
+                file,
+                part_of,
                 deleted_at,
             } => {
                 (flat.at, flat.cid, flat.text) = (Some(*at), Some(*cid), Some(&**text));
                 flat.author = Some(FlatAuthor::from(author));
                 (flat.rich, flat.reply_to) = (rich.as_ref(), *reply_to);
+                (flat.file, flat.part_of) = (file.as_deref(), *part_of);
                 flat.deleted_at = *deleted_at;
             }
             EventKind::MessageDeleted { at, target } => {

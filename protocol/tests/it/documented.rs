@@ -80,6 +80,7 @@ fn every_limit_is_documented_with_its_value() {
         OPEN_PARTICIPANT_COUNT_MAX,
         TITLE_CHARS_MAX,
         FILE_NAME_CHARS_MAX,
+        MESSAGE_FILE_COUNT_MAX,
         PROMPT_COUNT_MAX,
         PROMPT_CHARS_MAX,
         CARD_FIELD_BYTES_MAX,

@@ -3,9 +3,11 @@
 use frontdesk_protocol::chat::NamedPerson;
 use frontdesk_protocol::command::{Card, Role};
 use frontdesk_protocol::event::Author;
+use frontdesk_protocol::file::SharedFile;
 use frontdesk_protocol::native::*;
 use frontdesk_protocol::{
-    Cid, ConversationNo, ErrorCode, HistoryId, PersonId, Rejection, RoomId, Seq, Timestamp,
+    Cid, ConversationNo, ErrorCode, FileNo, HistoryId, PersonId, Rejection, RoomId, Seq, Timestamp,
+    UploadId,
 };
 use serde_json::json;
 
@@ -83,6 +85,18 @@ fn places_and_messages() -> Vec<(&'static str, ClientFrame)> {
                 text: "Grüße \u{1f600}\n\"quoted\"".to_owned(),
                 rich: Some(json!({"buttons": [{"label": "Yes", "value": 1}], "scale": -0.5})),
                 reply_to: Some(Seq(40)),
+                files: Vec::new(),
+            }),
+        ),
+        (
+            "post_message with files",
+            client(ClientRequest::PostMessage {
+                room,
+                cid: Some(cid()),
+                text: String::new(),
+                rich: None,
+                reply_to: None,
+                files: vec![FileNo(7), FileNo(8)],
             }),
         ),
         (
@@ -95,6 +109,7 @@ fn places_and_messages() -> Vec<(&'static str, ClientFrame)> {
                     text: "hi".to_owned(),
                     rich: None,
                     reply_to: None,
+                    files: Vec::new(),
                 },
             },
         ),
@@ -169,6 +184,33 @@ fn message() -> EventBody {
             text: "Grüße".into(),
             rich: Some(json!([1, "two", null])),
             reply_to: Some(Seq(40)),
+            file: None,
+            part_of: None,
+            deleted_at: None,
+        },
+    }
+}
+
+fn shared_file() -> EventBody {
+    EventBody {
+        seq: Seq(45),
+        kind: EventKind::Message {
+            at: AT,
+            cid: cid(),
+            author: author(),
+            text: "".into(),
+            rich: None,
+            reply_to: None,
+            file: Some(Box::new(SharedFile {
+                no: FileNo(7),
+                upload: UploadId::from_bits([9; 16]),
+                name: "Gr\u{fc}n.png".into(),
+                mime: "image/png".into(),
+                size: 20_480,
+                pixels: Some((640, 480)),
+                has_thumbnail: true,
+            })),
+            part_of: Some(Seq(44)),
             deleted_at: None,
         },
     }
@@ -184,6 +226,8 @@ fn deleted_message() -> EventBody {
             text: "".into(),
             rich: None,
             reply_to: None,
+            file: None,
+            part_of: None,
             deleted_at: Some(AT),
         },
     }
@@ -232,6 +276,8 @@ fn short_message() -> EventBody {
             text: "hi".into(),
             rich: None,
             reply_to: None,
+            file: None,
+            part_of: None,
             deleted_at: None,
         },
     }
@@ -348,6 +394,7 @@ pub(crate) fn server_frames() -> Vec<(&'static str, ServerFrame)> {
     frames.extend([
         ("event: message with everything", event(message())),
         ("event: message of a visitor", event(short_message())),
+        ("event: message of a file", event(shared_file())),
         (
             "event: message that was taken back",
             event(deleted_message()),

@@ -6,9 +6,10 @@ use frontdesk_protocol::chat::NamedPerson;
 use frontdesk_protocol::command::{Card, Role};
 use frontdesk_protocol::error::Retry;
 use frontdesk_protocol::event::Author;
+use frontdesk_protocol::file::SharedFile;
 use frontdesk_protocol::native::*;
 use frontdesk_protocol::{
-    Cid, ConversationNo, ErrorCode, HistoryId, PersonId, RoomId, Seq, Timestamp,
+    Cid, ConversationNo, ErrorCode, FileNo, HistoryId, PersonId, RoomId, Seq, Timestamp, UploadId,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -114,15 +115,17 @@ fn request() -> impl Strategy<Value = ClientRequest> {
             option::of(cid()),
             any::<String>(),
             option::of(rich()),
-            option::of(seq())
+            option::of(seq()),
+            vec((0..1_u64 << 50).prop_map(FileNo), 0..4),
         )
-            .prop_map(|(room, cid, text, rich, reply_to)| {
+            .prop_map(|(room, cid, text, rich, reply_to, files)| {
                 ClientRequest::PostMessage {
                     room,
                     cid,
                     text,
                     rich,
                     reply_to,
+                    files,
                 }
             }),
         (room_name(), seq()).prop_map(|(room, seq)| ClientRequest::MarkRead { room, seq }),
@@ -167,6 +170,23 @@ fn card() -> impl Strategy<Value = Card> {
     })
 }
 
+fn file() -> impl Strategy<Value = Box<SharedFile>> {
+    let pixels = option::of((1..9_000_u32, 1..9_000_u32));
+    (any::<u32>(), any::<[u8; 16]>(), any::<String>(), pixels).prop_map(
+        |(number, bits, name, pixels)| {
+            Box::new(SharedFile {
+                no: FileNo(u64::from(number)),
+                upload: UploadId::from_bits(bits),
+                name: name.into(),
+                mime: "image/png".into(),
+                size: u64::from(number) << 8,
+                pixels,
+                has_thumbnail: pixels.is_some(),
+            })
+        },
+    )
+}
+
 fn event_body() -> impl Strategy<Value = EventBody> {
     let author = (person(), role(), card()).prop_map(|(id, role, card)| Author { id, role, card });
     let message = (
@@ -176,17 +196,22 @@ fn event_body() -> impl Strategy<Value = EventBody> {
         any::<String>(),
         option::of(rich()),
         option::of(seq()),
+        (option::of(file()), option::of(seq())),
         option::of(at()),
     )
         .prop_map(
-            |(at, cid, author, text, rich, reply_to, deleted_at)| EventKind::Message {
-                at,
-                cid,
-                author,
-                text: text.into(),
-                rich,
-                reply_to,
-                deleted_at,
+            |(at, cid, author, text, rich, reply_to, (file, part_of), deleted_at)| {
+                EventKind::Message {
+                    at,
+                    cid,
+                    author,
+                    text: text.into(),
+                    rich,
+                    reply_to,
+                    file,
+                    part_of,
+                    deleted_at,
+                }
             },
         );
     let deleted = (at(), seq()).prop_map(|(at, target)| EventKind::MessageDeleted { at, target });

@@ -109,6 +109,7 @@ async fn user_response(
         text,
         rich: None,
         reply_to: None,
+        files: Vec::new(),
     };
     let answer = place.ask(&app, &principal, command, naming.cid).await?;
     let Answer::Posted { seq, .. } = answer else {

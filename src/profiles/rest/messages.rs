@@ -220,6 +220,7 @@ async fn post(
         text: wanted.content.unwrap_or_default(),
         rich: None,
         reply_to,
+        files: Vec::new(),
     };
     let answer = place.ask(&app, &principal, command, naming.cid).await;
     let answer = answer.map_err(|why| match why.code() {

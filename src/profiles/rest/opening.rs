@@ -119,6 +119,7 @@ pub(super) async fn say_first(
         text,
         rich: None,
         reply_to: None,
+        files: Vec::new(),
     };
     place.ask(app, principal, post, cid).await.map(drop)
 }

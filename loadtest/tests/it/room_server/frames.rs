@@ -43,6 +43,8 @@ pub(super) fn native_event(codec: Codec, room: usize, seq: u64, cid: Cid, text: 
         text: Arc::from(text),
         rich: None,
         reply_to: None,
+        file: None,
+        part_of: None,
         deleted_at: None,
     };
     let event = RoomPush {

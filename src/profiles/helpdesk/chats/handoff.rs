@@ -347,6 +347,7 @@ async fn agent_says(
         text: said.message.clone(),
         rich: None,
         reply_to: None,
+        files: Vec::new(),
     };
     match chat.ask(app, post, fresh_cid()).await? {
         Answer::Posted { seq, at, .. } => Ok(Json(AgentSaid {

@@ -175,6 +175,7 @@ async fn talk(
         text: text.clone(),
         rich: None,
         reply_to: None,
+        files: Vec::new(),
     };
     let Answer::Posted { seq, at, .. } = chat.ask(&app, post, naming.cid).await? else {
         return Err(ApiError::new(ErrorCode::Internal));

@@ -1,0 +1,205 @@
+//! The company's files: their numbers, whose they are, which room each is in.
+//!
+//! Invariants: an upload makes one file and a file has one number, counted from 1; a file is in one
+//! room at most; what is stored of a file goes only after its row.
+//! Never: takes a file from anybody but the upload that made it.
+
+use std::sync::Arc;
+
+use frontdesk_protocol::command::{CompanyCommand, RoomCommand};
+use frontdesk_protocol::event::CompanyEvent;
+use frontdesk_protocol::file::{SharedFile, StoredFile};
+use frontdesk_protocol::upload::UploadCommand;
+use frontdesk_protocol::{ErrorCode, FileNo, Rejection, RoomId, Timestamp, UploadId};
+use frontdesk_storage::{EntityId, EntityKind, Row};
+
+use super::{CompanyState, tables};
+use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known};
+
+/// Rows that are read before a command about files is decided.
+pub(super) fn lookups(command: &CompanyCommand) -> Vec<Vec<u8>> {
+    match command {
+        CompanyCommand::KeepFile { file } => vec![tables::file_upload_key(&file.shared.upload)],
+        CompanyCommand::PlaceFile { no } | CompanyCommand::DropFile { no } => {
+            vec![tables::file_key(*no)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Rows of events about files.
+pub(super) fn rows(event: &CompanyEvent) -> Vec<Row> {
+    match event {
+        CompanyEvent::FileKept { file } => vec![
+            tables::set(tables::file_key(file.shared.no), file),
+            tables::set(
+                tables::file_upload_key(&file.shared.upload),
+                &file.shared.no,
+            ),
+        ],
+        CompanyEvent::FilePlaced { file } => {
+            vec![tables::set(tables::file_key(file.shared.no), file)]
+        }
+        // The upload's row stays: what comes again of it makes no second file.
+        CompanyEvent::FileDropped { file, .. } => vec![Row {
+            key: tables::file_key(file.shared.no),
+            value: None,
+        }],
+        _ => Vec::new(),
+    }
+}
+
+/// What others are owed for an event about files.
+pub(super) fn effect(entity: &EntityId, event: &CompanyEvent) -> Option<Effect> {
+    match event {
+        CompanyEvent::FileKept { file } => Some(match file.room {
+            Some(room) => Effect {
+                to: EntityId::room(entity.company.clone(), room),
+                command: Command::Room(RoomCommand::PostFile {
+                    file: Arc::clone(file),
+                }),
+            },
+            None => Effect {
+                to: EntityId::upload(entity.company.clone(), file.shared.upload),
+                command: Command::Upload(UploadCommand::Finish {
+                    file_no: file.shared.no,
+                    seq: None,
+                }),
+            },
+        }),
+        CompanyEvent::FileDropped { file, .. } => Some(Effect {
+            to: entity.clone(),
+            command: Command::Company(CompanyCommand::EraseFile {
+                upload: file.shared.upload,
+            }),
+        }),
+        _ => None,
+    }
+}
+
+impl CompanyState {
+    pub(super) fn keep_file(
+        &self,
+        asked: &Asked<'_>,
+        file: &StoredFile,
+        known: &Known,
+    ) -> Result<Decided<CompanyEvent>, Rejection> {
+        let upload = file.shared.upload;
+        if !is_asked_by(asked, &EntityKind::Upload(upload)) {
+            return Err(Rejection::new(ErrorCode::Forbidden));
+        }
+        let row = known.rows.get(&tables::file_upload_key(&upload));
+        let is_there = row.is_some_and(Option::is_some) || self.has_file_of(&upload);
+        if is_there {
+            return Ok(Decided::nothing(Answer::Done));
+        }
+        let file = StoredFile {
+            shared: SharedFile {
+                no: self.last_file.next(),
+                ..file.shared.clone()
+            },
+            ..file.clone()
+        };
+        let file = Arc::new(file);
+        Ok(happened(CompanyEvent::FileKept { file }))
+    }
+
+    pub(super) fn place_file(
+        &self,
+        asked: &Asked<'_>,
+        no: FileNo,
+        known: &Known,
+    ) -> Result<Decided<CompanyEvent>, Rejection> {
+        let room = room_of(asked).ok_or_else(|| Rejection::new(ErrorCode::Forbidden))?;
+        let file = self.file(no, known).filter(|file| file.room.is_none());
+        let Some(file) = file else {
+            return Ok(Decided::nothing(Answer::Done));
+        };
+        let file = Arc::new(StoredFile {
+            room: Some(room),
+            ..(*file).clone()
+        });
+        Ok(happened(CompanyEvent::FilePlaced { file }))
+    }
+
+    pub(super) fn drop_file(
+        &self,
+        asked: &Asked<'_>,
+        no: FileNo,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<CompanyEvent>, Rejection> {
+        let by = room_of(asked);
+        if by.is_none() && !is_asked_by(asked, &EntityKind::Company) {
+            return Err(Rejection::new(ErrorCode::Forbidden));
+        }
+        let may_drop = |file: &Arc<StoredFile>| file.room == by;
+        let Some(file) = self.file(no, known).filter(may_drop) else {
+            return Ok(Decided::nothing(Answer::Done));
+        };
+        Ok(happened(CompanyEvent::FileDropped { at: now, file }))
+    }
+
+    /// What this batch and the rows before it know of a file.
+    fn file(&self, no: FileNo, known: &Known) -> Option<Arc<StoredFile>> {
+        if let Some(changed) = self.files.get(&no) {
+            return changed.clone();
+        }
+        let value = known.rows.get(&tables::file_key(no))?.as_ref()?;
+        tables::read(value).map(Arc::new)
+    }
+
+    fn has_file_of(&self, upload: &UploadId) -> bool {
+        let mut kept = self.files.values().flatten();
+        kept.any(|file| file.shared.upload == *upload)
+    }
+
+    pub(super) fn file_stands(&mut self, event: &CompanyEvent) {
+        match event {
+            CompanyEvent::FileKept { file } => {
+                debug_assert_eq!(
+                    file.shared.no,
+                    self.last_file.next(),
+                    "one number after another"
+                );
+                self.last_file = file.shared.no;
+                self.file_bytes = self.file_bytes.saturating_add(file.shared.size);
+                self.files.insert(file.shared.no, Some(Arc::clone(file)));
+            }
+            CompanyEvent::FilePlaced { file } => {
+                self.files.insert(file.shared.no, Some(Arc::clone(file)));
+            }
+            CompanyEvent::FileDropped { file, .. } => {
+                self.file_bytes = self.file_bytes.saturating_sub(file.shared.size);
+                self.files.insert(file.shared.no, None);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn happened(event: CompanyEvent) -> Decided<CompanyEvent> {
+    Decided {
+        events: vec![event],
+        answer: Answer::Done,
+        remember: None,
+    }
+}
+
+fn is_asked_by(asked: &Asked<'_>, kind: &EntityKind) -> bool {
+    matches!(
+        asked.caller,
+        Caller::Entity(from) if from.company == asked.entity.company && from.kind == *kind
+    )
+}
+
+/// The company's own room that asks.
+pub(super) fn room_of(asked: &Asked<'_>) -> Option<RoomId> {
+    match asked.caller {
+        Caller::Entity(EntityId {
+            company,
+            kind: EntityKind::Room(room),
+        }) if *company == asked.entity.company => Some(*room),
+        _ => None,
+    }
+}
