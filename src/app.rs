@@ -23,6 +23,7 @@ use crate::identity::Identity;
 use crate::identity::revocations::concerns;
 use crate::rates::Rates;
 use crate::telemetry::ServerMetrics;
+use crate::uploads::Uploads;
 use crate::ws::{Bounds, Shared, Wheel};
 
 /// See the module's text.
@@ -30,6 +31,7 @@ pub(crate) struct App {
     pub(crate) node: Arc<Node>,
     pub(crate) auth: Authenticator,
     pub(crate) identity: Identity,
+    pub(crate) uploads: Arc<Uploads>,
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
     pub(crate) profiles: Profiles,
@@ -105,13 +107,19 @@ pub(crate) struct Counted {
 }
 
 impl App {
-    pub(crate) fn new(node: Arc<Node>, identity: Identity, config: &Config) -> Self {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        identity: Identity,
+        uploads: Arc<Uploads>,
+        config: &Config,
+    ) -> Self {
         let wheel = Arc::new(Wheel::new(node.clock().monotonic_ms()));
         let rates = Rates::new(&config.limits, Arc::clone(node.clock()));
         Self {
             node,
             auth: Authenticator::new(&config.auth),
             identity,
+            uploads,
             limits: config.limits.clone(),
             rates,
             profiles: config.profiles.clone(),

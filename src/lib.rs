@@ -5,6 +5,7 @@
 //! accepts, `rates` says how much may be asked, `http` answers requests, `ws` serves sockets;
 //! `native` and `profiles` turn what clients say into commands; [`auth`] says who speaks,
 //! `identity` who has an account and what they may administer;
+//! `uploads` takes in files, [`files`] says what they are;
 //! [`config`] and [`cli`] say how. The actors, the wire and the store are crates of their own.
 
 mod app;
@@ -25,5 +26,6 @@ mod profiles;
 mod rates;
 pub mod telemetry;
 pub mod transfer;
+mod uploads;
 pub mod web;
 mod ws;

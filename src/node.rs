@@ -16,7 +16,7 @@ use std::time::Duration;
 use frontdesk_actors::clock::{Clock, SystemClock};
 use frontdesk_actors::task::spawn;
 use frontdesk_actors::{Node, NodeOptions};
-use frontdesk_storage::{Directory, Journal, OpenOptions, Store};
+use frontdesk_storage::{Directory, Journal, ObjectBlobs, OpenOptions, Spool, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -30,6 +30,7 @@ use crate::identity::Identity;
 use crate::listen::{self, UnderWay};
 use crate::profiles;
 use crate::telemetry::Metrics;
+use crate::uploads::{Uploads, Works};
 use crate::ws::{Wheel, speaker, upgrade};
 
 /// Threads that read the store for those who await: reads are short and the disk is one.
@@ -143,6 +144,15 @@ pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
     ended
 }
 
+/// Uploads under way beside the store, and the folder that files stand in.
+fn open_uploads(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<Uploads>, Error> {
+    let (path, durability) = (&config.storage.path, config.storage.durability);
+    let spool = Spool::open(&path.join("spool"), durability)?;
+    let blobs = ObjectBlobs::in_folder(&path.join("files"), durability)?;
+    let uploads = Uploads::new(spool, Arc::new(blobs), &config.limits, Arc::clone(clock));
+    Ok(Arc::new(uploads))
+}
+
 /// Opens the store of the settings. A failed write or sync ends the process: going on would lie.
 pub fn open_store(config: &Config) -> Result<Arc<Store>, Error> {
     let options = OpenOptions {
@@ -180,6 +190,7 @@ pub async fn start_with(
     clock: Arc<dyn Clock>,
 ) -> Result<Running, Error> {
     check_keys(config)?;
+    let uploads = open_uploads(config, &clock)?;
     let node = Node::start(NodeOptions {
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         directory: Arc::clone(&store) as Arc<dyn Directory>,
@@ -187,12 +198,13 @@ pub async fn start_with(
         dialects: speaker::dialects(&config.profiles, &clock),
         limits: actor_limits(config),
         bots: crate::bots::known(),
-        uploads: None,
+        uploads: Some(Arc::new(Works(Arc::clone(&uploads)))),
         bus_serialize: config.bus.serialize,
     })
     .await?;
+    uploads.serve(&node);
     let identity = Identity::open(&*store, &config.auth)?;
-    let app = Arc::new(App::new(node, identity, config));
+    let app = Arc::new(App::new(node, identity, uploads, config));
     let heeding = Arc::downgrade(&app);
     app.node.heed_revoked(move |revoked| {
         if let Some(app) = heeding.upgrade() {
@@ -201,6 +213,8 @@ pub async fn start_with(
     });
     app.set_up(&config.provision).await?;
     spawn(Wheel::run(Arc::downgrade(&app.wheel), clock));
+    let listing = Arc::clone(&store);
+    spawn(Arc::clone(&app.uploads).tidy_up(move || listing.companies().unwrap_or_default()));
     let (stop, stopped) = watch::channel(false);
     spawn(upkeep(Arc::clone(&app), stopped.clone()));
     let router = router(&app, config);
@@ -322,6 +336,7 @@ pub(crate) fn resources() -> OpenApiRouter<Arc<App>> {
         .merge(http::chats::routes())
         .merge(http::people::routes())
         .merge(http::settings::routes())
+        .merge(http::uploads::routes())
         .merge(crate::native::admin::routes())
         .merge(profiles::rest::routes())
         .merge(profiles::helpdesk::routes())

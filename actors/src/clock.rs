@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
-use frontdesk_protocol::{Cid, RoomId, Timestamp};
+use frontdesk_protocol::{Cid, RoomId, Timestamp, UploadId};
 
 /// Time as a parameter.
 pub trait Clock: Send + Sync + 'static {
@@ -82,6 +82,11 @@ pub fn fresh_cid() -> Cid {
 /// A name for a new room: 128 random bits.
 pub fn fresh_room_id() -> RoomId {
     RoomId::from_bits(random_bits().to_be_bytes())
+}
+
+/// A name for a new upload: 128 random bits.
+pub fn fresh_upload_id() -> UploadId {
+    UploadId::from_bits(random_bits().to_be_bytes())
 }
 
 /// Random bits for a new room's history id.

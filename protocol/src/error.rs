@@ -58,6 +58,8 @@ error_codes! {
     FrameTooLarge = "frame_too_large", No, "frame too large";
     /// The file is larger than the company or the server takes.
     FileTooLarge = "file_too_large", No, "file too large";
+    /// The company's space for files, or the server's disk, is used up.
+    StorageFull = "storage_full", Later, "no room for the file";
     /// The text has no visible character.
     TextEmpty = "text_empty", No, "text is empty";
     /// The text is longer than the limit.

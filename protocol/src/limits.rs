@@ -40,6 +40,10 @@ pub const OPEN_PARTICIPANT_COUNT_MAX: usize = 256;
 pub const TITLE_CHARS_MAX: usize = 255;
 /// Name of a file, characters: what the existing systems keep.
 pub const FILE_NAME_CHARS_MAX: usize = 255;
+/// What a client says of an upload in its own form, bytes: a name in base64 and a few more words.
+pub const UPLOAD_METADATA_BYTES_MAX: usize = 4 * 1024;
+/// Parts of one upload: what clients send at once, many times over.
+pub const UPLOAD_PART_COUNT_MAX: usize = 1_000;
 /// Files sent with one message: a screen of pictures.
 pub const MESSAGE_FILE_COUNT_MAX: usize = 10;
 /// Prompts of a company: two screens of buttons.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Author;
-use crate::ids::{FileNo, PersonId, RoomId, Seq, Timestamp};
+use crate::ids::{FileNo, PersonId, RoomId, Seq, Timestamp, UploadId};
 
 /// What a client says of a file before its bytes come. All of it is a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,15 @@ pub struct UploadWish {
     /// SHA-256 of all of it, if the client knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<[u8; 32]>,
+    /// What else the client said of it, in its own form, to be told again.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub metadata: Arc<str>,
+    /// It is a part of a file and becomes none itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_part: bool,
+    /// It is made of these parts, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<UploadId>,
 }
 
 impl UploadWish {
@@ -47,12 +56,28 @@ impl UploadWish {
 }
 
 /// What an upload may come to; the node decides when it is reserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadTerms {
     /// Bytes at most.
     pub size_max: u64,
     /// When it ends if not all of it came.
     pub expires_at: Timestamp,
+    /// What kinds of files are taken.
+    #[serde(default)]
+    pub kinds: Kinds,
+}
+
+/// What kinds of files are taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kinds {
+    /// What neither runs nor has something run.
+    #[default]
+    Harmless,
+    /// Every kind: to be kept and given out, never shown.
+    Everything,
+    /// Of what is harmless, these MIME types.
+    Only(Vec<Arc<str>>),
 }
 
 /// What was found out about a file whose bytes are all there.

@@ -201,6 +201,21 @@ pub struct Limits {
     /// Time without a connection or a command after which a room sleeps, milliseconds: an actor
     /// costs memory, waking costs one snapshot.
     pub room_idle_ms: u64,
+    /// The largest file, bytes, whatever a company's settings say.
+    pub file_bytes_max: u64,
+    /// Uploads begun by one person in a minute, as many at once, 0 for no limit; unset 10 on the
+    /// widget's routes, which is what its clients are promised, and 120 elsewhere.
+    pub uploads_per_minute: Option<u32>,
+    /// Uploads of one person under way, 0 for no limit: a client sends a few at a time.
+    pub uploads_open_person: u32,
+    /// Bytes of uploads that wait in memory to be written, 256 KiB for each that writes now; the
+    /// others wait for their turn.
+    pub upload_memory_bytes: usize,
+    /// Time for an upload's bytes to come, milliseconds: a day, so that a client may go on
+    /// tomorrow. A file that is sent with no message in as much time after is dropped.
+    pub upload_lifetime_ms: u64,
+    /// Bytes of all files of one company, those under way among them; 0 for no limit.
+    pub company_file_bytes: u64,
 }
 
 impl Default for Limits {
@@ -224,6 +239,12 @@ impl Default for Limits {
             idle_ms: 60_000,
             http_body_bytes: 1024 * 1024,
             room_idle_ms: 30_000,
+            file_bytes_max: 100 * 1024 * 1024,
+            uploads_per_minute: None,
+            uploads_open_person: 64,
+            upload_memory_bytes: 64 * 1024 * 1024,
+            upload_lifetime_ms: 24 * 60 * 60 * 1_000,
+            company_file_bytes: 0,
         }
     }
 }

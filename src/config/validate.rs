@@ -160,6 +160,10 @@ fn check_rates(limits: &Limits, findings: &mut Vec<Finding>) {
             "limits.commands_per_second_connection",
             limits.commands_per_second_connection,
         ),
+        (
+            "limits.uploads_per_minute",
+            limits.uploads_per_minute.unwrap_or_default(),
+        ),
     ];
     for (key, value) in rates {
         if value > PER_SECOND_MAX {
@@ -187,6 +191,12 @@ fn check_limits(limits: &Limits, findings: &mut Vec<Finding>) {
         ("limits.ping_ms", limits.ping_ms),
         ("limits.http_body_bytes", limits.http_body_bytes as u64),
         ("limits.room_idle_ms", limits.room_idle_ms),
+        ("limits.file_bytes_max", limits.file_bytes_max),
+        (
+            "limits.upload_memory_bytes",
+            limits.upload_memory_bytes as u64,
+        ),
+        ("limits.upload_lifetime_ms", limits.upload_lifetime_ms),
     ];
     for (key, value) in at_least_one {
         if value == 0 {

@@ -23,7 +23,7 @@ use super::rooms::IDEMPOTENCY_KEY;
 const PREFLIGHT_KEPT_S: u64 = 600;
 
 /// Headers a page may send.
-const SENT: [HeaderName; 7] = [
+const SENT: [HeaderName; 17] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     HeaderName::from_static(IDEMPOTENCY_KEY),
@@ -32,17 +32,45 @@ const SENT: [HeaderName; 7] = [
     // Pages that were written for other servers send these with every request.
     HeaderName::from_static("x-csrftoken"),
     HeaderName::from_static("x-requested-with"),
+    // Uploads.
+    HeaderName::from_static("tus-resumable"),
+    HeaderName::from_static("upload-length"),
+    HeaderName::from_static("upload-offset"),
+    HeaderName::from_static("upload-defer-length"),
+    HeaderName::from_static("upload-metadata"),
+    HeaderName::from_static("upload-concat"),
+    HeaderName::from_static("upload-checksum"),
+    HeaderName::from_static("upload-complete"),
+    HeaderName::from_static("upload-draft-interop-version"),
+    HeaderName::from_static("x-http-method-override"),
 ];
 /// Headers a page may read beside those that browsers always show.
-const SHOWN: [HeaderName; 4] = [
+const SHOWN: [HeaderName; 19] = [
     header::ETAG,
     header::RETRY_AFTER,
     HeaderName::from_static(REQUEST_ID_HEADER),
     header::LINK,
+    header::LOCATION,
+    // Uploads.
+    HeaderName::from_static("tus-resumable"),
+    HeaderName::from_static("tus-version"),
+    HeaderName::from_static("tus-extension"),
+    HeaderName::from_static("tus-max-size"),
+    HeaderName::from_static("tus-checksum-algorithm"),
+    HeaderName::from_static("upload-length"),
+    HeaderName::from_static("upload-offset"),
+    HeaderName::from_static("upload-defer-length"),
+    HeaderName::from_static("upload-metadata"),
+    HeaderName::from_static("upload-expires"),
+    HeaderName::from_static("upload-concat"),
+    HeaderName::from_static("upload-complete"),
+    HeaderName::from_static("upload-limit"),
+    HeaderName::from_static("upload-draft-interop-version"),
 ];
 /// Methods of our routes.
-const METHODS: [Method; 5] = [
+const METHODS: [Method; 6] = [
     Method::GET,
+    Method::HEAD,
     Method::POST,
     Method::PUT,
     Method::PATCH,

@@ -48,6 +48,7 @@ pub const fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::NameTaken
         | ErrorCode::LimitReached => StatusCode::CONFLICT,
         ErrorCode::FrameTooLarge | ErrorCode::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::Busy | ErrorCode::Unavailable | ErrorCode::Draining => {

@@ -104,6 +104,20 @@ impl FromRequestParts<Arc<App>> for Authenticated {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let Sending(known) = Sending::from_request_parts(parts, app).await?;
+        app.rates.take_person(&known.principal)?;
+        Ok(Self(known))
+    }
+}
+
+/// The same, of a request that brings bytes of an upload: those are bounded by what they use up,
+/// and a fast client sends hundreds of such requests a second.
+pub(crate) struct Sending(pub(crate) Known);
+
+impl FromRequestParts<Arc<App>> for Sending {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         if app.is_draining() {
             return Err(ApiError::new(ErrorCode::Draining));
         }
@@ -116,7 +130,6 @@ impl FromRequestParts<Arc<App>> for Authenticated {
             app.check_page(company, &parts.method, &parts.headers)
                 .await?;
         }
-        app.rates.take_person(&known.principal)?;
         check_query(&known.principal.company, &parts.uri)?;
         Ok(Self(known))
     }

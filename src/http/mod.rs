@@ -26,6 +26,7 @@ pub(crate) mod schemas;
 pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
+pub(crate) mod uploads;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -106,7 +107,10 @@ pub(crate) fn router(brought: Brought, config: &Config) -> Router {
     // open one, and the answer to its handshake has a size of its own.
     let cors = cors::layer(&config.server.cors_origins, names_origin);
     let machines = machines.method_not_allowed_fallback(method_not_allowed);
-    let open = bounded(machines.merge(counted)).layer(cors);
+    let size_max = config.limits.file_bytes_max;
+    let open = bounded(machines.merge(counted))
+        .layer(cors)
+        .layer(from_fn_with_state(size_max, uploads::answer_options));
     let sockets = bounded(sockets.method_not_allowed_fallback(method_not_allowed));
     let figures = figures.method_not_allowed_fallback(method_not_allowed);
     let router = open.merge(sockets).merge(figures);
@@ -199,9 +203,8 @@ async fn check_announced(
 ) -> Response {
     let announced_bytes = request.body().size_hint().lower();
     // Where files will be, the answer is that they are not there yet; nothing of them is read.
-    let is_file = FILE_ROUTES
-        .iter()
-        .any(|end| request.uri().path().ends_with(end));
+    let path = request.uri().path();
+    let is_file = FILE_ROUTES.iter().any(|end| path.ends_with(end)) || uploads::takes_files(path);
     if announced_bytes > limit_bytes as u64 && !is_file {
         let why = format!("body too large: {announced_bytes} bytes, limit {limit_bytes}");
         return ApiError::because(ErrorCode::FrameTooLarge, why).into_response();

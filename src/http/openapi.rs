@@ -34,6 +34,7 @@ use super::error::ErrorBody;
     components(schemas(ErrorBody)),
     tags(
         (name = "rooms", description = "Rooms and their messages"),
+        (name = "uploads", description = "Resumable uploads: tus 1.0, and the IETF draft"),
         (name = "people", description = "People of a company, and what it offers them"),
         (name = "conversations", description = "The routes of inbox, crm and direct clients"),
         (name = "bot", description = "Talking to a bot over HTTP alone"),

@@ -92,6 +92,16 @@ word!(
 );
 
 word!(
+    /// An upload's own id.
+    UploadIdSchema,
+    "UploadId",
+    text()
+        .description(Some("An upload"))
+        .pattern(Some("^u_[0-9a-f]{32}$"))
+        .examples(["u_0f6c1e9a52d84b7b8d1f3a5c7e902b46"])
+);
+
+word!(
     /// A room in an address.
     RoomNameSchema,
     "RoomName",

@@ -31,6 +31,7 @@ use metrics::Counter;
 
 use crate::config::Limits;
 use crate::telemetry::RateMetrics;
+use crate::uploads::Door;
 use allowances::Allowances;
 
 /// Allowances of one kind; at a hundred bytes each this bounds what a flood of addresses may take.
@@ -76,6 +77,8 @@ pub(crate) struct Rates {
     login_addresses: Option<Keyed<IpAddr>>,
     passwords: Option<Keyed<CompanyId>>,
     chats: Option<Keyed<IpAddr>>,
+    widget_uploads: Option<Keyed<(CompanyId, PersonId)>>,
+    uploads: Option<Keyed<(CompanyId, PersonId)>>,
     connections: Option<RateLimiter<Pace, InPace, NodeClock, NoOpMiddleware<Nanos>>>,
 }
 
@@ -98,6 +101,10 @@ impl Rates {
             passwords: per_minute(limits.passwords_per_minute_company)
                 .map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
             chats: per_minute(limits.chats_per_minute_address)
+                .map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
+            widget_uploads: per_minute(Door::Widget.per_minute(limits))
+                .map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
+            uploads: per_minute(Door::Native.per_minute(limits))
                 .map(|quota| RateLimiter::new(quota, Allowances::new(), time())),
             connections: connections.map(|quota| RateLimiter::new(quota, InPace, time())),
             clock,
@@ -160,6 +167,19 @@ impl Rates {
         taken.map_err(|refused| self.too_soon(&refused, &self.metrics.chats))
     }
 
+    /// A person begins an upload. The widget's clients have an allowance of their own.
+    pub(crate) fn take_upload(&self, who: &Principal, door: Door) -> Result<(), TooSoon> {
+        let uploads = match door {
+            Door::Widget => &self.widget_uploads,
+            _ => &self.uploads,
+        };
+        let Some(uploads) = uploads else {
+            return Ok(());
+        };
+        let taken = uploads.check_key(&(who.company.clone(), who.person.clone()));
+        taken.map_err(|refused| self.too_soon(&refused, &self.metrics.uploads))
+    }
+
     /// A command came over the connection with this allowance.
     pub(crate) fn take_command(&self, pace: &Pace) -> Result<(), TooSoon> {
         let Some(connections) = &self.connections else {
@@ -190,6 +210,10 @@ impl Rates {
         if let Some(passwords) = &self.passwords {
             passwords.retain_recent();
             passwords.shrink_to_fit();
+        }
+        for uploads in [&self.widget_uploads, &self.uploads].into_iter().flatten() {
+            uploads.retain_recent();
+            uploads.shrink_to_fit();
         }
         if let Some(chats) = &self.chats {
             chats.retain_recent();

@@ -7,6 +7,7 @@
 mod metrics;
 mod request_id;
 mod server;
+mod uploads;
 
 use std::io::{IsTerminal, Write};
 
@@ -18,6 +19,7 @@ use crate::config::{self, LogFormat};
 pub use metrics::{METRICS_CONTENT_TYPE, Metrics};
 pub use request_id::request_id;
 pub(crate) use server::{RateMetrics, ServerMetrics};
+pub(crate) use uploads::UploadMetrics;
 
 /// Why log lines cannot be written as asked.
 #[derive(Debug, thiserror::Error)]

@@ -22,6 +22,8 @@ pub(crate) struct RateMetrics {
     pub(crate) passwords: Counter,
     /// Chats of an address.
     pub(crate) chats: Counter,
+    /// Uploads of a person.
+    pub(crate) uploads: Counter,
     pub(crate) connections: Counter,
 }
 
@@ -38,6 +40,7 @@ impl RateMetrics {
             logins: of("login"),
             passwords: of("password"),
             chats: of("chat"),
+            uploads: of("upload"),
             connections: of("connection"),
         }
     }

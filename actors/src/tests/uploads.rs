@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use frontdesk_protocol::event::Message;
 use frontdesk_protocol::upload::{
-    FileFacts, FileKind, UploadCommand, UploadEnd, UploadFailure, UploadTerms, UploadWish,
+    FileFacts, FileKind, Kinds, UploadCommand, UploadEnd, UploadFailure, UploadTerms, UploadWish,
 };
 use frontdesk_protocol::{ConversationNo, FileNo, UploadId};
 
@@ -69,6 +69,9 @@ fn wish(name: &str, room: Option<RoomId>) -> UploadWish {
         room,
         caption: "look".into(),
         sha256: None,
+        metadata: "".into(),
+        is_part: false,
+        parts: Vec::new(),
     }
 }
 
@@ -79,6 +82,7 @@ async fn uploaded(world: &World, number: u8, wish: UploadWish) -> EntityId {
     let terms = UploadTerms {
         size_max: 1_000,
         expires_at: Timestamp(u64::MAX),
+        kinds: Kinds::Harmless,
     };
     let reserve = Command::Upload(UploadCommand::Reserve { wish, terms });
     let cid = fresh_cid();

@@ -104,7 +104,7 @@ impl Rules for UploadState {
         };
         let event = match command {
             UploadCommand::Reserve { wish, terms } => {
-                self.reserve(person(asked)?, wish, *terms, now)?
+                self.reserve(person(asked)?, wish, terms, now)?
             }
             UploadCommand::DeclareSize { size } => {
                 self.owned(asked)?;
@@ -170,7 +170,7 @@ impl Rules for UploadState {
                     at: *at,
                     owner: owner.clone(),
                     wish: wish.clone(),
-                    terms: *terms,
+                    terms: terms.clone(),
                 });
             }
             UploadEvent::SizeDeclared { size } => {
@@ -249,7 +249,7 @@ impl UploadState {
         &self,
         owner: &Principal,
         wish: &UploadWish,
-        terms: UploadTerms,
+        terms: &UploadTerms,
         now: Timestamp,
     ) -> Result<Option<UploadEvent>, Rejection> {
         if let Some(begun) = &self.begun {
@@ -265,7 +265,7 @@ impl UploadState {
             at: now,
             owner: author_of(owner),
             wish: wish.clone(),
-            terms,
+            terms: terms.clone(),
         }))
     }
 
@@ -274,7 +274,7 @@ impl UploadState {
         match (begun.wish.size, self.stage) {
             (Some(said), _) if said == size => Ok(None),
             (None, UploadStage::Receiving) => {
-                fits(size, begun.terms)?;
+                fits(size, &begun.terms)?;
                 Ok(Some(UploadEvent::SizeDeclared { size }))
             }
             (Some(said), _) => {
@@ -391,7 +391,7 @@ impl UploadStage {
     }
 }
 
-fn check(wish: &UploadWish, terms: UploadTerms) -> Result<(), Rejection> {
+fn check(wish: &UploadWish, terms: &UploadTerms) -> Result<(), Rejection> {
     let refuse = |why: String| Err(Rejection::because(ErrorCode::BadField, why));
     let name_chars = wish.name.chars().count();
     if name_chars == 0 || name_chars > FILE_NAME_CHARS_MAX {
@@ -411,7 +411,7 @@ fn check(wish: &UploadWish, terms: UploadTerms) -> Result<(), Rejection> {
     wish.size.map_or(Ok(()), |size| fits(size, terms))
 }
 
-fn fits(size: u64, terms: UploadTerms) -> Result<(), Rejection> {
+fn fits(size: u64, terms: &UploadTerms) -> Result<(), Rejection> {
     match size > terms.size_max {
         true => {
             let why = format!("{size} bytes, limit {}", terms.size_max);

@@ -14,6 +14,7 @@ use crate::tests::{company_of, person as person_id};
 const TERMS: UploadTerms = UploadTerms {
     size_max: 1_000,
     expires_at: Timestamp(9_000_000),
+    kinds: Kinds::Harmless,
 };
 
 fn entity() -> EntityId {
@@ -45,6 +46,9 @@ fn wish(size: Option<u64>) -> UploadWish {
         room: None,
         caption: "".into(),
         sha256: Some([2; 32]),
+        metadata: "".into(),
+        is_part: false,
+        parts: Vec::new(),
     }
 }
 

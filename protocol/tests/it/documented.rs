@@ -81,6 +81,8 @@ fn every_limit_is_documented_with_its_value() {
         TITLE_CHARS_MAX,
         FILE_NAME_CHARS_MAX,
         MESSAGE_FILE_COUNT_MAX,
+        UPLOAD_METADATA_BYTES_MAX,
+        UPLOAD_PART_COUNT_MAX,
         PROMPT_COUNT_MAX,
         PROMPT_CHARS_MAX,
         CARD_FIELD_BYTES_MAX,

@@ -1,0 +1,138 @@
+//! Bytes for an upload that was begun, and where it stands.
+//!
+//! Invariants: a body counts from the offset that it names and from no other; what is answered is
+//! kept.
+//! Never: reads a body that does not belong where the upload stands.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
+use frontdesk_protocol::UploadId;
+use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::upload::{UploadEnd, UploadFailure};
+
+use super::answers::{Refusal, Tus};
+use super::create::parts_text;
+use super::headers::{
+    BYTES_TYPE, UPLOAD_CONCAT, UPLOAD_DEFER_LENGTH, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET,
+    bad, body_bytes, checksum, number, one,
+};
+use crate::app::App;
+use crate::uploads::{Checking, PumpError, Upload, pump};
+
+/// Where an upload stands. The turn is taken, so that nobody moves it after the answer.
+pub(super) async fn offset(
+    app: &Arc<App>,
+    who: &Arc<Principal>,
+    upload: UploadId,
+) -> Result<Tus, Refusal> {
+    let found = app.uploads.find(who, upload).await?;
+    if found.end().is_some() {
+        return Err(Refusal::gone());
+    }
+    if let Some(job) = found.job.as_ref().filter(|job| !job.is_of_parts()) {
+        drop(app.uploads.write(job).await?);
+    }
+    let wish = &found.view.wish;
+    let mut tus = Tus::new(StatusCode::OK).expires(found.view.terms.expires_at);
+    tus = match wish
+        .size
+        .or(found.view.facts.as_ref().map(|facts| facts.size))
+    {
+        Some(size) => tus.with(UPLOAD_LENGTH, size),
+        None => tus.with(UPLOAD_DEFER_LENGTH, 1),
+    };
+    if !wish.metadata.is_empty() {
+        tus = tus.with(UPLOAD_METADATA, &wish.metadata);
+    }
+    if wish.is_part {
+        tus = tus.with(UPLOAD_CONCAT, "partial");
+    }
+    if !wish.parts.is_empty() {
+        tus = tus.with(UPLOAD_CONCAT, parts_text(&wish.parts));
+    }
+    Ok(tus.offset(found.offset()))
+}
+
+/// Takes a body that belongs where the upload stands.
+pub(super) async fn append(
+    app: &Arc<App>,
+    who: &Arc<Principal>,
+    upload: UploadId,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Tus, Refusal> {
+    if one(headers, "content-type")? != Some(BYTES_TYPE) {
+        return Err(Refusal::media_type(BYTES_TYPE));
+    }
+    let Some(offset) = number(headers, UPLOAD_OFFSET)? else {
+        return Err(bad(UPLOAD_OFFSET, "is missing").into());
+    };
+    let checking = checksum(headers)?;
+    let mut found = app.uploads.find(who, upload).await?;
+    if found.end().is_some() {
+        return Err(Refusal::gone());
+    }
+    if !found.view.wish.parts.is_empty() {
+        return Err(Refusal::of_parts());
+    }
+    if let (Some(size), Some(job)) = (number(headers, UPLOAD_LENGTH)?, &found.job) {
+        app.uploads.declare(who, job, size).await?;
+        found.view.wish.size = Some(size);
+    }
+    if offset != found.offset() {
+        return Err(Refusal::elsewhere(found.offset()));
+    }
+    let expires_at = found.view.terms.expires_at;
+    let kept = take_body(app, who, &found, (headers, body), checking).await?;
+    Ok(Tus::new(StatusCode::NO_CONTENT)
+        .offset(kept)
+        .expires(expires_at))
+}
+
+/// Takes a body's bytes at the end of what is kept; answers up to where bytes are kept then.
+pub(super) async fn take_body(
+    app: &Arc<App>,
+    _who: &Arc<Principal>,
+    found: &Upload,
+    (headers, body): (&HeaderMap, Body),
+    checking: Option<Checking>,
+) -> Result<u64, Refusal> {
+    let size_max = found.view.terms.size_max;
+    let end = found.view.wish.size.unwrap_or(size_max);
+    let announced = body_bytes(headers)?;
+    let Some(job) = &found.job else {
+        // All came before; a repeat that brings nothing changes nothing.
+        return match announced {
+            Some(0) => Ok(found.offset()),
+            _ => Err(Refusal::too_long(end)),
+        };
+    };
+    let stood = found.offset();
+    let left = end.saturating_sub(stood);
+    if announced.is_some_and(|bytes| bytes > left) {
+        return Err(Refusal::too_long(end));
+    }
+    let writer = app.uploads.write(job).await?;
+    if writer.kept() != stood {
+        // Whoever wrote before was not done when it was looked at.
+        return Err(Refusal::elsewhere(writer.kept()));
+    }
+    let pumped = pump(writer, body, left, checking).await;
+    app.uploads.took(pumped.kept.saturating_sub(stood));
+    match &pumped.outcome {
+        Ok(()) => {}
+        Err(PumpError::TooLong) => {
+            // What was said of its length is not true: nobody knows what the rest is.
+            let end = UploadEnd::Failed(UploadFailure::TooLarge);
+            app.uploads.fail(job, end).await;
+            return Err(Refusal::too_long(found.view.wish.size.unwrap_or(size_max)));
+        }
+        Err(error) => return Err(Refusal::pumped(error, end)),
+    }
+    if found.view.wish.size == Some(pumped.kept) {
+        app.uploads.seal_if_whole(found).await?;
+    }
+    Ok(pumped.kept)
+}

@@ -1,0 +1,148 @@
+//! Beginning an upload: of bytes that come, or of parts that are there.
+//!
+//! Never: takes more than its own headers say.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use frontdesk_actors::clock::fresh_upload_id;
+use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::native::RoomName;
+use frontdesk_protocol::upload::UploadWish;
+use frontdesk_protocol::{ErrorCode, RoomId, UploadId};
+use frontdesk_storage::EntityKind;
+
+use super::answers::{Refusal, Tus};
+use super::append::take_body;
+use super::headers::{
+    BYTES_TYPE, Concat, Metadata, PATH, UPLOAD_CONCAT, UPLOAD_DEFER_LENGTH, UPLOAD_LENGTH, bad,
+    body_bytes, checksum, number, one,
+};
+use crate::app::{App, Known};
+use crate::http::ApiError;
+use crate::uploads::{Door, Job};
+
+/// Begins what the headers say; answers where it is.
+pub(super) async fn create(
+    app: &Arc<App>,
+    known: &Known,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Tus, Refusal> {
+    let who = &known.principal;
+    let concat = Concat::read(headers)?;
+    let size = size(headers, &concat)?;
+    let metadata = Metadata::read(headers)?;
+    let with_bytes = carries_bytes(headers)?;
+    app.rates
+        .take_upload(who, Door::Native)
+        .map_err(ApiError::from)?;
+    let room = match &metadata.room {
+        Some(room) => Some(room_of(app, who, room).await?),
+        None => None,
+    };
+    let parts = match concat {
+        Concat::Final(parts) => parts,
+        Concat::Partial | Concat::Whole => Vec::new(),
+    };
+    let wish = UploadWish {
+        name: metadata.name.into(),
+        mime: metadata.mime.into(),
+        size,
+        room,
+        caption: metadata.caption.into(),
+        sha256: None,
+        metadata: metadata.raw.into(),
+        is_part: one(headers, UPLOAD_CONCAT)? == Some("partial"),
+        parts,
+    };
+    let upload = fresh_upload_id();
+    let job = match wish.parts.is_empty() {
+        true => app.uploads.begin(who, Door::Native, upload, wish).await?,
+        false => app.uploads.assemble(who, upload, wish).await?,
+    };
+    if with_bytes && job.is_of_parts() {
+        return Err(Refusal::of_parts());
+    }
+    answer(app, who, &job, with_bytes.then_some((headers, body))).await
+}
+
+async fn answer(
+    app: &Arc<App>,
+    who: &Arc<Principal>,
+    job: &Arc<Job>,
+    body: Option<(&HeaderMap, Body)>,
+) -> Result<Tus, Refusal> {
+    let upload = job.upload;
+    let found = app.uploads.find(who, upload).await?;
+    let mut tus = Tus::new(StatusCode::CREATED)
+        .with(header::LOCATION.as_str(), format!("{PATH}/{upload}"))
+        .expires(found.view.terms.expires_at);
+    match body {
+        Some((headers, body)) => {
+            // What did not come is sent again: the upload is there.
+            let taken = take_body(app, who, &found, (headers, body), checksum(headers)?).await;
+            let kept = match taken {
+                Ok(kept) => kept,
+                Err(refusal) if refusal.is_of_body() => job.kept(),
+                Err(refusal) => return Err(refusal),
+            };
+            tus = tus.offset(kept);
+        }
+        None => app.uploads.seal_if_whole(&found).await?,
+    }
+    Ok(tus)
+}
+
+/// How long it will be; `None` when that is said later.
+fn size(headers: &HeaderMap, concat: &Concat) -> Result<Option<u64>, ApiError> {
+    let length = number(headers, UPLOAD_LENGTH)?;
+    let deferred = one(headers, UPLOAD_DEFER_LENGTH)?;
+    match (length, deferred, concat) {
+        (None, None, Concat::Final(_)) => Ok(None),
+        (_, _, Concat::Final(_)) => Err(bad(UPLOAD_LENGTH, "follows from the parts")),
+        (Some(length), None, _) => Ok(Some(length)),
+        (None, Some("1"), _) => Ok(None),
+        (None, Some(_), _) => Err(bad(UPLOAD_DEFER_LENGTH, "is not 1")),
+        (Some(_), Some(_), _) => Err(bad(
+            UPLOAD_LENGTH,
+            "and upload-defer-length exclude each other",
+        )),
+        (None, None, _) => Err(bad(UPLOAD_LENGTH, "is missing")),
+    }
+}
+
+/// Whether the first bytes come with the request.
+fn carries_bytes(headers: &HeaderMap) -> Result<bool, ApiError> {
+    let is_of_bytes = one(headers, "content-type")? == Some(BYTES_TYPE);
+    let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    let has_body = is_chunked || body_bytes(headers)?.is_some_and(|bytes| bytes > 0);
+    if has_body && !is_of_bytes {
+        let why = format!("content-type: a body is {BYTES_TYPE}");
+        return Err(ApiError::because(ErrorCode::BadFrame, why));
+    }
+    Ok(has_body)
+}
+
+/// A room of the company, by its id or number.
+pub(super) async fn room_of(
+    app: &Arc<App>,
+    who: &Principal,
+    name: &str,
+) -> Result<RoomId, ApiError> {
+    let unknown = || ApiError::new(ErrorCode::UnknownRoom);
+    let name: RoomName = name.parse().map_err(|_| unknown())?;
+    let found = app.node.find_room(&who.company, name).await;
+    let found = found.map_err(|error| ApiError::fault(&error))?;
+    match found.ok_or_else(unknown)?.kind {
+        EntityKind::Room(room) => Ok(room),
+        _ => Err(unknown()),
+    }
+}
+
+/// Where parts of an upload are, as it was said.
+pub(super) fn parts_text(parts: &[UploadId]) -> String {
+    let places: Vec<String> = parts.iter().map(|part| format!("{PATH}/{part}")).collect();
+    format!("final;{}", places.join(" "))
+}

@@ -1,0 +1,299 @@
+//! `/v1/uploads`: resumable uploads over HTTP, as tus 1.0 with its extensions but
+//! `concatenation-unfinished`, and as the resumable-upload draft of the IETF where a client creates
+//! with care.
+//!
+//! Owns: the routes, and the words of both protocols; `headers` reads their fields, `answers`
+//! writes them, `create` and `append` are what they ask for, `draft` the other dialect.
+//!
+//! Invariants: whatever is refused is said in JSON with tus' own status; an upload of somebody else
+//! is answered like one that does not exist, and never with an offset.
+//! Never: holds a byte longer than it takes to pass it on.
+
+mod answers;
+mod append;
+mod create;
+mod headers;
+mod status;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use frontdesk_protocol::{ErrorCode, UploadId};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::ErrorBody;
+use super::extract::Sending;
+use super::openapi::BehindToken;
+use super::schemas::UploadIdSchema;
+use super::{ApiError, PathOf};
+use crate::app::{App, Known};
+use answers::{Refusal, Tus};
+use headers::{METHOD_OVERRIDE, PATH, TUS_RESUMABLE, VERSION};
+
+/// The routes of this file.
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(create_upload))
+        .routes(routes!(
+            find_offset,
+            append_bytes,
+            cancel_upload,
+            override_method
+        ))
+        .routes(routes!(status::show))
+}
+
+/// Whether a body may be larger than others: what comes here is never gathered.
+pub(crate) fn takes_files(path: &str) -> bool {
+    path == PATH
+        || path
+            .strip_prefix(PATH)
+            .is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Answers what a server can do. Not a route: browsers ask the same address with the same method
+/// before they send, and mean something else, which they say in a header.
+pub(crate) async fn answer_options(
+    State(size_max): State<u64>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_preflight = request
+        .headers()
+        .contains_key("access-control-request-method");
+    let is_asked = request.method() == Method::OPTIONS && takes_files(request.uri().path());
+    match is_asked && !is_preflight {
+        true => answers::options(size_max),
+        false => next.run(request).await,
+    }
+}
+
+/// Whose upload it is. The version is looked at first: what follows may mean something else.
+fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers::one(headers, TUS_RESUMABLE)? {
+        Some(VERSION) => Ok(()),
+        _ => Err(Refusal::version()),
+    }
+}
+
+fn upload_id(text: &str) -> Result<UploadId, Refusal> {
+    let unknown = || ApiError::because(ErrorCode::NotFound, "no such upload");
+    Ok(text.parse().map_err(|_| unknown())?)
+}
+
+/// Begins an upload; with a body, takes its first bytes as well.
+#[utoipa::path(
+    post,
+    path = "/v1/uploads",
+    tag = "uploads",
+    security(("bearer" = [])),
+    params(
+        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Upload-Length" = Option<u64>, Header, description = "Bytes; or `Upload-Defer-Length: 1`"),
+        ("Upload-Metadata" = Option<String>, Header, description =
+            "`filename`, `filetype`, `room` (its id or number), `caption`, each with base64"),
+        ("Upload-Concat" = Option<String>, Header, description = "`partial`, or `final;` and parts"),
+    ),
+    responses(
+        (status = 201, description = "begun; `Location` is where its bytes go"),
+        (status = 400, description = "a header does not fit", body = ErrorBody),
+        (status = 404, description = "no such room, or not one of the caller's", body = ErrorBody),
+        (status = 412, description = "another version of tus", body = ErrorBody),
+        (status = 413, description = "the file is too large", body = ErrorBody),
+        (status = 507, description = "no room for the file", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn create_upload(
+    State(app): State<Arc<App>>,
+    Sending(known): Sending,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let created = async {
+        check_version(&headers)?;
+        create::create(&app, &known, &headers, body).await
+    };
+    answers::of(created.await)
+}
+
+/// Says up to where an upload's bytes are kept. Whoever was sending them sends no more.
+#[utoipa::path(
+    head,
+    path = "/v1/uploads/{upload}",
+    tag = "uploads",
+    security(("bearer" = [])),
+    params(
+        ("upload" = inline(UploadIdSchema), Path),
+        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+    ),
+    responses(
+        (status = 200, description = "`Upload-Offset` says up to where"),
+        (status = 404, description = "no such upload, or not one of the caller's"),
+        (status = 410, description = "it ended without a file"),
+        (status = 412, description = "another version of tus"),
+        BehindToken,
+    ),
+)]
+async fn find_offset(
+    State(app): State<Arc<App>>,
+    Sending(known): Sending,
+    PathOf(upload): PathOf<String>,
+    headers: HeaderMap,
+) -> Response {
+    answers::of(offset(&app, &known, &upload, &headers).await)
+}
+
+async fn offset(
+    app: &Arc<App>,
+    known: &Known,
+    upload: &str,
+    headers: &HeaderMap,
+) -> Result<Tus, Refusal> {
+    check_version(headers)?;
+    let upload = upload_id(upload)?;
+    append::offset(app, &known.principal, upload).await
+}
+
+/// Adds bytes to an upload where it stands.
+#[utoipa::path(
+    patch,
+    path = "/v1/uploads/{upload}",
+    tag = "uploads",
+    security(("bearer" = [])),
+    params(
+        ("upload" = inline(UploadIdSchema), Path),
+        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Upload-Offset" = u64, Header, description = "Where the body belongs"),
+        ("Upload-Checksum" = Option<String>, Header, description =
+            "`sha1`, `sha256`, `crc32c` or `blake3`, and the body's digest in base64"),
+    ),
+    responses(
+        (status = 204, description = "kept; `Upload-Offset` says up to where"),
+        (status = 400, description = "a header does not fit", body = ErrorBody),
+        (status = 403, description = "the upload is made of parts", body = ErrorBody),
+        (status = 404, description = "no such upload, or not one of the caller's", body = ErrorBody),
+        (status = 409, description = "the upload stands elsewhere", body = ErrorBody),
+        (status = 410, description = "it ended without a file", body = ErrorBody),
+        (status = 412, description = "another version of tus", body = ErrorBody),
+        (status = 413, description = "more than was announced or may come", body = ErrorBody),
+        (status = 415, description = "not application/offset+octet-stream", body = ErrorBody),
+        (status = 423, description = "another request has taken over", body = ErrorBody),
+        (status = 507, description = "no room for the file", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn append_bytes(
+    State(app): State<Arc<App>>,
+    Sending(known): Sending,
+    PathOf(upload): PathOf<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    answers::of(append(&app, &known, &upload, &headers, body).await)
+}
+
+async fn append(
+    app: &Arc<App>,
+    known: &Known,
+    upload: &str,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Tus, Refusal> {
+    check_version(headers)?;
+    let upload = upload_id(upload)?;
+    append::append(app, &known.principal, upload, headers, body).await
+}
+
+/// Ends an upload that has made no file yet.
+#[utoipa::path(
+    delete,
+    path = "/v1/uploads/{upload}",
+    tag = "uploads",
+    security(("bearer" = [])),
+    params(
+        ("upload" = inline(UploadIdSchema), Path),
+        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+    ),
+    responses(
+        (status = 204, description = "ended"),
+        (status = 404, description = "no such upload, or not one of the caller's", body = ErrorBody),
+        (status = 409, description = "it is a file already", body = ErrorBody),
+        (status = 410, description = "it has ended already", body = ErrorBody),
+        (status = 412, description = "another version of tus", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn cancel_upload(
+    State(app): State<Arc<App>>,
+    Sending(known): Sending,
+    PathOf(upload): PathOf<String>,
+    headers: HeaderMap,
+) -> Response {
+    answers::of(cancel(&app, &known, &upload, &headers).await)
+}
+
+async fn cancel(
+    app: &Arc<App>,
+    known: &Known,
+    upload: &str,
+    headers: &HeaderMap,
+) -> Result<Tus, Refusal> {
+    check_version(headers)?;
+    let upload = upload_id(upload)?;
+    let found = app.uploads.find(&known.principal, upload).await?;
+    if found.end().is_some() {
+        return Err(Refusal::gone());
+    }
+    app.uploads.cancel(&known.principal, upload).await?;
+    Ok(Tus::new(StatusCode::NO_CONTENT))
+}
+
+/// The same as PATCH, DELETE or HEAD, for clients whose network lets none of them through.
+#[utoipa::path(
+    post,
+    path = "/v1/uploads/{upload}",
+    tag = "uploads",
+    security(("bearer" = [])),
+    params(
+        ("upload" = inline(UploadIdSchema), Path),
+        ("X-HTTP-Method-Override" = String, Header, description = "PATCH, DELETE or HEAD"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+    ),
+    responses(
+        (status = 204, description = "as the method says"),
+        (status = 200, description = "as the method says"),
+        (status = 400, description = "a header does not fit", body = ErrorBody),
+        (status = 403, description = "the upload is made of parts", body = ErrorBody),
+        (status = 404, description = "no such upload, or not one of the caller's", body = ErrorBody),
+        (status = 405, description = "another method, or none", body = ErrorBody),
+        (status = 409, description = "the upload stands elsewhere", body = ErrorBody),
+        (status = 410, description = "it ended without a file", body = ErrorBody),
+        (status = 412, description = "another version of tus", body = ErrorBody),
+        (status = 413, description = "more than was announced or may come", body = ErrorBody),
+        (status = 415, description = "not application/offset+octet-stream", body = ErrorBody),
+        (status = 423, description = "another request has taken over", body = ErrorBody),
+        (status = 507, description = "no room for the file", body = ErrorBody),
+        BehindToken,
+    ),
+)]
+async fn override_method(
+    State(app): State<Arc<App>>,
+    Sending(known): Sending,
+    PathOf(upload): PathOf<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let answered = match headers.get(METHOD_OVERRIDE).map(|value| value.as_bytes()) {
+        Some(b"PATCH") => append(&app, &known, &upload, &headers, body).await,
+        Some(b"DELETE") => cancel(&app, &known, &upload, &headers).await,
+        Some(b"HEAD") => offset(&app, &known, &upload, &headers).await,
+        _ => Err(ApiError::new(ErrorCode::MethodNotAllowed).into()),
+    };
+    answers::of(answered)
+}

@@ -1,0 +1,50 @@
+//! Where uploads meet the disk: a bounded number of threads, so that reads of the store, which use
+//! the same pool, never wait behind all of them.
+//!
+//! Never: holds a lock of its own.
+
+use std::sync::Arc;
+
+use frontdesk_actors::clock::Clock;
+use tokio::sync::Semaphore;
+
+/// Works on the disk at once: half of the threads that may block.
+const WORK_COUNT_MAX: usize = 4;
+
+/// See the module's text.
+pub(crate) struct Disk {
+    turns: Arc<Semaphore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Disk {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(WORK_COUNT_MAX)),
+            clock,
+        }
+    }
+
+    /// Milliseconds of the clock that never goes back.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.monotonic_ms()
+    }
+
+    /// Does what blocks. The work is done although its caller may be gone.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let worked = tokio::task::spawn_blocking(move || {
+            let worked = work();
+            drop(turn);
+            worked
+        });
+        match worked.await {
+            Ok(value) => value,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => std::future::pending().await, // the runtime is shutting down
+        }
+    }
+}

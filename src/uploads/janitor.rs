@@ -1,0 +1,136 @@
+//! What nobody came back for: uploads whose time is over, bytes without an upload, files that were
+//! never sent. Looked for at start and from time to time.
+//!
+//! Invariant: what is removed is in no state in which it could still become somebody's file.
+//! Never: judges by the clock of the disk alone what an upload's journal says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use frontdesk_actors::{Node, UploadStage, UploadView};
+use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::upload::UploadEnd;
+use frontdesk_protocol::{CompanyId, FileNo, Timestamp};
+use frontdesk_storage::Spooled;
+
+use super::{Job, Upload, Uploads, later_than};
+
+/// Pause between looks, milliseconds.
+const LOOK_MS: u64 = 60_000;
+/// How long bytes without an upload stay, milliseconds: many times what beginning one takes.
+const ORPHAN_MS: u64 = 10 * 60 * 1_000;
+
+impl Uploads {
+    /// Looks for as long as the node runs.
+    pub(crate) async fn tidy_up(self: Arc<Self>, companies: impl Fn() -> Vec<CompanyId> + Send) {
+        let mut look = tokio::time::interval(Duration::from_millis(LOOK_MS));
+        loop {
+            look.tick().await;
+            let Ok(node) = self.node() else {
+                return;
+            };
+            self.look(&node).await;
+            for company in companies() {
+                self.drop_unsent(&node, &company).await;
+            }
+        }
+    }
+
+    /// One look at everything in the spool.
+    pub(crate) async fn look(self: &Arc<Self>, node: &Arc<Node>) {
+        let spool = self.spool.clone();
+        let spooled = match self.disk.run(move || spool.list()).await {
+            Ok(spooled) => spooled,
+            Err(error) => {
+                tracing::warn!(%error, "the spool cannot be listed");
+                return;
+            }
+        };
+        for one in spooled {
+            self.look_at(node, &one).await;
+        }
+    }
+
+    async fn look_at(self: &Arc<Self>, node: &Arc<Node>, spooled: &Spooled) {
+        let key = (spooled.company.clone(), spooled.upload);
+        let view = match node.upload(&key.0, &key.1).await {
+            Ok(view) => view,
+            Err(error) => {
+                tracing::warn!(upload = %key.1, %error, "an upload cannot be looked at");
+                return;
+            }
+        };
+        let now = node.clock().now();
+        let Some(view) = view else {
+            let is_begun_now = self.jobs.contains_key(&key);
+            if !is_begun_now && later_than(now, spooled.changed_at, ORPHAN_MS) {
+                self.forget(&key).await;
+            }
+            return;
+        };
+        match view.stage {
+            UploadStage::Receiving => {
+                let Ok(job) = self.job(&key.0, key.1, &view).await else {
+                    return;
+                };
+                if view.terms.expires_at <= now {
+                    self.fail(&job, UploadEnd::Expired).await;
+                } else if job.is_quiet(self.disk.now_ms()) {
+                    self.go_on(&job, view).await;
+                }
+            }
+            // Its settling is owed and done with the rest; this is for what came back after it.
+            UploadStage::Finished { .. } | UploadStage::Ended(_) => self.forget(&key).await,
+            UploadStage::Unknown
+            | UploadStage::Sealed
+            | UploadStage::Passed
+            | UploadStage::Published => {}
+        }
+    }
+
+    /// All came, and the node ended before it said so; or it ended while it put parts together.
+    async fn go_on(self: &Arc<Self>, job: &Arc<Job>, view: UploadView) {
+        let parts = view.wish.parts.clone();
+        let gone_on = match parts.is_empty() {
+            true => {
+                let found = Upload {
+                    view,
+                    job: Some(Arc::clone(job)),
+                };
+                self.seal_if_whole(&found).await
+            }
+            false => {
+                let who = Principal {
+                    company: job.company.clone(),
+                    person: view.owner.id,
+                    role: view.owner.role,
+                    card: view.owner.card,
+                };
+                self.copy_on(&who, job, &parts).await
+            }
+        };
+        if let Err(why) = gone_on {
+            tracing::warn!(upload = %job.upload, %why, "an upload cannot go on");
+        }
+    }
+
+    /// Takes away files that waited too long to be sent.
+    pub(crate) async fn drop_unsent(&self, node: &Arc<Node>, company: &CompanyId) {
+        let now = node.clock().now().0;
+        let since = Timestamp(now.saturating_sub(self.limits.upload_lifetime_ms));
+        let mut from = Some(FileNo(0));
+        while let Some(next) = from {
+            let waiting = match node.waiting_files(company, since, next).await {
+                Ok(waiting) => waiting,
+                Err(error) => {
+                    tracing::warn!(%company, %error, "files cannot be looked at");
+                    return;
+                }
+            };
+            for no in waiting.0 {
+                node.drop_waiting_file(company, no).await;
+            }
+            from = waiting.1;
+        }
+    }
+}

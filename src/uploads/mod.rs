@@ -1,0 +1,497 @@
+//! Uploads: one job for every door. A door says who sends what; from there on all is alike: the
+//! wish is written down, bytes go to the spool in turns, and once all are there the upload's entity
+//! has the node inspect and store them and its company make a file of it.
+//!
+//! Owns: [`Uploads`], the jobs under way on this node and what they may use up; in its files `job`
+//! the bytes, `works` what the entity leaves to the node, `terms` what an upload may come to, `pump`
+//! a request's body, `janitor` what was left lying.
+//!
+//! Invariants:
+//! 1. A door is told of kept bytes only.
+//! 2. Nobody but its owner finds an upload; to others it is not there.
+//! 3. Memory of writers is a fixed part of `limits.upload_memory_bytes` each; who finds none waits.
+//!
+//! Never: speaks a client's dialect.
+
+mod disk;
+mod janitor;
+mod job;
+mod parts;
+mod pump;
+mod terms;
+mod works;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use frontdesk_actors::clock::{Clock, fresh_cid};
+use frontdesk_actors::{Command, Node, Outcome, UploadStage, UploadView};
+use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::upload::{UploadCommand, UploadEnd, UploadWish};
+use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, Timestamp, UploadId};
+use frontdesk_storage::{BlobKey, Blobs, EntityId, Error as StoreError, Spool};
+use tokio::sync::{Semaphore, watch};
+
+pub(crate) use disk::Disk;
+pub(crate) use job::{Job, WriteError, Writer};
+pub(crate) use pump::{Checking, PumpError, pump};
+pub(crate) use terms::Door;
+pub(crate) use works::Works;
+
+use crate::config::Limits;
+use crate::files::names;
+use crate::telemetry::UploadMetrics;
+use job::{Found, WRITE_BYTES};
+
+type Key = (CompanyId, UploadId);
+
+/// See the module's text.
+pub(crate) struct Uploads {
+    spool: Spool,
+    blobs: Arc<dyn Blobs>,
+    disk: Arc<Disk>,
+    limits: Limits,
+    jobs: DashMap<Key, Arc<Job>>,
+    /// Doors that wait for an upload's end.
+    ends: DashMap<Key, watch::Sender<Option<UploadStage>>>,
+    memory: Arc<Semaphore>,
+    metrics: UploadMetrics,
+    node: OnceLock<Weak<Node>>,
+}
+
+/// An upload as its owner finds it.
+pub(crate) struct Upload {
+    /// What its journal tells.
+    pub(crate) view: UploadView,
+    /// Its bytes, while more may come.
+    pub(crate) job: Option<Arc<Job>>,
+}
+
+impl Upload {
+    /// Up to where bytes are kept.
+    pub(crate) fn offset(&self) -> u64 {
+        match (&self.job, &self.view.facts) {
+            (Some(job), None) => job.kept(),
+            (_, Some(facts)) => facts.size,
+            (None, None) => 0,
+        }
+    }
+
+    /// Whether an end without a file is known.
+    pub(crate) fn end(&self) -> Option<UploadEnd> {
+        match self.view.stage {
+            UploadStage::Ended(end) => Some(end),
+            _ => None,
+        }
+    }
+}
+
+/// Where the object of an upload's file stands.
+pub(crate) fn object_key(company: &CompanyId, upload: &UploadId) -> BlobKey {
+    BlobKey::new(company.clone(), &upload.to_string()).expect("an id is a plain name")
+}
+
+/// Where the small picture of it stands.
+pub(crate) fn thumbnail_key(company: &CompanyId, upload: &UploadId) -> BlobKey {
+    BlobKey::new(company.clone(), &format!("{upload}.thumb")).expect("an id is a plain name")
+}
+
+impl Uploads {
+    pub(crate) fn new(
+        spool: Spool,
+        blobs: Arc<dyn Blobs>,
+        limits: &Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let writer_count = (limits.upload_memory_bytes / WRITE_BYTES).max(1);
+        Self {
+            spool,
+            blobs,
+            disk: Arc::new(Disk::new(clock)),
+            limits: limits.clone(),
+            jobs: DashMap::new(),
+            ends: DashMap::new(),
+            memory: Arc::new(Semaphore::new(writer_count)),
+            metrics: UploadMetrics::new(),
+            node: OnceLock::new(),
+        }
+    }
+
+    /// Tells it the node it works for; only the first counts.
+    pub(crate) fn serve(&self, node: &Arc<Node>) {
+        let _ = self.node.set(Arc::downgrade(node));
+    }
+
+    fn node(&self) -> Result<Arc<Node>, Rejection> {
+        let node = self.node.get().and_then(Weak::upgrade);
+        node.ok_or_else(|| Rejection::new(ErrorCode::Unavailable))
+    }
+
+    /// The store that files stand in.
+    pub(crate) fn blobs(&self) -> &Arc<dyn Blobs> {
+        &self.blobs
+    }
+
+    /// Begins an upload. The same id with the same wish finds the one that was begun with it.
+    ///
+    /// # Errors
+    /// Why it is not taken, in words for its sender.
+    pub(crate) async fn begin(
+        &self,
+        who: &Arc<Principal>,
+        door: Door,
+        upload: UploadId,
+        wish: UploadWish,
+    ) -> Result<Arc<Job>, Rejection> {
+        let node = self.node()?;
+        let wish = UploadWish {
+            name: names::shown(&wish.name).into(),
+            ..wish
+        };
+        if let Some(room) = wish.room {
+            let room = EntityId::room(who.company.clone(), room);
+            let facts = node.room_for(&room, &who.person).await;
+            let facts = facts.map_err(|error| faulty(&error))?;
+            facts.ok_or_else(|| Rejection::new(ErrorCode::UnknownRoom))?;
+        }
+        let earlier = node.upload(&who.company, &upload).await;
+        if let Some(view) = earlier.map_err(|error| faulty(&error))? {
+            let is_same = view.owner.id == who.person && view.wish.is_same_file(&wish);
+            return match is_same && view.stage == UploadStage::Receiving {
+                true => self.job(&who.company, upload, &view).await,
+                false => Err(Rejection::new(ErrorCode::CidReused)),
+            };
+        }
+        let settings = node.settings(&who.company).await;
+        let settings = settings.map_err(|error| faulty(&error))?;
+        let terms = terms::terms(&self.limits, &settings, door, node.clock().now());
+        if let Some(size) = wish.size.filter(|size| *size > terms.size_max) {
+            return Err(terms::too_large(size, terms.size_max));
+        }
+        self.check_open_count(who)?;
+        let wanted_bytes = wish.size.unwrap_or(terms.size_max);
+        self.check_space(&node, &who.company, wanted_bytes).await?;
+        let key = (who.company.clone(), upload);
+        let now_ms = node.clock().monotonic_ms();
+        let job = Arc::new(Job::new(
+            key.clone(),
+            who.person.clone(),
+            (wanted_bytes, !wish.parts.is_empty()),
+            now_ms,
+        ));
+        match self.jobs.entry(key.clone()) {
+            Entry::Vacant(free) => drop(free.insert(Arc::clone(&job))),
+            // Sent twice at once; the other is being written down.
+            Entry::Occupied(_) => return Err(Rejection::new(ErrorCode::Busy)),
+        }
+        let begun = self.write_down(&node, who, &job, wish, terms).await;
+        if begun.is_err() {
+            self.forget(&key).await;
+        }
+        begun.map(|()| job)
+    }
+
+    async fn write_down(
+        &self,
+        node: &Arc<Node>,
+        who: &Arc<Principal>,
+        job: &Job,
+        wish: UploadWish,
+        terms: frontdesk_protocol::upload::UploadTerms,
+    ) -> Result<(), Rejection> {
+        // The file first: what was written down without one would promise what is not there.
+        let opened = job.open(&self.spool, &self.disk, Found::New).await;
+        opened.map_err(|error| refused(&error))?;
+        let entity = EntityId::upload(who.company.clone(), job.upload);
+        let reserve = Command::Upload(UploadCommand::Reserve { wish, terms });
+        let cid = fresh_cid();
+        match node.ask(entity, Arc::clone(who), reserve, cid).await {
+            Outcome::Done(_) => Ok(()),
+            Outcome::Refused(why) => Err(why),
+            Outcome::Unknown => Err(Rejection::new(ErrorCode::Unavailable)),
+        }
+    }
+
+    fn check_open_count(&self, who: &Principal) -> Result<(), Rejection> {
+        let limit = self.limits.uploads_open_person;
+        let own = self
+            .jobs
+            .iter()
+            .filter(|job| job.company == who.company && job.owner == who.person);
+        match limit > 0 && own.count() >= limit as usize {
+            true => {
+                let why = format!("{limit} uploads are under way, finish or cancel one");
+                Err(Rejection::because(ErrorCode::RateLimited, why))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a company has room for so many more bytes beside what it keeps and what is under way.
+    async fn check_space(
+        &self,
+        node: &Arc<Node>,
+        company: &CompanyId,
+        wanted_bytes: u64,
+    ) -> Result<(), Rejection> {
+        let limit = self.limits.company_file_bytes;
+        if limit == 0 {
+            return Ok(());
+        }
+        let kept = node.file_bytes(company).await;
+        let kept = kept.map_err(|error| faulty(&error))?;
+        let own = self.jobs.iter().filter(|job| job.company == *company);
+        let reserved = own.map(|job| job.reserved_bytes.load(Ordering::Relaxed));
+        let used: u64 = reserved.fold(kept, u64::saturating_add);
+        match used.saturating_add(wanted_bytes) > limit {
+            true => {
+                let why = format!("the company's space is used up, limit {limit} bytes");
+                Err(Rejection::because(ErrorCode::StorageFull, why))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// An upload of this person's.
+    ///
+    /// # Errors
+    /// `not_found` for everybody else's and for none.
+    pub(crate) async fn find(
+        &self,
+        who: &Principal,
+        upload: UploadId,
+    ) -> Result<Upload, Rejection> {
+        let node = self.node()?;
+        let view = node.upload(&who.company, &upload).await;
+        let view = view.map_err(|error| faulty(&error))?;
+        let view = view.filter(|view| view.owner.id == who.person);
+        let view = view.ok_or_else(|| Rejection::because(ErrorCode::NotFound, "no such upload"))?;
+        let job = match view.stage {
+            UploadStage::Receiving => Some(self.job(&who.company, upload, &view).await?),
+            _ => None,
+        };
+        Ok(Upload { view, job })
+    }
+
+    /// The job of an upload whose bytes come, opened again if an earlier process began it.
+    async fn job(
+        &self,
+        company: &CompanyId,
+        upload: UploadId,
+        view: &UploadView,
+    ) -> Result<Arc<Job>, Rejection> {
+        let key = (company.clone(), upload);
+        let wanted_bytes = view.wish.size.unwrap_or(view.terms.size_max);
+        let now_ms = self.disk.now_ms();
+        let fresh = || {
+            let owner = view.owner.id.clone();
+            let reserved = (wanted_bytes, !view.wish.parts.is_empty());
+            Arc::new(Job::new(key.clone(), owner, reserved, now_ms))
+        };
+        let job = Arc::clone(&self.jobs.entry(key.clone()).or_insert_with(fresh));
+        match job.open(&self.spool, &self.disk, Found::Earlier).await {
+            Ok(()) => Ok(job),
+            Err(error) => {
+                self.jobs.remove(&key);
+                Err(refused(&error))
+            }
+        }
+    }
+
+    /// Takes the turn to write. Whoever had it writes no more.
+    ///
+    /// # Errors
+    /// When the upload is over, the disk fails, or no memory is free in time.
+    pub(crate) async fn write(&self, job: &Arc<Job>) -> Result<Writer, Rejection> {
+        let memory = Arc::clone(&self.memory).acquire_owned();
+        let limit = Duration::from_millis(terms::MEMORY_WAIT_MS);
+        let Ok(Ok(permit)) = tokio::time::timeout(limit, memory).await else {
+            return Err(Rejection::new(ErrorCode::Busy));
+        };
+        let opened = job.open(&self.spool, &self.disk, Found::Earlier).await;
+        opened.map_err(|error| refused(&error))?;
+        let turn = job.take_turn(&self.disk, permit).await;
+        turn.map_err(|error| refused(&error))
+    }
+
+    /// Says how long an upload is.
+    ///
+    /// # Errors
+    /// When it was said otherwise before, or is too long.
+    pub(crate) async fn declare(
+        &self,
+        who: &Arc<Principal>,
+        job: &Job,
+        size: u64,
+    ) -> Result<(), Rejection> {
+        let entity = EntityId::upload(job.company.clone(), job.upload);
+        let command = Command::Upload(UploadCommand::DeclareSize { size });
+        let node = self.node()?;
+        done(
+            node.ask(entity, Arc::clone(who), command, fresh_cid())
+                .await,
+        )?;
+        job.reserved_bytes.store(size, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Seals an upload whose bytes are all kept.
+    ///
+    /// # Errors
+    /// When they cannot be read, or the upload is over.
+    pub(crate) async fn seal(&self, job: &Job) -> Result<(), Rejection> {
+        let node = self.node()?;
+        let facts = job.facts(&self.disk).await;
+        let facts = facts.map_err(|error| refused(&error))?;
+        let entity = EntityId::upload(job.company.clone(), job.upload);
+        let seal = UploadCommand::Seal { facts };
+        done(node.tell_upload(&entity, seal).await)
+    }
+
+    /// Seals an upload if all its bytes are kept. A part stays as it is.
+    ///
+    /// # Errors
+    /// As [`Uploads::seal`].
+    pub(crate) async fn seal_if_whole(&self, found: &Upload) -> Result<(), Rejection> {
+        let Some(job) = &found.job else {
+            return Ok(());
+        };
+        match !found.view.wish.is_part && found.view.wish.size == Some(job.kept()) {
+            true => self.seal(job).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Bytes were taken in.
+    pub(crate) fn took(&self, bytes: u64) {
+        self.metrics.bytes.increment(bytes);
+    }
+
+    /// Ends an upload at its owner's wish.
+    ///
+    /// # Errors
+    /// When it made a file already.
+    pub(crate) async fn cancel(
+        &self,
+        who: &Arc<Principal>,
+        upload: UploadId,
+    ) -> Result<(), Rejection> {
+        let entity = EntityId::upload(who.company.clone(), upload);
+        let end = UploadEnd::Cancelled;
+        let command = Command::Upload(UploadCommand::End { end });
+        let node = self.node()?;
+        done(
+            node.ask(entity, Arc::clone(who), command, fresh_cid())
+                .await,
+        )
+    }
+
+    /// Ends an upload that came to nothing.
+    pub(crate) async fn fail(&self, job: &Job, end: UploadEnd) {
+        let entity = EntityId::upload(job.company.clone(), job.upload);
+        if let Ok(node) = self.node() {
+            let outcome = node.tell_upload(&entity, UploadCommand::End { end }).await;
+            if let Err(why) = done(outcome) {
+                tracing::debug!(%entity, %why, "an upload cannot be ended");
+            }
+        }
+    }
+
+    /// How an upload ended, or where it stands when the time is over.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) async fn await_end(
+        &self,
+        company: &CompanyId,
+        upload: UploadId,
+        limit: Duration,
+    ) -> Result<UploadStage, Rejection> {
+        let key = (company.clone(), upload);
+        // Before it is looked at, so that an end in between is not missed.
+        let mut end = {
+            let sender = self.ends.entry(key.clone());
+            sender
+                .or_insert_with(|| watch::Sender::new(None))
+                .subscribe()
+        };
+        let read = || async {
+            let view = self.node()?.upload(company, &upload).await;
+            let view = view.map_err(|error| faulty(&error))?;
+            let unknown = || Rejection::because(ErrorCode::NotFound, "no such upload");
+            view.map(|view| view.stage).ok_or_else(unknown)
+        };
+        let now = read().await;
+        let is_over = |stage: &UploadStage| {
+            matches!(stage, UploadStage::Finished { .. } | UploadStage::Ended(_))
+        };
+        let stage = match now {
+            Ok(stage) if !is_over(&stage) => {
+                let ended = tokio::time::timeout(limit, end.wait_for(Option::is_some)).await;
+                let told = ended.ok().and_then(Result::ok).and_then(|stage| *stage);
+                match told {
+                    Some(stage) => Ok(stage),
+                    None => read().await,
+                }
+            }
+            other => other,
+        };
+        drop(end);
+        let nobody_waits = |_: &Key, sender: &watch::Sender<_>| sender.receiver_count() == 0;
+        self.ends.remove_if(&key, nobody_waits);
+        stage
+    }
+
+    /// Takes away what this node has of an upload.
+    async fn forget(&self, key: &Key) {
+        if let Some((_, job)) = self.jobs.remove(key) {
+            job.close().await;
+        }
+        let (spool, (company, upload)) = (self.spool.clone(), key.clone());
+        let removed = self.disk.run(move || spool.remove(&company, &upload)).await;
+        if let Err(error) = removed {
+            tracing::warn!(upload = %key.1, %error, "an upload's bytes stay until the next look");
+        }
+    }
+}
+
+/// Whether a time of the disk's clock is so long ago.
+fn later_than(now: Timestamp, then: SystemTime, by_ms: u64) -> bool {
+    let since = then.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let then_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    now.0.saturating_sub(then_ms) >= by_ms
+}
+
+/// An outcome that says nothing but whether.
+fn done(outcome: Outcome) -> Result<(), Rejection> {
+    match outcome {
+        Outcome::Done(_) => Ok(()),
+        Outcome::Refused(why) => Err(why),
+        Outcome::Unknown => Err(Rejection::new(ErrorCode::Unavailable)),
+    }
+}
+
+/// Something of ours broke; the log knows more.
+fn faulty(error: &StoreError) -> Rejection {
+    tracing::error!(%error, "an upload cannot be looked up");
+    Rejection::new(ErrorCode::Unavailable)
+}
+
+/// What a door says when bytes are not taken.
+pub(crate) fn refused(error: &WriteError) -> Rejection {
+    match error {
+        WriteError::Overtaken => {
+            let why = "another request has taken over this upload";
+            Rejection::because(ErrorCode::WrongStage, why)
+        }
+        WriteError::Over => Rejection::because(ErrorCode::NotFound, "no such upload"),
+        WriteError::Disk(StoreError::Full) => Rejection::new(ErrorCode::StorageFull),
+        WriteError::Disk(error) => {
+            tracing::error!(%error, "bytes of an upload cannot be kept");
+            Rejection::new(ErrorCode::Unavailable)
+        }
+    }
+}

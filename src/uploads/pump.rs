@@ -1,0 +1,198 @@
+//! A request's body on its way into an upload.
+//!
+//! Runs in a task of its own, so that what came before its client went away is kept. A body that
+//! comes too slowly is ended: whoever sends a byte a second holds memory for hours.
+//!
+//! Never: speaks HTTP; a door turns what became of a body into its own words.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use axum::body::{Body, Bytes};
+use frontdesk_actors::task::spawn;
+use http_body_util::BodyExt;
+
+use super::job::{WriteError, Writer};
+
+/// Time without a byte after which a body is ended, milliseconds.
+const IDLE_MS: u64 = 30_000;
+/// Time over which a body's speed is looked at, milliseconds.
+const PACE_MS: u64 = 30_000;
+/// What must come in that time, bytes: a kilobyte a second.
+const PACE_BYTES: u64 = 30 * 1024;
+
+/// Why a body was not taken to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PumpError {
+    /// More came than may.
+    #[error("more bytes than were announced or may come")]
+    TooLong,
+    /// The client went away, or the body is broken.
+    #[error("the body was cut off")]
+    Cut,
+    /// It comes too slowly.
+    #[error("the body comes too slowly")]
+    Slow,
+    /// It is not what its checksum is of.
+    #[error("checksum mismatch")]
+    Mismatch,
+    /// It cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// What became of a body.
+pub(crate) struct Pumped {
+    /// Up to where the upload's bytes are kept.
+    pub(crate) kept: u64,
+    /// Whether all of the body is among them.
+    pub(crate) outcome: Result<(), PumpError>,
+}
+
+/// A body that counts only if this is its digest.
+pub(crate) struct Checking {
+    hash: Hash,
+    expected: Vec<u8>,
+}
+
+enum Hash {
+    /// SHA-1 or SHA-256.
+    Sha(digest::Context),
+    Blake3(Box<blake3::Hasher>),
+    Crc32c(u32),
+}
+
+impl Checking {
+    /// The names of all algorithms.
+    pub(crate) const ALGORITHMS: [&str; 4] = ["sha1", "sha256", "crc32c", "blake3"];
+
+    /// By an algorithm's name; `None` when nobody here knows it.
+    pub(crate) fn new(algorithm: &str, expected: Vec<u8>) -> Option<Self> {
+        let hash = match algorithm {
+            "sha1" => Hash::Sha(digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY)),
+            "sha256" => Hash::Sha(digest::Context::new(&digest::SHA256)),
+            "blake3" => Hash::Blake3(Box::default()),
+            "crc32c" => Hash::Crc32c(0),
+            _ => return None,
+        };
+        Some(Self { hash, expected })
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match &mut self.hash {
+            Hash::Sha(context) => context.update(bytes),
+            Hash::Blake3(hasher) => drop(hasher.update(bytes)),
+            Hash::Crc32c(sum) => *sum = crc32c::crc32c_append(*sum, bytes),
+        }
+    }
+
+    fn is_met(self) -> bool {
+        match self.hash {
+            Hash::Sha(context) => context.finish().as_ref() == self.expected,
+            Hash::Blake3(hasher) => hasher.finalize().as_bytes() == &*self.expected,
+            Hash::Crc32c(sum) => sum.to_be_bytes() == *self.expected,
+        }
+    }
+}
+
+/// Takes a body of at most so many bytes into an upload, to its end although its client may go.
+pub(crate) async fn pump(
+    writer: Writer,
+    body: Body,
+    limit_bytes: u64,
+    checking: Option<Checking>,
+) -> Pumped {
+    let kept = writer.kept();
+    let pumping = spawn(pump_here(writer, body, limit_bytes, checking));
+    pumping.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "taking in a body ended");
+        Pumped {
+            kept,
+            outcome: Err(PumpError::Cut),
+        }
+    })
+}
+
+async fn pump_here(
+    mut writer: Writer,
+    body: Body,
+    limit_bytes: u64,
+    mut checking: Option<Checking>,
+) -> Pumped {
+    let over = writer.turn_over();
+    let taken = async {
+        if checking.is_some() {
+            writer.try_out().await?;
+        }
+        take(&mut writer, body, limit_bytes, &mut checking).await
+    };
+    let outcome = tokio::select! {
+        outcome = taken => outcome,
+        () = over => Err(PumpError::Write(WriteError::Overtaken)),
+    };
+    let is_met = checking.map(Checking::is_met);
+    let kept = match (&outcome, is_met) {
+        (Err(PumpError::Write(_)), _) => Ok(writer.kept()),
+        (Ok(()), Some(false)) => {
+            let taken_back = writer.take_back().await.map(|()| writer.kept());
+            return Pumped {
+                kept: taken_back
+                    .as_ref()
+                    .copied()
+                    .unwrap_or_else(|_| writer.kept()),
+                outcome: Err(taken_back.map_or_else(PumpError::Write, |_| PumpError::Mismatch)),
+            };
+        }
+        // Part of what was to be checked cannot be.
+        (Err(_), Some(_)) => writer.take_back().await.map(|()| writer.kept()),
+        (Ok(()), _) | (Err(_), None) => writer.keep().await,
+    };
+    match kept {
+        Ok(kept) => Pumped { kept, outcome },
+        Err(error) => Pumped {
+            kept: writer.kept(),
+            outcome: Err(PumpError::Write(error)),
+        },
+    }
+}
+
+async fn take(
+    writer: &mut Writer,
+    mut body: Body,
+    limit_bytes: u64,
+    checking: &mut Option<Checking>,
+) -> Result<(), PumpError> {
+    let mut left = limit_bytes;
+    let (mut since_ms, mut came) = (writer.now_ms(), 0_u64);
+    let idle = Duration::from_millis(IDLE_MS);
+    loop {
+        let next = tokio::time::timeout(idle, body.frame()).await;
+        let mut bytes: Bytes = match next {
+            Err(_) => return Err(PumpError::Slow),
+            Ok(None) => return Ok(()),
+            Ok(Some(Err(_))) => return Err(PumpError::Cut),
+            // Trailers are nothing of the file's.
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+        };
+        came += bytes.len() as u64;
+        let now_ms = writer.now_ms();
+        if now_ms.saturating_sub(since_ms) >= PACE_MS {
+            if came < PACE_BYTES {
+                return Err(PumpError::Slow);
+            }
+            (since_ms, came) = (now_ms, 0);
+        }
+        let is_too_long = bytes.len() as u64 > left;
+        if is_too_long {
+            bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        }
+        left -= bytes.len() as u64;
+        if let Some(checking) = checking {
+            checking.update(&bytes);
+        }
+        writer.write(bytes).await?;
+        if is_too_long {
+            return Err(PumpError::TooLong);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What an upload's entity leaves to the node: inspecting, storing, settling, erasing.
+//!
+//! Invariants: what was inspected is what is stored; whose upload ended without a file leaves
+//! nothing in the store.
+//! Never: decides where an upload stands.
+
+use std::sync::Arc;
+
+use frontdesk_actors::{UploadStage, UploadView, UploadWorks, WorkError, Working};
+use frontdesk_protocol::upload::{FileKind, UploadFailure};
+use frontdesk_protocol::{CompanyId, UploadId};
+use frontdesk_storage::{EntityId, Error as StoreError};
+
+use super::{Uploads, object_key, thumbnail_key};
+use crate::files::policy::{self, Taken};
+use crate::files::sniff::sniff;
+use frontdesk_protocol::upload::Kinds;
+
+/// See the module's text.
+pub(crate) struct Works(pub(crate) Arc<Uploads>);
+
+impl UploadWorks for Works {
+    fn inspect(&self, company: CompanyId, upload: UploadId, view: UploadView) -> Working<FileKind> {
+        let uploads = Arc::clone(&self.0);
+        Box::pin(async move { uploads.inspect(&company, upload, &view).await })
+    }
+
+    fn store(&self, company: CompanyId, upload: UploadId, view: UploadView) -> Working<()> {
+        let uploads = Arc::clone(&self.0);
+        Box::pin(async move { uploads.store(&company, upload, &view).await })
+    }
+
+    fn settle(&self, company: CompanyId, upload: UploadId, view: UploadView) -> Working<()> {
+        let uploads = Arc::clone(&self.0);
+        Box::pin(async move { uploads.settle(&company, upload, &view).await })
+    }
+
+    fn erase(&self, company: CompanyId, upload: UploadId) -> Working<()> {
+        let uploads = Arc::clone(&self.0);
+        Box::pin(async move { uploads.erase(&company, &upload).await })
+    }
+}
+
+impl Uploads {
+    async fn inspect(
+        &self,
+        company: &CompanyId,
+        upload: UploadId,
+        view: &UploadView,
+    ) -> Result<FileKind, WorkError> {
+        self.check_again(company, view).await?;
+        let path = self.spool.bytes_path(company, &upload);
+        let opened = self
+            .disk
+            .run(move || std::fs::File::open(path).and_then(sniff));
+        let sniffed = opened.await.map_err(|error| {
+            tracing::error!(%upload, %error, "an upload cannot be inspected");
+            WorkError::Later
+        })?;
+        let taken = match &view.terms.kinds {
+            Kinds::Harmless => Taken::Harmless,
+            Kinds::Everything => Taken::Everything,
+            Kinds::Only(types) => Taken::Only(types.clone()),
+        };
+        policy::judge(&taken, &view.wish.name, &view.wish.mime, &sniffed)
+            .map_err(WorkError::Refused)?;
+        Ok(FileKind {
+            mime: sniffed.mime.as_ref().into(),
+            pixels: None,
+            has_thumbnail: false,
+            stored_size: view.facts.as_ref().map_or(0, |facts| facts.size),
+        })
+    }
+
+    /// What held when it was begun may not hold any more: its room, and its company's space.
+    async fn check_again(&self, company: &CompanyId, view: &UploadView) -> Result<(), WorkError> {
+        let node = self.node().map_err(|_| WorkError::Later)?;
+        if let Some(room) = view.wish.room {
+            let room = EntityId::room(company.clone(), room);
+            let facts = node.room_for(&room, &view.owner.id).await;
+            if facts.map_err(|error| later(&error))?.is_none() {
+                return Err(WorkError::Refused(UploadFailure::NotAllowed));
+            }
+        }
+        let limit = self.limits.company_file_bytes;
+        if limit > 0 {
+            let kept = node.file_bytes(company).await;
+            let kept = kept.map_err(|error| later(&error))?;
+            let size = view.facts.as_ref().map_or(0, |facts| facts.size);
+            if kept.saturating_add(size) > limit {
+                return Err(WorkError::Refused(UploadFailure::QuotaExceeded));
+            }
+        }
+        Ok(())
+    }
+
+    async fn store(
+        &self,
+        company: &CompanyId,
+        upload: UploadId,
+        view: &UploadView,
+    ) -> Result<(), WorkError> {
+        if !matches!(view.stage, UploadStage::Passed) {
+            return Ok(()); // it was cancelled meanwhile, or stored before
+        }
+        let from = self.spool.bytes_path(company, &upload);
+        let key = object_key(company, &upload);
+        let stored = self.blobs.publish(&key, &from).await;
+        stored.map_err(|error| later(&error))?;
+        Ok(())
+    }
+
+    async fn settle(
+        &self,
+        company: &CompanyId,
+        upload: UploadId,
+        view: &UploadView,
+    ) -> Result<(), WorkError> {
+        if matches!(view.stage, UploadStage::Ended(_)) {
+            // It may have ended while it was being stored.
+            self.erase(company, &upload).await?;
+        }
+        let key = (company.clone(), upload);
+        self.forget(&key).await;
+        if let Some(end) = self.ends.get(&key) {
+            end.send_replace(Some(view.stage));
+        }
+        Ok(())
+    }
+
+    async fn erase(&self, company: &CompanyId, upload: &UploadId) -> Result<(), WorkError> {
+        for key in [object_key(company, upload), thumbnail_key(company, upload)] {
+            let removed = self.blobs.delete(&key).await;
+            removed.map_err(|error| later(&error))?;
+        }
+        Ok(())
+    }
+}
+
+fn later(error: &StoreError) -> WorkError {
+    tracing::warn!(%error, "a work on an upload is done later");
+    WorkError::Later
+}
