@@ -4,11 +4,15 @@
 #   tests compile a library in C which they load before the server.
 # - schemathesis in an environment of its own in the target folder, and Python for it. It tests the
 #   routes against their OpenAPI document; its versions stand in tests/openapi/requirements.txt.
+# - s3s-fs, a bucket that checks signatures, in the target folder. Building it takes minutes, once.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
 requirements=tests/openapi/requirements.txt
 environment=${CARGO_TARGET_DIR:-target}/schemathesis
+tools=${CARGO_TARGET_DIR:-target}/tools
+# Later versions need a newer Rust than this project.
+s3s_version=0.14.1
 
 fail() {
     echo "install-test-tools: $*" >&2
@@ -67,4 +71,9 @@ if ! has_schemathesis; then
     "$environment/bin/pip" install -q --disable-pip-version-check -r "$requirements"
     # Last: an installation that broke off is made anew.
     cp "$requirements" "$environment/made-from.txt"
+fi
+
+if [ "$("$tools/bin/s3s-fs" --version 2>/dev/null)" != "s3s-fs $s3s_version" ]; then
+    echo "install-test-tools: building s3s-fs into $tools"
+    cargo install s3s-fs --version "$s3s_version" --features binary --locked --root "$tools" --quiet
 fi

@@ -16,7 +16,7 @@ use std::time::Duration;
 use frontdesk_actors::clock::{Clock, SystemClock};
 use frontdesk_actors::task::spawn;
 use frontdesk_actors::{Node, NodeOptions};
-use frontdesk_storage::{Directory, Journal, ObjectBlobs, OpenOptions, Spool, Store};
+use frontdesk_storage::{Directory, Journal, OpenOptions, Spool, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -25,6 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::App;
 pub use crate::app::OutboxCounts;
 use crate::config::{Config, Loaded};
+use crate::files;
 use crate::http::{self, Admission, Brought, ReadyProbe};
 use crate::identity::Identity;
 use crate::listen::{self, UnderWay};
@@ -144,12 +145,12 @@ pub fn run(mut loaded: Loaded, demo: bool) -> Result<(), Error> {
     ended
 }
 
-/// Uploads under way beside the store, and the folder that files stand in.
+/// Uploads under way beside the store, and where files stand.
 fn open_uploads(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<Uploads>, Error> {
     let (path, durability) = (&config.storage.path, config.storage.durability);
     let spool = Spool::open(&path.join("spool"), durability)?;
-    let blobs = ObjectBlobs::in_folder(&path.join("files"), durability)?;
-    let uploads = Uploads::new(spool, Arc::new(blobs), &config.limits, Arc::clone(clock));
+    let blobs = files::store::open(config)?;
+    let uploads = Uploads::new(spool, blobs, &config.limits, Arc::clone(clock));
     Ok(Arc::new(uploads))
 }
 

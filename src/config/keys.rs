@@ -22,7 +22,7 @@ pub(super) enum Kind {
 /// One setting.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Key {
-    /// `section.name`.
+    /// `section.name`, or `section.part.name`.
     pub(super) path: &'static str,
     /// How its text form is read.
     pub(super) kind: Kind,
@@ -61,6 +61,17 @@ pub(super) const KEYS: &[Key] = &[
     key("storage.durability", Kind::Text),
     key("storage.path", Kind::Text),
     key("storage.cache_bytes", Kind::Number),
+    key("files.store", Kind::Text),
+    key("files.folder", Kind::Text),
+    key("files.link_ttl_s", Kind::Number),
+    key("files.profile_link_ttl_s", Kind::Number),
+    key("files.s3.endpoint", Kind::Text),
+    key("files.s3.bucket", Kind::Text),
+    key("files.s3.region", Kind::Text),
+    secret("files.s3.access_key", Kind::Text),
+    secret("files.s3.secret_key", Kind::Text),
+    key("files.s3.allow_http", Kind::Switch),
+    key("files.s3.redirect", Kind::Switch),
     secret("auth.jwt_secret", Kind::Text),
     secret("auth.keys", Kind::Table),
     key("auth.default_company", Kind::Text),
@@ -107,9 +118,27 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.path == path)
 }
 
+/// The setting that a path is of: its own, or that of the table which the path names a member of.
+pub(super) fn setting_of(path: &str) -> Option<&'static Key> {
+    let is_of = |key: &&'static Key| {
+        let rest = path.strip_prefix(key.path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    KEYS.iter().find(is_of)
+}
+
+/// Whether settings stand below a path.
+pub(super) fn is_section(path: &str) -> bool {
+    let below = |key: &Key| {
+        let rest = key.path.strip_prefix(path);
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    KEYS.iter().any(below)
+}
+
 /// The variable that sets a path: `server.drain_ms` is `FRONTDESK_SERVER__DRAIN_MS`.
 pub(super) fn env_name(path: &str) -> String {
-    format!("{ENV_PREFIX}{}", path.replacen('.', "__", 1).to_uppercase())
+    format!("{ENV_PREFIX}{}", path.replace('.', "__").to_uppercase())
 }
 
 /// The known setting that was most likely meant, if any is near.

@@ -44,15 +44,17 @@ impl Layer {
     }
 
     fn insert(&mut self, key: &Key, value: Value) {
-        let (section, name) = key.path.split_once('.').expect("every path has a section");
-        let empty = || Value::from(Dict::new());
-        let entry = self
-            .sections
-            .entry(section.to_owned())
-            .or_insert_with(empty);
-        if let Value::Dict(_, fields) = entry {
-            fields.insert(name.to_owned(), value);
+        let (sections, name) = key.path.rsplit_once('.').expect("every path has a section");
+        let mut fields = &mut self.sections;
+        for section in sections.split('.') {
+            let empty = || Value::from(Dict::new());
+            let entry = fields.entry(section.to_owned()).or_insert_with(empty);
+            let Value::Dict(_, inner) = entry else {
+                unreachable!("a layer holds sections only where settings stand below");
+            };
+            fields = inner;
         }
+        fields.insert(name.to_owned(), value);
     }
 }
 
@@ -98,8 +100,8 @@ pub(super) fn flags(flags: &Flags) -> Layer {
 /// The layer of the environment.
 pub(super) fn env(variables: &[(OsString, OsString)], problems: &mut Vec<Problem>) -> Layer {
     let mut layer = Layer::new("env", |path| {
-        let setting = path.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
-        format!("env {}", keys::env_name(&setting))
+        let setting = keys::setting_of(path).map_or(path, |key| key.path);
+        format!("env {}", keys::env_name(setting))
     });
     for (name, raw) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else {
@@ -257,12 +259,11 @@ fn remove_unknown(
         problems.push(Problem { key, origin, why });
     };
     sections.retain(|section, value| {
-        let prefix = format!("{section}.");
-        let known = keys::KEYS.iter().any(|key| key.path.starts_with(&prefix));
+        let known = keys::is_section(section);
         let Value::Dict(_, fields) = value else {
             let near = keys::nearest(section).map(|key| key.path.to_owned());
             let why = match known {
-                true => "is a section: write [section] and its settings below".to_owned(),
+                true => A_SECTION.to_owned(),
                 false => unknown_setting(near),
             };
             report(section.clone(), why);
@@ -271,16 +272,36 @@ fn remove_unknown(
         if !known && fields.is_empty() {
             report(section.clone(), "unknown section".to_owned());
         }
-        fields.retain(|name, _| {
-            let path = format!("{section}.{name}");
-            let found = keys::find(&path).is_some();
-            if !found {
-                let near = keys::nearest(&path).map(|key| key.path.to_owned());
-                report(path, unknown_setting(near));
-            }
-            found
-        });
+        remove_unknown_below(section, fields, &mut report);
         known
+    });
+}
+
+/// What stands where settings stand below.
+const A_SECTION: &str = "is a section: write [section] and its settings below";
+
+/// The same of one section and the sections in it.
+fn remove_unknown_below(section: &str, fields: &mut Dict, report: &mut impl FnMut(String, String)) {
+    fields.retain(|name, value| {
+        let path = format!("{section}.{name}");
+        if keys::find(&path).is_some() {
+            return true;
+        }
+        if !keys::is_section(&path) {
+            let near = keys::nearest(&path).map(|key| key.path.to_owned());
+            report(path, unknown_setting(near));
+            return false;
+        }
+        match value {
+            Value::Dict(_, fields) => {
+                remove_unknown_below(&path, fields, report);
+                true
+            }
+            _ => {
+                report(path, A_SECTION.to_owned());
+                false
+            }
+        }
     });
 }
 

@@ -33,8 +33,8 @@ pub use error::{Error, Problem};
 pub use layers::Flags;
 pub use secret::{MASK, Secret};
 pub use settings::{
-    Auth, Bus, ChatSocket, Config, ENGINE_DEFAULT, Limits, LogFormat, Profiles, Provision,
-    RestStyle, Server, Storage, Superadmin, Telemetry,
+    Auth, Bus, ChatSocket, Config, ENGINE_DEFAULT, FileStore, Files, Limits, LogFormat, Profiles,
+    Provision, RestStyle, S3, Server, Storage, Superadmin, Telemetry,
 };
 
 /// Where settings are looked for.
@@ -126,11 +126,12 @@ pub fn load(sources: &Sources) -> Result<Loaded, Error> {
 
 /// A value that its setting cannot hold.
 fn unreadable(error: figment::Error) -> Problem {
-    let path: Vec<&str> = error.path.iter().map(String::as_str).collect();
-    let setting = path.iter().take(2).copied().collect::<Vec<_>>().join(".");
-    let secret = keys::find(&setting).is_some_and(|key| key.secret);
+    let path = error.path.join(".");
+    let setting = keys::setting_of(&path);
+    let secret = setting.is_some_and(|key| key.secret);
+    let setting = setting.map_or(&*path, |key| key.path);
     let origin = match &error.metadata {
-        Some(metadata) => metadata.interpolate(&Profile::Default, &setting_path(&setting)),
+        Some(metadata) => metadata.interpolate(&Profile::Default, &setting_path(setting)),
         None => "an unknown place".to_owned(),
     };
     let why = match secret {
@@ -139,7 +140,7 @@ fn unreadable(error: figment::Error) -> Problem {
         false => wrong_value(&error.kind),
     };
     Problem {
-        key: path.join("."),
+        key: path,
         origin,
         why,
     }

@@ -44,8 +44,12 @@ fn every_setting_is_in_the_table_and_every_default_is_valid() {
     let tree = serde_json::to_value(Config::default()).unwrap();
     let mut paths = Vec::new();
     for (section, fields) in tree.as_object().unwrap() {
-        for name in fields.as_object().unwrap().keys() {
-            paths.push(format!("{section}.{name}"));
+        for (name, value) in fields.as_object().unwrap() {
+            let path = format!("{section}.{name}");
+            match value.as_object().filter(|_| keys::is_section(&path)) {
+                Some(below) => paths.extend(below.keys().map(|name| format!("{path}.{name}"))),
+                None => paths.push(path),
+            }
         }
     }
     let mut listed: Vec<String> = keys::KEYS.iter().map(|key| key.path.to_owned()).collect();
@@ -179,7 +183,8 @@ fn keys_keep_their_texts_and_merge_over_layers() {
 
 #[test]
 fn secrets_are_never_printed() {
-    let file = "[auth]\njwt_secret = \"hush-file\"\nkeys = { a = \"hush-key\" }\n";
+    let file = "[auth]\njwt_secret = \"hush-file\"\nkeys = { a = \"hush-key\" }\n\
+                [files.s3]\naccess_key = \"hush-name\"\nsecret_key = \"hush-s3\"\n";
     let loaded = with_file(file).unwrap();
     let json = serde_json::to_string(&loaded.config).unwrap();
     for shown in [format!("{loaded}"), format!("{loaded:?}"), json] {
@@ -188,6 +193,7 @@ fn secrets_are_never_printed() {
     }
     let wrong = [
         "[auth]\njwt_secret = 987654\n",
+        "[files.s3]\nsecret_key = 987654\n",
         "[auth]\nkeys = { a = 987654 }\n",
         "[auth]\nkeys = \"987654\"\n",
         "[auth]\njwt_secret = \"987654\n",
@@ -384,6 +390,53 @@ fn what_is_shown_is_toml_that_loads_to_the_same_settings() {
         with_file(&loaded.to_string()).unwrap().config,
         loaded.config
     );
+}
+
+#[test]
+fn a_bucket_is_set_in_a_section_of_its_own() {
+    let text = "[files]\nstore = \"s3\"\n[files.s3]\nbucket = \"b\"\naccess_key = \"007\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    let loaded = load(&Sources {
+        file: Some(written(folder.path(), text)),
+        variables: vec![("FRONTDESK_FILES__S3__SECRET_KEY".into(), "0123".into())],
+        ..Sources::default()
+    })
+    .unwrap();
+    let s3 = &loaded.config.files.s3;
+    assert_eq!((&*s3.bucket, &*s3.region), ("b", "us-east-1"));
+    assert_eq!(s3.secret_key.as_ref().unwrap().expose(), "0123");
+    for (key, from) in [
+        ("files.s3.access_key", "file "),
+        ("files.s3.secret_key", "env FRONTDESK_FILES__S3__SECRET_KEY"),
+    ] {
+        let row = row(&loaded, key);
+        assert_eq!(row.value.as_deref(), Some("\"***\""));
+        assert!(row.origin.starts_with(from), "{}", row.origin);
+    }
+    assert!(row(&loaded, "files.s3.bucket").origin.ends_with(":4"));
+}
+
+#[test]
+fn a_bucket_that_cannot_be_used_is_refused() {
+    let whole = "[files]\nstore = \"s3\"\n[files.s3]\nbucket = \"b\"\n\
+                 access_key = \"a\"\nsecret_key = \"c\"\n";
+    assert!(with_file(whole).is_ok());
+    for (more, key) in [
+        ("endpoint = \"s3.example\"\n", "files.s3.endpoint"),
+        ("endpoint = \"http://s3.example\"\n", "files.s3.endpoint"),
+        ("region = \"\"\n", "files.s3.region"),
+        ("secrets = \"x\"\n", "files.s3.secrets"),
+        ("bucket = \"\"\n", "files.s3.bucket"),
+    ] {
+        let name = more.split(' ').next().unwrap();
+        let others = whole.lines().filter(|line| !line.starts_with(name));
+        let text: Vec<&str> = others.chain([more]).collect();
+        assert_eq!(only_problem(with_file(&text.join("\n"))).key, key);
+    }
+    let section = only_problem(with_file("[files]\ns3 = \"b\"\n"));
+    assert!(section.why.starts_with("is a section"), "{section}");
+    let ttl = only_problem(with_env(&[("FRONTDESK_FILES__LINK_TTL_S", "901")]));
+    assert_eq!(ttl.key, "files.link_ttl_s");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 //! Invariants: the defaults pass; every finding names the key that should change.
 //! Never: opens, resolves or contacts anything.
 
-use super::settings::{Auth, Config, Limits, Server};
+use std::ops::RangeInclusive;
+
+use super::secret::Secret;
+use super::settings::{Auth, Config, FileStore, Files, Limits, Server};
 use crate::auth::own::OWN_NAME;
 
 /// A key, and why its value will not do.
@@ -23,6 +26,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     check_server(&config.server, &mut findings);
     check_auth(&config.auth, &mut findings);
     check_limits(&config.limits, &mut findings);
+    check_files(&config.files, &mut findings);
     if config.storage.path.as_os_str().is_empty() {
         findings.push(("storage.path", "is empty".to_owned()));
     }
@@ -88,6 +92,66 @@ fn is_origin(text: &str) -> bool {
         && scheme.bytes().all(in_scheme)
         && !host.is_empty()
         && host.bytes().all(in_host)
+}
+
+/// How long links may be good for, seconds: native clients ask again within a quarter of an hour,
+/// others never do; what is good for longer than a month is a company's own setting.
+const LINK_TTL_S: RangeInclusive<u64> = 300..=900;
+const PROFILE_LINK_TTL_S: RangeInclusive<u64> = 3_600..=2_592_000;
+
+fn check_files(files: &Files, findings: &mut Vec<Finding>) {
+    for (key, ttl_s, bounds) in [
+        ("files.link_ttl_s", files.link_ttl_s, LINK_TTL_S),
+        (
+            "files.profile_link_ttl_s",
+            files.profile_link_ttl_s,
+            PROFILE_LINK_TTL_S,
+        ),
+    ] {
+        if !bounds.contains(&ttl_s) {
+            let why = format!("must be {} to {}", bounds.start(), bounds.end());
+            findings.push((key, why));
+        }
+    }
+    if files
+        .folder
+        .as_ref()
+        .is_some_and(|folder| folder.as_os_str().is_empty())
+    {
+        findings.push(("files.folder", "is empty".to_owned()));
+    }
+    if let Some(endpoint) = &files.s3.endpoint {
+        let plain = endpoint.starts_with("http://");
+        let wanted = "expected http:// or https:// and a host";
+        if !plain && !endpoint.starts_with("https://") {
+            findings.push(("files.s3.endpoint", wanted.to_owned()));
+        } else if plain && !files.s3.allow_http {
+            let why = "is without TLS, which files.s3.allow_http does not allow";
+            findings.push(("files.s3.endpoint", why.to_owned()));
+        }
+    }
+    if files.store != FileStore::S3 {
+        return;
+    }
+    let is_empty = |secret: &Option<Secret>| {
+        let secret = secret.as_ref().map(Secret::expose);
+        secret.is_none_or(str::is_empty)
+    };
+    for (key, missing) in [
+        ("files.s3.bucket", files.s3.bucket.is_empty()),
+        ("files.s3.region", files.s3.region.is_empty()),
+        ("files.s3.access_key", is_empty(&files.s3.access_key)),
+        ("files.s3.secret_key", is_empty(&files.s3.secret_key)),
+    ] {
+        if missing {
+            let why = "is needed where files.store is \"s3\"";
+            findings.push((key, why.to_owned()));
+        }
+    }
+    if !cfg!(feature = "s3") {
+        let why = "this build knows no buckets: it was made without its feature s3";
+        findings.push(("files.store", why.to_owned()));
+    }
 }
 
 fn check_auth(auth: &Auth, findings: &mut Vec<Finding>) {

@@ -13,7 +13,7 @@ use frontdesk_protocol::upload::UploadEnd;
 use frontdesk_protocol::{CompanyId, FileNo, Timestamp};
 use frontdesk_storage::Spooled;
 
-use super::{Job, Upload, Uploads, later_than};
+use super::{Job, THUMBNAIL_END, Upload, Uploads, later_than};
 
 /// Pause between looks, milliseconds.
 const LOOK_MS: u64 = 60_000;
@@ -30,6 +30,7 @@ impl Uploads {
                 return;
             };
             self.look(&node).await;
+            self.abandon_sendings(&node).await;
             for company in companies() {
                 self.drop_unsent(&node, &company).await;
             }
@@ -111,6 +112,35 @@ impl Uploads {
         };
         if let Err(why) = gone_on {
             tracing::warn!(upload = %job.upload, %why, "an upload cannot go on");
+        }
+    }
+
+    /// Sendings to a bucket that were begun for uploads which are over.
+    async fn abandon_sendings(&self, node: &Arc<Node>) {
+        let unfinished = match self.blobs.unfinished().await {
+            Ok(unfinished) => unfinished,
+            Err(error) => {
+                tracing::warn!(%error, "unfinished sendings cannot be listed");
+                return;
+            }
+        };
+        for key in unfinished {
+            let id = key.name().trim_end_matches(THUMBNAIL_END);
+            let Ok(upload) = id.parse() else {
+                continue;
+            };
+            let view = node.upload(key.company(), &upload).await;
+            let is_over = match view {
+                Ok(Some(view)) => matches!(
+                    view.stage,
+                    UploadStage::Finished { .. } | UploadStage::Ended(_)
+                ),
+                Ok(None) => true,
+                Err(_) => false,
+            };
+            if is_over && let Err(error) = self.blobs.abandon(&key).await {
+                tracing::warn!(%upload, %error, "an unfinished sending stays");
+            }
         }
     }
 

@@ -94,9 +94,13 @@ pub(crate) fn object_key(company: &CompanyId, upload: &UploadId) -> BlobKey {
     BlobKey::new(company.clone(), &upload.to_string()).expect("an id is a plain name")
 }
 
+/// What the name of a small picture ends with.
+const THUMBNAIL_END: &str = ".thumb";
+
 /// Where the small picture of it stands.
 pub(crate) fn thumbnail_key(company: &CompanyId, upload: &UploadId) -> BlobKey {
-    BlobKey::new(company.clone(), &format!("{upload}.thumb")).expect("an id is a plain name")
+    BlobKey::new(company.clone(), &format!("{upload}{THUMBNAIL_END}"))
+        .expect("an id is a plain name")
 }
 
 impl Uploads {
@@ -131,6 +135,7 @@ impl Uploads {
     }
 
     /// The store that files stand in.
+    #[expect(dead_code, reason = "downloads come next")]
     pub(crate) fn blobs(&self) -> &Arc<dyn Blobs> {
         &self.blobs
     }
@@ -401,6 +406,7 @@ impl Uploads {
     }
 
     /// How an upload ended, or where it stands when the time is over.
+    #[expect(dead_code, reason = "the doors that answer when a file is ready come next")]
     ///
     /// # Errors
     /// When it cannot be read.

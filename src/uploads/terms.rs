@@ -23,6 +23,7 @@ const WIDGET_PER_MINUTE: u32 = 10;
 const OTHERS_PER_MINUTE: u32 = 120;
 
 /// Which clients' way in.
+#[expect(dead_code, reason = "the doors of the profiles come next")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Door {
     /// `/v1`: tus, the resumable draft, the native socket.
@@ -40,18 +41,6 @@ pub(crate) enum Door {
 }
 
 impl Door {
-    /// The label of metrics.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Door::Native => "native",
-            Door::Widget => "widget",
-            Door::Direct => "direct",
-            Door::Helpdesk => "helpdesk",
-            Door::Inbox => "inbox",
-            Door::Crm => "crm",
-        }
-    }
-
     /// Uploads a minute of one person, as the settings say or as its clients expect; 0 is no limit.
     pub(crate) fn per_minute(self, limits: &Limits) -> u32 {
         let expected = match self {

@@ -262,6 +262,9 @@ pub enum Error {
     /// The disk is full, or the file as large as it can be.
     #[error("there is no room on the disk")]
     Full,
+    /// The store of files cannot be reached, or is out of order; later it may not be.
+    #[error("the store of files: {0}")]
+    Away(&'static str),
     /// The operating system.
     #[error("{what}: {source}")]
     Io {

@@ -28,7 +28,9 @@ pub mod testing;
 mod transfer;
 mod writer;
 
-pub use blobs::{BlobFuture, BlobMeta, Blobs, ObjectBlobs, PutKind};
+#[cfg(feature = "s3")]
+pub use blobs::BucketOptions;
+pub use blobs::{BlobFuture, BlobMeta, BlobReader, Blobs, ObjectBlobs, PutKind, ServedAs};
 pub use directory::{Directory, RowsWait};
 pub use journal::{
     Append, AppendOutcome, CidRow, Durability, EntityId, EntityKind, Erases, Error, Journal,

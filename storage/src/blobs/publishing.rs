@@ -1,8 +1,8 @@
-//! Making a blob of a file: in a folder the file itself is moved there, to a bucket it is sent in
-//! parts.
+//! Making a blob of a file: in a folder the file itself is moved there; where that cannot be, it is
+//! copied in parts.
 //!
 //! Invariants: a blob is seen whole or not at all, whenever this is cut off; at most one part is
-//! held in memory. What was sent of parts that were not completed is the bucket's to forget.
+//! held in memory. What a copy that was cut off leaves in a folder is found by its name.
 //!
 //! Never: replaces a blob.
 
@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
-use super::failed;
+use super::errors::failed;
 use crate::files;
 use crate::journal::{Durability, Error, Result};
 
 /// A part that is sent at once, bytes: more than the least that buckets take (5 MiB), and 10,000 of
 /// them, the most, are 80 GiB.
-const PART_BYTES: usize = 8 * 1024 * 1024;
+pub(super) const PART_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Moves a file to its place; false when there is a blob already. `None` when the two are on
 /// different file systems.
@@ -59,7 +59,7 @@ pub(super) async fn send(
     }
     let mut parts = Parts::open(from).await?;
     let first = parts.next().await?;
-    if first.len() < PART_BYTES {
+    if (first.len() as u64) < PART_BYTES {
         let options = PutOptions::from(PutMode::Create);
         return match objects.put_opts(to, first.into(), options).await {
             Ok(_) => Ok(true),
@@ -70,7 +70,7 @@ pub(super) async fn send(
     let mut upload = objects.put_multipart(to).await.map_err(failed)?;
     let sent = send_parts(upload.as_mut(), first, &mut parts).await;
     if sent.is_err() {
-        // What cannot be taken back now the bucket forgets by its own rule.
+        // What cannot be taken back now is found by its name.
         let _ = upload.abort().await;
     }
     sent.map(|()| true)
@@ -108,8 +108,8 @@ impl Parts {
             return Ok(Bytes::new());
         };
         let read = move || {
-            let mut part = Vec::with_capacity(PART_BYTES);
-            let mut limited = (&mut file).take(PART_BYTES as u64);
+            let mut part = Vec::new();
+            let mut limited = (&mut file).take(PART_BYTES);
             limited
                 .read_to_end(&mut part)
                 .map_err(files::failed("read a file to publish it"))?;

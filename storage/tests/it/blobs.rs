@@ -1,4 +1,4 @@
-//! What a place for blobs promises, on a folder and in memory.
+//! What a place for blobs promises, on a folder, in memory and in a bucket.
 
 use bytes::Bytes;
 use frontdesk_storage::{BlobKey, Blobs, Durability, Error, ObjectBlobs, PutKind};
@@ -14,6 +14,7 @@ fn key(company_name: &str, name: &str) -> BlobKey {
 
 fn on_every_store<Fut: Future<Output = ()>>(fact: impl Fn(Box<dyn Blobs>) -> Fut) {
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .expect("a runtime");
     for durability in [Durability::Fsync, Durability::Buffered] {
@@ -22,6 +23,13 @@ fn on_every_store<Fut: Future<Output = ()>>(fact: impl Fn(Box<dyn Blobs>) -> Fut
         runtime.block_on(fact(Box::new(blobs.expect("a store"))));
     }
     runtime.block_on(fact(Box::new(ObjectBlobs::in_memory())));
+    #[cfg(feature = "s3")]
+    {
+        let server = crate::support::bucket::BucketServer::start();
+        let place = tempfile::tempdir().expect("a folder");
+        let blobs = crate::buckets::blobs(server.endpoint(), place.path());
+        runtime.block_on(fact(Box::new(blobs)));
+    }
 }
 
 #[test]
@@ -152,5 +160,44 @@ fn a_file_never_takes_the_place_of_a_blob() {
         assert!(stored.expect("stored"));
         assert!(!blobs.publish(&key, &file).await.expect("is there"));
         assert_eq!(blobs.get(&key, None).await.expect("reads"), Some(first));
+    });
+}
+
+#[test]
+fn nothing_is_left_of_what_ended_and_nothing_of_it_is_taken_back() {
+    on_every_store(|blobs| async move {
+        let place = tempfile::tempdir().expect("a folder");
+        let (file, one) = (place.path().join("file"), key("A", "one"));
+        std::fs::write(&file, vec![7; PART_BYTES + 1]).expect("written");
+        assert!(!blobs.abandon(&one).await.expect("nothing there"));
+        assert!(blobs.publish(&one, &file).await.expect("published"));
+        assert_eq!(blobs.unfinished().await.expect("lists"), []);
+        assert!(!blobs.abandon(&one).await.expect("nothing there"));
+        let meta = blobs.head(&one).await.expect("reads").expect("is there");
+        assert_eq!(meta.bytes, PART_BYTES as u64 + 1);
+    });
+}
+
+#[test]
+fn half_a_file_in_a_folder_is_found_and_taken_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let blobs = ObjectBlobs::in_folder(folder.path(), Durability::Buffered).expect("a store");
+    let one = key("A", "one");
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.expect("a runtime").block_on(async {
+        let put = blobs.put(&one, Bytes::from_static(b"x"), PutKind::Create);
+        assert!(put.await.expect("stored"));
+        for name in ["one#1", "two#12"] {
+            std::fs::write(folder.path().join("A").join(name), b"half").expect("written");
+        }
+        let two = key("A", "two");
+        let found = blobs.unfinished().await.expect("lists");
+        assert_eq!(found, [one.clone(), two.clone()]);
+        assert!(blobs.abandon(&one).await.expect("taken back"));
+        assert_eq!(blobs.unfinished().await.expect("lists"), [two]);
+        assert_eq!(
+            &blobs.get(&one, None).await.expect("reads").expect("there")[..],
+            b"x"
+        );
     });
 }

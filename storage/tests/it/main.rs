@@ -3,6 +3,8 @@
 //! `conformance` runs the same facts on the store in memory, on sled and on fjall.
 
 mod blobs;
+#[cfg(feature = "s3")]
+mod buckets;
 mod conformance;
 mod crash;
 mod faults;

@@ -1,5 +1,8 @@
 //! Stores to test, and short words for what tests say often.
 
+#[cfg(feature = "s3")]
+pub(crate) mod bucket;
+
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;

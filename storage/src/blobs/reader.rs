@@ -1,0 +1,63 @@
+//! Reading a blob piece by piece, for those who pass it on.
+//!
+//! Each piece is a request of its own, so that a slow client holds neither a connection to the
+//! bucket nor one of the requests that the node may have under way.
+//!
+//! Invariants: at most one piece is in memory; a piece is asked for when the one before was taken.
+//!
+//! Never: reads ahead, or beyond the range it was given.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Blobs;
+use crate::journal::{Error, Result};
+use crate::keys::BlobKey;
+
+/// A piece, bytes: large enough that a bucket's delay for each counts little, small enough that a
+/// thousand slow downloads are a gigabyte.
+const PIECE_BYTES: u64 = 1024 * 1024;
+
+/// A range of a blob on its way to someone.
+pub struct BlobReader {
+    blobs: Arc<dyn Blobs>,
+    key: BlobKey,
+    left: Range<u64>,
+}
+
+impl BlobReader {
+    /// Will read a range, which is the caller's to cut at the blob's end.
+    pub fn new(blobs: Arc<dyn Blobs>, key: BlobKey, range: Range<u64>) -> Self {
+        Self {
+            blobs,
+            key,
+            left: range,
+        }
+    }
+
+    /// Bytes that were not read yet.
+    pub fn left_bytes(&self) -> u64 {
+        self.left.end.saturating_sub(self.left.start)
+    }
+
+    /// The next piece; `None` at the end of the range.
+    ///
+    /// # Errors
+    /// When the store fails, or the blob is gone or shorter than the range.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        if self.left.is_empty() {
+            return Ok(None);
+        }
+        let end = self.left.end.min(self.left.start + PIECE_BYTES);
+        let asked = self.left.start..end;
+        let piece = self.blobs.get(&self.key, Some(asked.clone())).await?;
+        let piece = piece.ok_or(Error::Away("what was there is gone"))?;
+        if piece.len() as u64 != asked.end - asked.start {
+            return Err(Error::Away("what is there is shorter than it was"));
+        }
+        self.left.start = end;
+        Ok(Some(piece))
+    }
+}
