@@ -236,7 +236,7 @@ pub enum UploadEvent {
         /// Whose it is.
         owner: Author,
         /// What is wanted.
-        wish: UploadWish,
+        wish: Box<UploadWish>,
         /// What it may come to.
         terms: UploadTerms,
     },

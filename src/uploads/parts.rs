@@ -47,9 +47,8 @@ impl Uploads {
         let (uploads, copied) = (Arc::clone(self), Arc::clone(&job));
         let copying = spawn(async move { uploads.copy(&copied, &parts).await });
         let limit = Duration::from_millis(WAIT_MS);
-        match tokio::time::timeout(limit, copying).await {
-            Ok(Ok(copied)) => copied?,
-            Ok(Err(_)) | Err(_) => {}
+        if let Ok(Ok(copied)) = tokio::time::timeout(limit, copying).await {
+            copied?;
         }
         Ok(job)
     }

@@ -86,7 +86,7 @@ impl Checking {
         }
     }
 
-    fn is_met(self) -> bool {
+    fn holds(self) -> bool {
         match self.hash {
             Hash::Sha(context) => context.finish().as_ref() == self.expected,
             Hash::Blake3(hasher) => hasher.finalize().as_bytes() == &*self.expected,
@@ -130,7 +130,7 @@ async fn pump_here(
         outcome = taken => outcome,
         () = over => Err(PumpError::Write(WriteError::Overtaken)),
     };
-    let is_met = checking.map(Checking::is_met);
+    let is_met = checking.map(Checking::holds);
     let kept = match (&outcome, is_met) {
         (Err(PumpError::Write(_)), _) => Ok(writer.kept()),
         (Ok(()), Some(false)) => {

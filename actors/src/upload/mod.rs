@@ -169,7 +169,7 @@ impl Rules for UploadState {
                 self.begun = Some(Begun {
                     at: *at,
                     owner: owner.clone(),
-                    wish: wish.clone(),
+                    wish: (**wish).clone(),
                     terms: terms.clone(),
                 });
             }
@@ -264,7 +264,7 @@ impl UploadState {
         Ok(Some(UploadEvent::Reserved {
             at: now,
             owner: author_of(owner),
-            wish: wish.clone(),
+            wish: Box::new(wish.clone()),
             terms: terms.clone(),
         }))
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use frontdesk_protocol::command::{Card, Role};
+use frontdesk_protocol::upload::Kinds;
 use frontdesk_protocol::{ErrorCode, UploadId};
 use proptest::prelude::*;
 
