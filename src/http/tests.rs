@@ -302,7 +302,7 @@ async fn a_preflight_needs_no_token_and_names_what_pages_use() {
         assert!(headers.contains(name), "{headers:?}");
     }
     let methods = list(header::ACCESS_CONTROL_ALLOW_METHODS);
-    assert_eq!(methods.len(), 5, "{methods:?}");
+    assert_eq!(methods.len(), 6, "{methods:?}");
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 //! has the node inspect and store them and its company make a file of it.
 //!
 //! Owns: [`Uploads`], the jobs under way on this node and what they may use up; in its files `job`
-//! the bytes, `works` what the entity leaves to the node, `terms` what an upload may come to, `pump`
-//! a request's body, `janitor` what was left lying.
+//! the bytes, `works` what the entity leaves to the node, `terms` what an upload may come to,
+//! `pump` a request's body, `parts` uploads made of others, `ends` waiting for an end, `janitor`
+//! what was left lying.
 //!
 //! Invariants:
 //! 1. A door is told of kept bytes only.
@@ -14,6 +15,7 @@
 //! Never: speaks a client's dialect.
 
 mod disk;
+mod ends;
 mod janitor;
 mod job;
 mod parts;
@@ -235,7 +237,8 @@ impl Uploads {
         }
     }
 
-    /// Whether a company has room for so many more bytes beside what it keeps and what is under way.
+    /// Whether a company has room for so many more bytes beside what it keeps and what is under
+    /// way.
     async fn check_space(
         &self,
         node: &Arc<Node>,
@@ -403,55 +406,6 @@ impl Uploads {
                 tracing::debug!(%entity, %why, "an upload cannot be ended");
             }
         }
-    }
-
-    /// How an upload ended, or where it stands when the time is over.
-    #[expect(
-        dead_code,
-        reason = "the doors that answer when a file is ready come next"
-    )]
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(crate) async fn await_end(
-        &self,
-        company: &CompanyId,
-        upload: UploadId,
-        limit: Duration,
-    ) -> Result<UploadStage, Rejection> {
-        let key = (company.clone(), upload);
-        // Before it is looked at, so that an end in between is not missed.
-        let mut end = {
-            let sender = self.ends.entry(key.clone());
-            sender
-                .or_insert_with(|| watch::Sender::new(None))
-                .subscribe()
-        };
-        let read = || async {
-            let view = self.node()?.upload(company, &upload).await;
-            let view = view.map_err(|error| faulty(&error))?;
-            let unknown = || Rejection::because(ErrorCode::NotFound, "no such upload");
-            view.map(|view| view.stage).ok_or_else(unknown)
-        };
-        let now = read().await;
-        let is_over = |stage: &UploadStage| {
-            matches!(stage, UploadStage::Finished { .. } | UploadStage::Ended(_))
-        };
-        let stage = match now {
-            Ok(stage) if !is_over(&stage) => {
-                let ended = tokio::time::timeout(limit, end.wait_for(Option::is_some)).await;
-                let told = ended.ok().and_then(Result::ok).and_then(|stage| *stage);
-                match told {
-                    Some(stage) => Ok(stage),
-                    None => read().await,
-                }
-            }
-            other => other,
-        };
-        drop(end);
-        let nobody_waits = |_: &Key, sender: &watch::Sender<_>| sender.receiver_count() == 0;
-        self.ends.remove_if(&key, nobody_waits);
-        stage
     }
 
     /// Takes away what this node has of an upload.

@@ -97,7 +97,7 @@ fn upload_id(text: &str) -> Result<UploadId, Refusal> {
         ("Upload-Length" = Option<u64>, Header, description = "Bytes; or `Upload-Defer-Length: 1`"),
         ("Upload-Metadata" = Option<String>, Header, description =
             "`filename`, `filetype`, `room` (its id or number), `caption`, each with base64"),
-        ("Upload-Concat" = Option<String>, Header, description = "`partial`, or `final;` and parts"),
+        ("Upload-Concat" = Option<String>, Header, description = "`partial`, or `final;` parts"),
     ),
     responses(
         (status = 201, description = "begun; `Location` is where its bytes go"),
@@ -177,7 +177,7 @@ async fn offset(
         (status = 204, description = "kept; `Upload-Offset` says up to where"),
         (status = 400, description = "a header does not fit", body = ErrorBody),
         (status = 403, description = "the upload is made of parts", body = ErrorBody),
-        (status = 404, description = "no such upload, or not one of the caller's", body = ErrorBody),
+        (status = 404, description = "no such upload of the caller's", body = ErrorBody),
         (status = 409, description = "the upload stands elsewhere", body = ErrorBody),
         (status = 410, description = "it ended without a file", body = ErrorBody),
         (status = 412, description = "another version of tus", body = ErrorBody),
@@ -222,7 +222,7 @@ async fn append(
     ),
     responses(
         (status = 204, description = "ended"),
-        (status = 404, description = "no such upload, or not one of the caller's", body = ErrorBody),
+        (status = 404, description = "no such upload of the caller's", body = ErrorBody),
         (status = 409, description = "it is a file already", body = ErrorBody),
         (status = 410, description = "it has ended already", body = ErrorBody),
         (status = 412, description = "another version of tus", body = ErrorBody),
@@ -270,7 +270,7 @@ async fn cancel(
         (status = 200, description = "as the method says"),
         (status = 400, description = "a header does not fit", body = ErrorBody),
         (status = 403, description = "the upload is made of parts", body = ErrorBody),
-        (status = 404, description = "no such upload, or not one of the caller's", body = ErrorBody),
+        (status = 404, description = "no such upload of the caller's", body = ErrorBody),
         (status = 405, description = "another method, or none", body = ErrorBody),
         (status = 409, description = "the upload stands elsewhere", body = ErrorBody),
         (status = 410, description = "it ended without a file", body = ErrorBody),

@@ -90,7 +90,7 @@ pub(crate) const fn state(stage: UploadStage) -> &'static str {
     params(("upload" = inline(UploadIdSchema), Path)),
     responses(
         (status = 200, description = "what it has come to", body = UploadStatus),
-        (status = 404, description = "no such upload, or not one of the caller's", body = ErrorBody),
+        (status = 404, description = "no such upload of the caller's", body = ErrorBody),
         BehindToken,
     ),
 )]

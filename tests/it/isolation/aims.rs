@@ -1,5 +1,8 @@
 //! Who tries, what they may know, and how their requests are filled with what is not theirs.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::world::{Attacker, Kind, Proof, THEIRS_KEY, World, of_host, word};
 
 /// What the parts of Ada's chat are.
@@ -21,6 +24,8 @@ const OF_TALK: &[&str] = &[word::HAL_SAID, word::IDA_SAID, word::TITLE];
 /// Everything that stands in the first company only.
 const ALL: &[&str] = &[
     word::COMPANY,
+    word::FILE,
+    word::CAPTION,
     word::CONTACT,
     word::PLAN,
     word::ADMIN,
@@ -199,6 +204,8 @@ impl World {
             ("<handoff>", ours.handoff.to_string()),
             ("<profile>", ours.profile.to_string()),
             ("<room>", ours.talk.room.clone()),
+            ("<room64>", STANDARD.encode(&ours.talk.room)),
+            ("<upload>", ours.upload.clone()),
             ("<number>", ours.talk.number.to_string()),
             ("<message>", message.to_string()),
             ("<idas>", (message + 1).to_string()),

@@ -10,6 +10,7 @@
 
 mod aims;
 mod desk_rows;
+mod file_rows;
 mod logs;
 mod pushes;
 mod routes;

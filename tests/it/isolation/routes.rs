@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::desk_rows::DESK_ROWS;
+use super::file_rows::FILE_ROWS;
 use super::row::Row;
 use super::rows::{LAST_ROWS, OWN_BY_QUERY, OWN_OF_PEOPLE, OWN_OF_VISITORS, ROWS};
 use super::world::{Attacker, Kind, Proof, World, word};
@@ -19,7 +20,7 @@ pub(super) struct Tried {
 
 /// Every row; those that make something in the attackers' own company late, what ends logins last.
 fn rows() -> impl Iterator<Item = &'static Row> {
-    let all = [DESK_ROWS, ROWS, LAST_ROWS];
+    let all = [DESK_ROWS, ROWS, FILE_ROWS, LAST_ROWS];
     all.into_iter().flatten()
 }
 
@@ -118,13 +119,18 @@ fn prepared(world: &World, row: &Row, by: &Attacker) -> (reqwest::RequestBuilder
             .header("origin", page),
         Proof::Nothing | Proof::Query(_) | Proof::Field(_) => request,
     };
-    let said = format!("{path} {body}");
-    let request = match body.is_empty() {
+    let mut said = format!("{path} {body}");
+    let mut request = match body.is_empty() {
         true => request,
         false => request
             .header("content-type", "application/json")
             .body(body),
     };
+    for (name, value) in row.headers {
+        let value = world.aimed(value, by);
+        said.push_str(&value);
+        request = request.header(*name, value);
+    }
     (request, said)
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Row {
     query: &'static str,
     /// A JSON object; empty for nothing.
     pub(super) body: &'static str,
+    /// Header fields, the values aimed like the rest.
+    pub(super) headers: &'static [(&'static str, &'static str)],
     /// Who may be answered with 2xx, and why that is no way across.
     pub(super) own: (&'static [Kind], &'static str),
     /// Whose it is, who would only do what they may.
@@ -27,6 +29,7 @@ pub(super) const fn row(method: &'static str, path: &'static str, body: &'static
         path,
         query: "",
         body,
+        headers: &[],
         own: (&[], ""),
         skips: &[],
         shows: &[],
@@ -47,6 +50,12 @@ impl Row {
     /// With a query.
     pub(super) const fn with(mut self, query: &'static str) -> Self {
         self.query = query;
+        self
+    }
+
+    /// With these header fields.
+    pub(super) const fn heads(mut self, headers: &'static [(&'static str, &'static str)]) -> Self {
+        self.headers = headers;
         self
     }
 

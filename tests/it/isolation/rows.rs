@@ -23,7 +23,7 @@ const ALL: &[Kind] = &[
     Admin, Agent, Visitor, Host, HostAdmin, Bob, Ann, Eve, Sam, Hal, Nobody, Forged,
 ];
 /// Whoever a company's tokens are for: hosts' people and those with an account.
-const PEOPLE: &[Kind] = &[Admin, Agent, Host, HostAdmin, Bob, Ann, Sam, Hal];
+pub(super) const PEOPLE: &[Kind] = &[Admin, Agent, Host, HostAdmin, Bob, Ann, Sam, Hal];
 /// Whoever is not of the first company.
 const OUTSIDE: &[Kind] = &[Admin, Agent, Visitor, Host, HostAdmin, Nobody, Forged];
 /// Those with an account.

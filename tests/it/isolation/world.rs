@@ -4,6 +4,8 @@
 //! Invariants: conversations of the first company have numbers that the second never reaches, so
 //! that a number which is found in the wrong company is found to be nobody's.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use frontdesk::config::Config;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -22,6 +24,8 @@ const CHAT: &str = "/api/chatbot/chat/";
 /// Words of the first company's, each in one place of it only.
 pub(crate) mod word {
     pub(crate) const COMPANY: &str = "Quillonmere";
+    pub(crate) const FILE: &str = "gravelmoth";
+    pub(crate) const CAPTION: &str = "tarnwhistle";
     pub(crate) const CONTACT: &str = "Ostrabeck";
     pub(crate) const ADMIN: &str = "Vandrimole";
     pub(crate) const ANN: &str = "Annelwyth";
@@ -138,6 +142,8 @@ pub(crate) struct Company {
     pub(crate) chat_room: String,
     pub(crate) handoff: u64,
     pub(crate) profile: u64,
+    /// One of hal's that waits for its bytes.
+    pub(crate) upload: String,
 }
 
 /// Everybody.
@@ -344,6 +350,7 @@ impl World {
         self.done(&format!("PATCH {path}/"), &ours.hal, title).await;
         let read = format!("POST {path}/mark-read/");
         self.done(&read, &ours.ida, Value::Null).await;
+        self.ours.upload = self.upload(&ours.hal).await;
         self.ours.talk = talk;
         self.ours.eve = self.arrive(&ours.id, word::EVE_SAID).await;
         self.ours.ada = self.arrive(&ours.id, word::ADA_SAID).await;
@@ -351,6 +358,20 @@ impl World {
         let status = json!({"status": "AVAILABLE"});
         let line = "POST /api/admin-dashboard/update-agent-status/";
         self.done(line, &ours.ann.token, status).await;
+    }
+
+    /// Begins an upload of five bytes.
+    async fn upload(&self, token: &str) -> String {
+        let request = self.site.request("POST", "/v1/uploads").bearer_auth(token);
+        let request = request.header("tus-resumable", "1.0.0");
+        let name = STANDARD.encode(format!("{}.txt", word::FILE));
+        let metadata = format!("filename {name},caption {}", STANDARD.encode(word::CAPTION));
+        let request = request.header("upload-metadata", metadata);
+        let begun = request.header("upload-length", "5").send().await;
+        let begun = begun.expect("an answer");
+        assert_eq!(begun.status(), 201);
+        let place = begun.headers()["location"].to_str().expect("a path");
+        place.rsplit('/').next().expect("an id").to_owned()
     }
 
     /// Ada answers the form, wants a person twice, and has Ann.
