@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::auth::Authenticator;
 use crate::auth::own::is_own;
 use crate::config::{Config, Limits, Profiles};
+use crate::files::Files;
 use crate::identity::Identity;
 use crate::identity::revocations::concerns;
 use crate::rates::Rates;
@@ -35,6 +36,7 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
     pub(crate) profiles: Profiles,
+    pub(crate) files: Files,
     public_url: Option<String>,
     pub(crate) connect_timeout_ms: u64,
     pub(crate) wheel: Arc<Wheel>,
@@ -114,6 +116,7 @@ impl App {
         config: &Config,
     ) -> Self {
         let wheel = Arc::new(Wheel::new(node.clock().monotonic_ms()));
+        let files = Files::new(Arc::clone(uploads.blobs()), &identity.keys, &config.files);
         let rates = Rates::new(&config.limits, Arc::clone(node.clock()));
         Self {
             node,
@@ -123,6 +126,7 @@ impl App {
             limits: config.limits.clone(),
             rates,
             profiles: config.profiles.clone(),
+            files,
             public_url: config.server.public_url.clone(),
             connect_timeout_ms: config.auth.connect_timeout_ms,
             wheel,

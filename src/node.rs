@@ -16,7 +16,8 @@ use std::time::Duration;
 use frontdesk_actors::clock::{Clock, SystemClock};
 use frontdesk_actors::task::spawn;
 use frontdesk_actors::{Node, NodeOptions};
-use frontdesk_storage::{Directory, Journal, OpenOptions, Spool, Store};
+use frontdesk_protocol::{CompanyId, FileNo};
+use frontdesk_storage::{Blobs, Directory, Journal, OpenOptions, Spool, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -25,7 +26,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::App;
 pub use crate::app::OutboxCounts;
 use crate::config::{Config, Loaded};
-use crate::files;
+use crate::files::links::{Life, Variant};
+use crate::files::{self, LinkOf};
 use crate::http::{self, Admission, Brought, ReadyProbe};
 use crate::identity::Identity;
 use crate::listen::{self, UnderWay};
@@ -298,6 +300,40 @@ impl Running {
         self.app.outboxes()
     }
 
+    /// A link to a file or to its small picture, as path and query, for tests of what it opens;
+    /// `None` when there is no such file.
+    pub async fn file_link(
+        &self,
+        company: &CompanyId,
+        no: FileNo,
+        is_small: bool,
+        is_profile: bool,
+    ) -> Result<Option<String>, Error> {
+        let Some(file) = self.app.node.file(company, no).await? else {
+            return Ok(None);
+        };
+        let settings = self.app.node.settings(company).await?;
+        let of = LinkOf {
+            company,
+            file: &file.shared,
+            variant: match is_small {
+                true => Variant::Thumbnail,
+                false => Variant::Original,
+            },
+            life: match is_profile {
+                true => Life::Profile,
+                false => Life::Native,
+            },
+        };
+        let now = self.app.node.clock().now();
+        Ok(Some(self.app.files.link(&of, &settings, now)))
+    }
+
+    /// Where files are, for tests that look at what is kept.
+    pub fn blobs(&self) -> &Arc<dyn Blobs> {
+        &self.app.files.blobs
+    }
+
     /// The actors, for tests that look at what runs.
     pub fn node(&self) -> &Arc<Node> {
         &self.app.node
@@ -335,6 +371,7 @@ fn admission(app: &Arc<App>) -> Admission {
 pub(crate) fn resources() -> OpenApiRouter<Arc<App>> {
     http::rooms::routes()
         .merge(http::chats::routes())
+        .merge(http::files::routes())
         .merge(http::people::routes())
         .merge(http::settings::routes())
         .merge(http::uploads::routes())

@@ -1,17 +1,33 @@
-//! The store of files that the settings ask for.
+//! The store of files that the settings ask for, and what a file is called in it.
 //!
 //! Never: looks whether a bucket answers; that is found out when a file is wanted.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use frontdesk_storage::{Blobs, ObjectBlobs, Result};
+use frontdesk_protocol::{CompanyId, UploadId};
+use frontdesk_storage::{BlobKey, Blobs, ObjectBlobs, Result};
 
 use crate::config::{Config, FileStore};
 
 /// What is known of unfinished sendings to a bucket, in the folder of the store.
 #[cfg(feature = "s3")]
 const SENDINGS_FOLDER: &str = "sendings";
+
+/// What the name of a small picture ends with.
+pub(crate) const THUMBNAIL_END: &str = ".thumb";
+
+/// Where the object of an upload's file stands.
+pub fn object_key(company: &CompanyId, upload: &UploadId) -> BlobKey {
+    let key = BlobKey::new(company.clone(), &upload.to_string());
+    key.expect("an id is a plain name")
+}
+
+/// Where the small picture of it stands.
+pub fn thumbnail_key(company: &CompanyId, upload: &UploadId) -> BlobKey {
+    let key = BlobKey::new(company.clone(), &format!("{upload}{THUMBNAIL_END}"));
+    key.expect("an id is a plain name")
+}
 
 /// Opens the store of files.
 ///

@@ -38,7 +38,7 @@ pub(crate) fn unless_known(asked: &HeaderMap, body: &impl Serialize) -> Response
 }
 
 /// Whether an `If-None-Match` names this tag; a weak one names it as well.
-fn names(value: &str, tag: &str) -> bool {
+pub(crate) fn names(value: &str, tag: &str) -> bool {
     let mut named = value.split(',').map(str::trim);
     named.any(|named| named == "*" || named.strip_prefix("W/").unwrap_or(named) == tag)
 }

@@ -18,6 +18,7 @@ pub mod error;
 pub(crate) mod etag;
 pub mod extract;
 pub(crate) mod fields;
+pub(crate) mod files;
 pub mod health;
 pub(crate) mod openapi;
 pub(crate) mod people;

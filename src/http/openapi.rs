@@ -46,6 +46,7 @@ use super::error::ErrorBody;
         (name = "chats", description = "A visitor's chat with a company's bot and its people"),
         (name = "handoff", description = "From the bot to people and back"),
         (name = "profiles", description = "What a company's visitors answered, for its admins"),
+        (name = "files", description = "Downloads, by links that were told"),
         (name = "sockets", description = "WebSocket upgrades; PROTOCOL.md describes the frames"),
         (name = "machines", description = "What machines ask of a node"),
     )

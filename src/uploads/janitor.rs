@@ -13,7 +13,8 @@ use frontdesk_protocol::upload::UploadEnd;
 use frontdesk_protocol::{CompanyId, FileNo, Timestamp};
 use frontdesk_storage::Spooled;
 
-use super::{Job, THUMBNAIL_END, Upload, Uploads, later_than};
+use super::{Job, Upload, Uploads, later_than};
+use crate::files::store::THUMBNAIL_END;
 
 /// Pause between looks, milliseconds.
 const LOOK_MS: u64 = 60_000;

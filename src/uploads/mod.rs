@@ -34,7 +34,7 @@ use frontdesk_actors::{Command, Node, Outcome, UploadStage, UploadView};
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::upload::{UploadCommand, UploadEnd, UploadWish};
 use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, Timestamp, UploadId};
-use frontdesk_storage::{BlobKey, Blobs, EntityId, Error as StoreError, Spool};
+use frontdesk_storage::{Blobs, EntityId, Error as StoreError, Spool};
 use tokio::sync::{Semaphore, watch};
 
 pub(crate) use disk::Disk;
@@ -91,20 +91,6 @@ impl Upload {
     }
 }
 
-/// Where the object of an upload's file stands.
-pub(crate) fn object_key(company: &CompanyId, upload: &UploadId) -> BlobKey {
-    BlobKey::new(company.clone(), &upload.to_string()).expect("an id is a plain name")
-}
-
-/// What the name of a small picture ends with.
-const THUMBNAIL_END: &str = ".thumb";
-
-/// Where the small picture of it stands.
-pub(crate) fn thumbnail_key(company: &CompanyId, upload: &UploadId) -> BlobKey {
-    BlobKey::new(company.clone(), &format!("{upload}{THUMBNAIL_END}"))
-        .expect("an id is a plain name")
-}
-
 impl Uploads {
     pub(crate) fn new(
         spool: Spool,
@@ -137,7 +123,6 @@ impl Uploads {
     }
 
     /// The store that files stand in.
-    #[expect(dead_code, reason = "downloads come next")]
     pub(crate) fn blobs(&self) -> &Arc<dyn Blobs> {
         &self.blobs
     }

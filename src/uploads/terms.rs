@@ -9,7 +9,7 @@ use frontdesk_protocol::{ErrorCode, Rejection, Timestamp};
 
 use crate::config::Limits;
 
-/// How long a request waits for memory to write with, milliseconds: less than its client's patience.
+/// How long a request waits for memory to write with, milliseconds: a client waits for longer.
 pub(super) const MEMORY_WAIT_MS: u64 = 20_000;
 /// The largest file of the widget's and of direct's clients, bytes.
 const LARGE_BYTES: u64 = 25 * 1024 * 1024;

@@ -11,9 +11,10 @@ use frontdesk_protocol::upload::{FileKind, UploadFailure};
 use frontdesk_protocol::{CompanyId, UploadId};
 use frontdesk_storage::{EntityId, Error as StoreError};
 
-use super::{Uploads, object_key, thumbnail_key};
+use super::Uploads;
 use crate::files::policy::{self, Taken};
 use crate::files::sniff::sniff;
+use crate::files::store::{object_key, thumbnail_key};
 use frontdesk_protocol::upload::Kinds;
 
 /// See the module's text.

@@ -15,6 +15,7 @@ mod crm;
 mod crm_http;
 mod desk_boards;
 mod direct;
+mod downloads;
 mod feeds;
 mod helpdesk_socket;
 mod hostile;

@@ -1,7 +1,7 @@
 //! Tokens that this installation signs itself, for its accounts and their visitors.
 //!
 //! Owns: the installation's key and what is derived from it: a key for access tokens, one for
-//! refresh tokens, one for visitors, one for names.
+//! refresh tokens, one for visitors, one for names, one for links to files.
 //!
 //! Invariants:
 //! 1. [`OwnAccess`], [`OwnRefresh`] and [`OwnVisitor`] exist only behind a signature that was
@@ -15,6 +15,7 @@
 //! Never: knows whether an account exists, a family was revoked or a token was used before.
 
 mod claims;
+mod links;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{AuthError, random, signature};
+pub(crate) use links::LinkKey;
+
 use claims::{AccessClaims, RefreshClaims, VisitorClaims};
 
 /// The key id and the issuer in our own tokens; no host's key may be called so.
@@ -183,6 +186,7 @@ pub struct OwnKeys {
     visitor: Pair,
     /// For names, not for tokens.
     first: Pair,
+    links: LinkKey,
     leeway_ms: u64,
 }
 
@@ -227,6 +231,7 @@ impl OwnKeys {
             refresh: Pair::derived(&master, "frontdesk refresh token 1"),
             visitor: Pair::derived(&master, "frontdesk visitor capability 1"),
             first: Pair::derived(&master, "frontdesk first message 1"),
+            links: LinkKey::new(Pair::derived(&master, "frontdesk file link 1")),
             leeway_ms: leeway_s.saturating_mul(1_000),
         }
     }
@@ -284,6 +289,11 @@ impl OwnKeys {
         let mac = jsonwebtoken::crypto::sign(text, &self.first.encoding, Algorithm::HS256)
             .expect("HS256 takes a text of any length");
         Uuid::new_v5(&Uuid::NAMESPACE_OID, mac.as_bytes())
+    }
+
+    /// What links to files are signed with.
+    pub(crate) fn links(&self) -> LinkKey {
+        self.links.clone()
     }
 
     fn times(&self, iat: u64, exp: u64, now: Timestamp) -> Result<Times, AuthError> {

@@ -34,6 +34,9 @@ async fn site_at(public_url: Option<&str>) -> Running {
     };
     let store = MemoryStore::new(options).expect("a store in memory opens");
     let mut config = Config::default();
+    // Nobody has a file here: the folder need not stay.
+    let folder = tempfile::tempdir().expect("a folder");
+    config.storage.path = folder.path().to_owned();
     config.server.listen = vec!["127.0.0.1:0".parse().expect("an address")];
     config.server.public_url = public_url.map(str::to_owned);
     config.auth.jwt_secret = Some(Secret::new("a secret of the host"));

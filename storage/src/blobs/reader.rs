@@ -16,9 +16,9 @@ use super::Blobs;
 use crate::journal::{Error, Result};
 use crate::keys::BlobKey;
 
-/// A piece, bytes: large enough that a bucket's delay for each counts little, small enough that a
-/// thousand slow downloads are a gigabyte.
-const PIECE_BYTES: u64 = 1024 * 1024;
+/// A piece, bytes: large enough that a bucket's delay for each counts little, small enough that
+/// hundreds of slow downloads fit into memory.
+const PIECE_BYTES: u64 = 512 * 1024;
 
 /// A range of a blob on its way to someone.
 pub struct BlobReader {

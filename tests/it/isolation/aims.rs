@@ -51,6 +51,8 @@ const ALL: &[&str] = &[
     word::KEY_ID,
     word::KEY,
     word::VISITOR_SECRET,
+    word::FILE,
+    word::FILE_SAYS,
 ];
 
 fn is(name: &'static str, kind: Kind, proof: Proof, knows: &[&str]) -> Attacker {
@@ -213,6 +215,8 @@ impl World {
             ("<hal>", "hal".to_owned()),
             ("<chat room>", ours.chat_room.clone()),
             ("<hal token>", ours.hal.clone()),
+            ("<file>", ours.file.to_string()),
+            ("<own link>", self.theirs.file_query.clone()),
             ("<me>", "me".to_owned()),
             ("<ann mail>", self.mail(word::ANN)),
         ]

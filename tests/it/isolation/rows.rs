@@ -225,6 +225,14 @@ pub(super) const ROWS: &[Row] = &[
     )
     .skips(&[Hal]),
     get("/healthz").own(ALL, OPEN),
+    get("/media/{company_id=company}/{file_no=file}/{name=me}"),
+    get("/media/{company_id=company}/{file_no=file}/{name=me}").with("?<own link>"),
+    row(
+        "HEAD",
+        "/media/{company_id=company}/{file_no=file}/{name=me}",
+        "",
+    )
+    .with("?<own link>"),
     get("/metrics").own(ALL, OPEN),
     get("/openapi.json").own(ALL, OPEN),
     get("/readyz").own(ALL, OPEN),

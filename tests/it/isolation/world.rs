@@ -7,9 +7,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use frontdesk::config::Config;
+use frontdesk_protocol::CompanyId;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
+use crate::support::files::Kept;
 use crate::support::staff::{ROOT, ROOT_PASSWORD, provide, text};
 use crate::support::token::now_s;
 use crate::support::{Bus, Site, soon};
@@ -51,6 +53,8 @@ pub(crate) mod word {
     pub(crate) const KEY: &str = "a key of the first company: umbelkraal";
     pub(crate) const VISITOR_SECRET: &str = "an answer for pages: thrumwicket";
     pub(crate) const PLAN: &str = "Peltraform";
+    pub(crate) const FILE: &str = "glimmerwharf";
+    pub(crate) const FILE_SAYS: &str = "tarnishbough";
 }
 
 /// What stands behind a person's requests, and how it is shown.
@@ -144,6 +148,9 @@ pub(crate) struct Company {
     pub(crate) profile: u64,
     /// One of hal's that waits for its bytes.
     pub(crate) upload: String,
+    pub(crate) file: u64,
+    /// What makes a link to it good.
+    pub(crate) file_query: String,
 }
 
 /// Everybody.
@@ -220,7 +227,27 @@ impl World {
         world.give_plan().await;
         world.people_of_ours().await;
         world.people_of_theirs().await;
+        (world.ours.file, world.ours.file_query) = world.kept(&world.ours.id).await;
+        (world.theirs.file, world.theirs.file_query) = world.kept(&world.theirs.id).await;
         world
+    }
+
+    /// A file of a company, and what makes a link to it good.
+    async fn kept(&self, company: &str) -> (u64, String) {
+        let name = format!("{}.txt", word::FILE);
+        let kept = Kept {
+            company,
+            name: &name,
+            mime: "text/plain",
+            bytes: word::FILE_SAYS.as_bytes(),
+            small: None,
+        };
+        let no = self.site.keep(&kept).await;
+        let id = CompanyId::new(company).expect("valid");
+        let link = self.site.running.file_link(&id, no, false, false).await;
+        let link = link.expect("reads").expect("a file");
+        let (_, query) = link.split_once('?').expect("a query");
+        (no.0, query.to_owned())
     }
 
     /// A request that must be done.

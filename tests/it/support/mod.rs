@@ -1,6 +1,11 @@
 //! A node in this process, and the clients that talk to it.
 
+#[cfg(feature = "s3")]
+#[expect(dead_code, reason = "storage's own tests do more to it")]
+#[path = "../../../storage/tests/it/support/bucket.rs"]
+pub(crate) mod bucket;
 pub(crate) mod chats;
+pub(crate) mod files;
 pub(crate) mod msgpack;
 pub(crate) mod raw;
 pub(crate) mod socket;
@@ -133,6 +138,7 @@ pub(crate) struct Site {
     pub(crate) clock: Arc<LeapingClock>,
     pub(crate) address: SocketAddr,
     store: MemoryStore,
+    files: Arc<tempfile::TempDir>,
     http: reqwest::Client,
 }
 
@@ -170,17 +176,20 @@ impl Site {
         });
         let store = store.expect("a store in memory opens");
         before(&store.store());
-        Self::on(store, clock, bus, change).await
+        let files = Arc::new(tempfile::tempdir().expect("a folder"));
+        Self::on(store, files, clock, bus, change).await
     }
 
     /// A new node over what this one leaves when it is killed.
     pub(crate) async fn reborn(&self, bus: Bus, change: impl FnOnce(&mut Config)) -> Self {
         let store = self.store.crash(Crash::Killed).expect("opens again");
-        Self::on(store, Arc::clone(&self.clock), bus, change).await
+        let (files, clock) = (Arc::clone(&self.files), Arc::clone(&self.clock));
+        Self::on(store, files, clock, bus, change).await
     }
 
     async fn on(
         store: MemoryStore,
+        files: Arc<tempfile::TempDir>,
         clock: Arc<LeapingClock>,
         bus: Bus,
         change: impl FnOnce(&mut Config),
@@ -192,6 +201,7 @@ impl Site {
             .map(|name| CompanyId::new(name).expect("a valid id"))
             .to_vec();
         config.bus.serialize = bus == Bus::Serialized;
+        config.storage.path = files.path().to_owned();
         change(&mut config);
         let running = start_with(&config, store.store(), Arc::clone(&clock) as Arc<dyn Clock>);
         let running = running.await.expect("the node starts");
@@ -200,6 +210,7 @@ impl Site {
             running,
             clock,
             store,
+            files,
             http: reqwest::Client::new(),
         }
     }
