@@ -33,8 +33,8 @@ pub use error::{Error, Problem};
 pub use layers::Flags;
 pub use secret::{MASK, Secret};
 pub use settings::{
-    Auth, Bus, ChatSocket, Config, ENGINE_DEFAULT, Limits, LogFormat, Profiles, Provision,
-    RestStyle, Server, Storage, Superadmin, Telemetry,
+    Auth, Bus, ChatSocket, Config, ENGINE_DEFAULT, Files, Limits, LogFormat, Profiles, Provision,
+    RestStyle, ScanPolicy, Server, Storage, Superadmin, Telemetry,
 };
 
 /// Where settings are looked for.

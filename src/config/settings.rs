@@ -31,6 +31,8 @@ pub struct Config {
     pub provision: Provision,
     /// What a client may use up.
     pub limits: Limits,
+    /// What is asked of files before anybody gets them.
+    pub files: Files,
     /// How clients of earlier systems are served.
     pub profiles: Profiles,
     /// How entities talk to each other.
@@ -224,6 +226,47 @@ impl Default for Limits {
             idle_ms: 60_000,
             http_body_bytes: 1024 * 1024,
             room_idle_ms: 30_000,
+        }
+    }
+}
+
+/// What becomes of a file that a scanner could not look at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScanPolicy {
+    /// It is refused.
+    #[default]
+    Closed,
+    /// It is taken.
+    Open,
+}
+
+/// What is asked of files before anybody gets them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// Where a ClamAV daemon listens: `host:port`, or the path of its socket. Without one nothing
+    /// is scanned.
+    pub clamav: Option<String>,
+    /// What becomes of a file that it could not look at.
+    pub scan_policy: ScanPolicy,
+    /// Time for which a scanner that does not answer is asked again, milliseconds: it restarts
+    /// within that when its signatures are renewed.
+    pub scan_wait_ms: u64,
+    /// Files that are scanned at once; no more than the scanner's own `MaxThreads`.
+    pub scan_threads: usize,
+    /// Threads that make small pictures: each needs some 250 MB for a picture of 40 megapixels.
+    pub image_threads: usize,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            clamav: None,
+            scan_policy: ScanPolicy::Closed,
+            scan_wait_ms: 60_000,
+            scan_threads: 4,
+            image_threads: 1,
         }
     }
 }

@@ -3,8 +3,9 @@
 //! Invariants: the defaults pass; every finding names the key that should change.
 //! Never: opens, resolves or contacts anything.
 
-use super::settings::{Auth, Config, Limits, Server};
+use super::settings::{Auth, Config, Files, Limits, Server};
 use crate::auth::own::OWN_NAME;
+use crate::files::scan::Address;
 
 /// A key, and why its value will not do.
 pub(super) type Finding = (&'static str, String);
@@ -17,12 +18,18 @@ const PASSWORD_THREADS_MAX: usize = 64;
 /// Whoever is further behind in the queue has given up before their turn.
 const PASSWORD_QUEUE_MAX: usize = 1_024;
 
+/// Scanners have ten threads unless told otherwise.
+const SCAN_THREADS_MAX: usize = 256;
+/// Decoding is arithmetic: more threads than cores only cost memory.
+const IMAGE_THREADS_MAX: usize = 64;
+
 /// Everything that will not do.
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     check_server(&config.server, &mut findings);
     check_auth(&config.auth, &mut findings);
     check_limits(&config.limits, &mut findings);
+    check_files(&config.files, &mut findings);
     if config.storage.path.as_os_str().is_empty() {
         findings.push(("storage.path", "is empty".to_owned()));
     }
@@ -125,6 +132,31 @@ fn check_auth(auth: &Auth, findings: &mut Vec<Finding>) {
     }
     if auth.connect_timeout_ms == 0 {
         findings.push(("auth.connect_timeout_ms", "must be at least 1".to_owned()));
+    }
+}
+
+fn check_files(files: &Files, findings: &mut Vec<Finding>) {
+    if let Some(Err(error)) = files.clamav.as_ref().map(|text| text.parse::<Address>()) {
+        findings.push(("files.clamav", error.to_string()));
+    }
+    // A file that waits holds its place among those that are under way.
+    const SCAN_WAIT_MS_MAX: u64 = 3_600_000;
+    if files.scan_wait_ms > SCAN_WAIT_MS_MAX {
+        let why = format!("must be at most {SCAN_WAIT_MS_MAX}");
+        findings.push(("files.scan_wait_ms", why));
+    }
+    let threads = [
+        ("files.scan_threads", files.scan_threads, SCAN_THREADS_MAX),
+        (
+            "files.image_threads",
+            files.image_threads,
+            IMAGE_THREADS_MAX,
+        ),
+    ];
+    for (key, count, count_max) in threads {
+        if !(1..=count_max).contains(&count) {
+            findings.push((key, format!("must be 1 to {count_max}")));
+        }
     }
 }
 
