@@ -255,7 +255,8 @@ pub struct Files {
     pub scan_wait_ms: u64,
     /// Files that are scanned at once; no more than the scanner's own `MaxThreads`.
     pub scan_threads: usize,
-    /// Threads that make small pictures: each needs some 250 MB for a picture of 40 megapixels.
+    /// Threads that make small pictures: each takes some 70 MB for a picture of 12
+    /// megapixels and 300 MB for one of 40.
     pub image_threads: usize,
 }
 

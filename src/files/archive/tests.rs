@@ -162,6 +162,21 @@ fn more_entries_than_anybody_sends_are_refused() {
 }
 
 #[test]
+fn a_directory_that_fills_the_memory_is_not_read() {
+    let names: Vec<String> = (0..9_000).map(|index| format!("{index:01000}")).collect();
+    let entries: Vec<(&str, &[u8])> = names.iter().map(|name| (&**name, &b""[..])).collect();
+    assert_eq!(failure("a.zip", &zip(&entries)), UNSCANNABLE);
+    let mut many = zip(&[("a.txt", b"words")]);
+    let end = positions(&many, b"PK\x05\x06")[0];
+    many[end + 8..end + 12].copy_from_slice(&[0xFE; 4]);
+    let stated = looked_at("a.zip", &many, Strictness::Harmless);
+    assert!(
+        matches!(stated, Err(Finding::TooMuch)),
+        "it states 65,278 entries"
+    );
+}
+
+#[test]
 fn entries_that_lie_over_each_other_are_refused() {
     let text = b"the same words for both";
     let mut bytes = zip(&[("a.txt", text), ("b.txt", text)]);

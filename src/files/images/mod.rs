@@ -4,7 +4,7 @@
 //! one (`thumbnail`). JPEG, PNG, WebP and GIF are written anew from the parts that make the
 //! picture: where it was taken, with what, by whom, what somebody wrote into it and whatever stands
 //! behind its end is left out. Pixels are not encoded again, so nothing is lost, and how it is to
-//! be turned is kept as the only tag.
+//! be turned is kept as the only tag. In HEIC and AVIF the same is blanked where it stands.
 //!
 //! Invariants:
 //! 1. Nothing is decoded before its width and height are known and small enough.
@@ -14,6 +14,7 @@
 //!
 //! Never: holds more than one whole file of [`FILE_BYTES_MAX`] and its pixels for one caller.
 
+mod boxed;
 mod gif;
 mod strip;
 #[cfg(test)]
@@ -43,8 +44,8 @@ const SCAN_COUNT_MAX: usize = 256;
 /// What became of a picture.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Treated {
-    /// Width and height as it is shown, pixels.
-    pub(super) pixels: (u32, u32),
+    /// Width and height as it is shown, pixels; not known of what is not decoded here.
+    pub(super) pixels: Option<(u32, u32)>,
     /// The file without what is private, if that is another one; it is on disk.
     pub(super) rewritten: Option<PathBuf>,
     /// The small picture, a JPEG, if one could be made.
@@ -73,21 +74,35 @@ const NO_PICTURE: Fault = Fault::Refused(UploadFailure::Mismatched);
 /// More than anybody should have to show.
 const TOO_MUCH: Fault = Fault::Refused(UploadFailure::Unscannable);
 
-/// The kinds of pictures that are taken apart, by their sniffed type.
-pub(super) fn format_of(mime: &str) -> Option<ImageFormat> {
-    match mime {
-        "image/jpeg" => Some(ImageFormat::Jpeg),
-        "image/png" | "image/apng" => Some(ImageFormat::Png),
-        "image/gif" => Some(ImageFormat::Gif),
-        "image/webp" => Some(ImageFormat::WebP),
-        "image/bmp" => Some(ImageFormat::Bmp),
-        _ => None,
-    }
+/// What is done with a kind of pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It is taken apart and written anew, and a small one is made.
+    Parted(ImageFormat),
+    /// It has nothing private in it; a small one is made.
+    Plain(ImageFormat),
+    /// What is private is blanked; nobody here decodes it.
+    Boxed,
 }
 
-/// Whether what stands behind the end of such a picture is cut away.
-pub(super) fn is_rewritten(format: ImageFormat) -> bool {
-    format != ImageFormat::Bmp
+impl Kind {
+    /// Of a sniffed type, if it is one of pictures.
+    pub(super) fn of(mime: &str) -> Option<Self> {
+        match mime {
+            "image/jpeg" => Some(Kind::Parted(ImageFormat::Jpeg)),
+            "image/png" | "image/apng" => Some(Kind::Parted(ImageFormat::Png)),
+            "image/gif" => Some(Kind::Parted(ImageFormat::Gif)),
+            "image/webp" => Some(Kind::Parted(ImageFormat::WebP)),
+            "image/bmp" => Some(Kind::Plain(ImageFormat::Bmp)),
+            "image/heic" | "image/heif" | "image/avif" => Some(Kind::Boxed),
+            _ => None,
+        }
+    }
+
+    /// Whether what stands behind the end of such a picture is cut away.
+    pub(super) fn is_cut(self) -> bool {
+        matches!(self, Kind::Parted(_))
+    }
 }
 
 /// What a picture is made of, and what was found out on the way.
@@ -102,10 +117,15 @@ struct Stripped {
 }
 
 /// Takes a picture apart, writes it anew beside `work` if that changes it, and makes a small one.
-pub(super) fn treat(file: &Path, work: &Path, format: ImageFormat) -> Result<Treated, Fault> {
-    if format == ImageFormat::Bmp {
-        return treat_bitmap(file, work);
+pub(super) fn treat(file: &Path, work: &Path, kind: Kind) -> Result<Treated, Fault> {
+    match kind {
+        Kind::Parted(format) => treat_parted(file, work, format),
+        Kind::Plain(format) => treat_plain(file, work, format),
+        Kind::Boxed => treat_boxed(file, work),
     }
+}
+
+fn treat_parted(file: &Path, work: &Path, format: ImageFormat) -> Result<Treated, Fault> {
     let bytes = read(file)?;
     let stripped = match format {
         ImageFormat::Gif => gif::strip(&bytes),
@@ -118,32 +138,45 @@ pub(super) fn treat(file: &Path, work: &Path, format: ImageFormat) -> Result<Tre
     if many || pixel_count(stripped.pixels) > PIXELS_MAX {
         return Err(TOO_MUCH);
     }
-    let stored_bytes = stripped.pieces.iter().map(|piece| piece.len() as u64).sum();
-    let rewritten = match is_same(&stripped.pieces, &bytes) {
-        true => None,
-        false => Some(write(&beside(work, ".stripped"), &stripped.pieces)?),
-    };
+    let rewritten = write_if_other(&stripped.pieces, &bytes, work)?;
     let small = thumbnail::make(io::Cursor::new(&bytes), format, stripped.orientation);
     Ok(Treated {
-        pixels: turned(stripped.pixels, stripped.orientation),
+        pixels: Some(turned(stripped.pixels, stripped.orientation)),
         rewritten,
         thumbnail: keep(small, work),
-        stored_bytes,
+        stored_bytes: stripped.pieces.iter().map(|piece| piece.len() as u64).sum(),
     })
 }
 
-/// Bitmaps hold nothing but pixels.
-fn treat_bitmap(file: &Path, work: &Path) -> Result<Treated, Fault> {
+fn treat_boxed(file: &Path, work: &Path) -> Result<Treated, Fault> {
+    let bytes = read(file)?;
+    let pieces = boxed::strip(&bytes).ok_or(NO_PICTURE)?;
+    Ok(Treated {
+        pixels: None,
+        rewritten: write_if_other(&pieces, &bytes, work)?,
+        thumbnail: None,
+        stored_bytes: bytes.len() as u64,
+    })
+}
+
+fn write_if_other(pieces: &[Bytes], whole: &[u8], work: &Path) -> io::Result<Option<PathBuf>> {
+    match is_same(pieces, whole) {
+        true => Ok(None),
+        false => write(&beside(work, ".stripped"), pieces).map(Some),
+    }
+}
+
+fn treat_plain(file: &Path, work: &Path, format: ImageFormat) -> Result<Treated, Fault> {
     let open = || File::open(file).map(io::BufReader::new);
-    let reader = image::ImageReader::with_format(open()?, ImageFormat::Bmp);
+    let reader = image::ImageReader::with_format(open()?, format);
     let pixels = reader.into_dimensions().map_err(|_| NO_PICTURE)?;
     if pixel_count(pixels) > PIXELS_MAX {
         return Err(TOO_MUCH);
     }
     let upright = image::metadata::Orientation::NoTransforms;
-    let small = thumbnail::make(open()?, ImageFormat::Bmp, upright);
+    let small = thumbnail::make(open()?, format, upright);
     Ok(Treated {
-        pixels,
+        pixels: Some(pixels),
         rewritten: None,
         thumbnail: keep(small, work),
         stored_bytes: std::fs::metadata(file)?.len(),

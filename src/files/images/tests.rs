@@ -13,10 +13,14 @@ struct Outcome {
 }
 
 fn treated(bytes: &[u8], format: ImageFormat) -> Result<Outcome, UploadFailure> {
+    treated_as(Kind::of(format.to_mime_type()).unwrap(), bytes)
+}
+
+fn treated_as(kind: Kind, bytes: &[u8]) -> Result<Outcome, UploadFailure> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("came");
     std::fs::write(&path, bytes).unwrap();
-    match treat(&path, &folder.path().join("made"), format) {
+    match treat(&path, &folder.path().join("made"), kind) {
         Err(Fault::Refused(failure)) => Err(failure),
         Err(Fault::Disk(error)) => unreachable!("the disk is well: {error}"),
         Ok(treated) => {
@@ -61,7 +65,7 @@ fn what_is_private_in_a_picture_is_taken_out_and_no_pixel_changes() {
         assert!(!holds(&outcome.bytes, &SECRET[..8]), "{format:?}");
         let decode = |bytes: &[u8]| image::load_from_memory_with_format(bytes, format).unwrap();
         assert_eq!(decode(&came), decode(&outcome.bytes), "{format:?}");
-        assert_eq!(outcome.treated.pixels, (400, 200));
+        assert_eq!(outcome.treated.pixels, Some((400, 200)));
     }
 }
 
@@ -76,7 +80,7 @@ fn how_a_picture_is_to_be_turned_is_all_that_stays_of_its_tags() {
         assert_eq!(kept.to_exif(), 6, "{format:?}");
         let tags = image::ImageDecoder::exif_metadata(&mut decoder).unwrap();
         assert_eq!(tags.map(|tags| tags.len()), Some(26), "{format:?}");
-        assert_eq!(outcome.treated.pixels, (200, 400), "as it is shown");
+        assert_eq!(outcome.treated.pixels, Some((200, 400)), "as it is shown");
         let small = outcome.thumbnail.unwrap();
         assert_eq!(small.dimensions(), (160, 320));
         let [red, _, blue, _] = small.get_pixel(80, 20).0;
@@ -151,7 +155,7 @@ fn no_picture_is_decoded_that_claims_too_many_pixels() {
     }
     // A camera's 108 megapixels may pass; a small one of it is not made.
     let large = treated(&samples::png_that_claims(12_000, 9_000), ImageFormat::Png).unwrap();
-    assert_eq!(large.treated.pixels, (12_000, 9_000));
+    assert_eq!(large.treated.pixels, Some((12_000, 9_000)));
     assert!(large.thumbnail.is_none());
 }
 
@@ -196,28 +200,85 @@ fn a_picture_whose_pixels_are_damaged_is_passed_on_without_a_small_one() {
     assert!(outcome.treated.rewritten.is_some());
 }
 
+/// A box with its length before it.
+fn boxed(kind: &[u8; 4], contents: &[&[u8]]) -> Vec<u8> {
+    let contents = contents.concat();
+    let size = u32::try_from(contents.len() + 8).unwrap().to_be_bytes();
+    [&size[..], kind, &contents].concat()
+}
+
+/// A picture of boxes: pixels, tags in the file, and words in the box itself.
+fn heic() -> Vec<u8> {
+    let item = |id: u8, kind: &[u8; 4]| boxed(b"infe", &[&[2, 0, 0, 0, 0, id, 0, 0], kind]);
+    let names = [item(1, b"hvc1"), item(2, b"Exif"), item(3, b"mime")].concat();
+    let names = boxed(b"iinf", &[&[0, 0, 0, 0, 0, 3], &names]);
+    let secret_bytes = u8::try_from(SECRET.len()).unwrap();
+    let place = |id: u8, method: u8, offset: u16, length: u8| {
+        let [high, low] = offset.to_be_bytes();
+        [
+            0, id, 0, method, 0, 0, 0, 1, 0, 0, high, low, 0, 0, 0, length,
+        ]
+    };
+    let meta = |tags_at: u16| {
+        let places = [
+            place(1, 0, tags_at - 6, 6),
+            place(2, 0, tags_at, secret_bytes),
+            place(3, 1, 0, secret_bytes),
+        ];
+        let places = boxed(b"iloc", &[&[1, 0, 0, 0, 0x44, 0, 0, 3], &places.concat()]);
+        boxed(
+            b"meta",
+            &[&[0; 4], &names, &places, &boxed(b"idat", &[SECRET])],
+        )
+    };
+    let kind = boxed(b"ftyp", &[b"heic\0\0\0\0mif1heic"]);
+    let tags_at = u16::try_from(kind.len() + meta(6).len() + 8 + 6).unwrap();
+    let pixels = boxed(b"mdat", &[b"pixels", SECRET, b"more"]);
+    [kind, meta(tags_at), pixels].concat()
+}
+
+#[test]
+fn what_is_private_in_a_picture_of_boxes_is_blanked_where_it_stands() {
+    let came = heic();
+    let outcome = treated_as(Kind::Boxed, &came).unwrap();
+    assert!(!holds(&outcome.bytes, &SECRET[..8]));
+    assert!(holds(&outcome.bytes, b"pixels") && holds(&outcome.bytes, b"more"));
+    assert_eq!(outcome.bytes.len(), came.len(), "nothing has moved");
+    let again = treated_as(Kind::Boxed, &outcome.bytes).unwrap();
+    assert_eq!(again.bytes.len(), came.len());
+    let outside = came.len() - SECRET.len() - 4;
+    let cut = &came[..outside];
+    assert_eq!(
+        treated_as(Kind::Boxed, cut).err(),
+        Some(UploadFailure::Mismatched)
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn no_damage_to_a_picture_panics(
-        which in 0..4_usize,
+        which in 0..5_usize,
         wounds in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         cut in any::<prop::sample::Index>(),
     ) {
-        let format = [&SEVERAL[..], &[ImageFormat::Gif]].concat()[which];
-        let mut bytes = private(format, 6);
+        let formats = [&SEVERAL[..], &[ImageFormat::Gif]].concat();
+        let format = formats.get(which);
+        let mut bytes = format.map_or_else(heic, |format| private(*format, 6));
         for (at, value) in wounds {
             let at = at.index(bytes.len());
             bytes[at] = value;
         }
         bytes.truncate(bytes.len() - cut.index(bytes.len() / 4));
-        let taken_apart = match format {
-            ImageFormat::Gif => gif::strip(&bytes.into()),
-            ImageFormat::Png => strip::png(bytes.into()),
-            ImageFormat::WebP => strip::webp(bytes.into()),
-            _ => strip::jpeg(bytes.into()),
+        let bytes = Bytes::from(bytes);
+        let pieces = match format {
+            None => boxed::strip(&bytes),
+            Some(ImageFormat::Gif) => gif::strip(&bytes).map(|stripped| stripped.pieces),
+            Some(ImageFormat::Png) => strip::png(bytes).map(|stripped| stripped.pieces),
+            Some(ImageFormat::WebP) => strip::webp(bytes).map(|stripped| stripped.pieces),
+            Some(_) => strip::jpeg(bytes).map(|stripped| stripped.pieces),
         };
         // Which damage hides a word in a table of the picture is chance; that it ends is not.
-        prop_assert!(taken_apart.is_none_or(|stripped| !stripped.pieces.is_empty()));
+        prop_assert!(pieces.is_none_or(|pieces| !pieces.is_empty()));
     }
 }

@@ -151,14 +151,14 @@ impl Inspector {
         let seen = looked.unwrap_or(Err(PANICKED))?;
         self.scan(file, &seen).await?;
         let picture = match seen.sniffed.nature {
-            Nature::Image => images::format_of(&seen.sniffed.mime),
+            Nature::Image => images::Kind::of(&seen.sniffed.mime),
             _ => None,
         };
-        let Some(format) = picture else {
+        let Some(kind) = picture else {
             return Ok(seen.into_what_came());
         };
         let (path, work) = (file.to_owned(), work.to_owned());
-        let treat = move || images::treat(&path, &work, format);
+        let treat = move || images::treat(&path, &work, kind);
         match self.images.run(treat).await {
             Some(Ok(treated)) => Ok(seen.into_picture(treated)),
             Some(Err(images::Fault::Disk(error))) => Err(ours(&error)),
@@ -255,8 +255,8 @@ impl Look {
     }
 
     fn contents(&self, sniffed: &Sniffed) -> Result<Contents, Verdict> {
-        let format = images::format_of(&sniffed.mime);
-        if sniffed.nature == Nature::Image && format.is_some_and(images::is_rewritten) {
+        let kind = images::Kind::of(&sniffed.mime);
+        if sniffed.nature == Nature::Image && kind.is_some_and(images::Kind::is_cut) {
             // What hides in a picture or behind it is gone from what is passed on.
             return Ok(Contents::default());
         }
@@ -300,7 +300,7 @@ impl Seen {
         Inspection {
             kind: FileKind {
                 mime: self.sniffed.mime.into(),
-                pixels: Some(treated.pixels),
+                pixels: treated.pixels,
                 has_thumbnail: treated.thumbnail.is_some(),
                 stored_size: treated.stored_bytes,
             },
