@@ -5,6 +5,8 @@
 # - schemathesis in an environment of its own in the target folder, and Python for it. It tests the
 #   routes against their OpenAPI document; its versions stand in tests/openapi/requirements.txt.
 # - s3s-fs, a bucket that checks signatures, in the target folder. Building it takes minutes, once.
+# - clamav-daemon. Tests start daemons of their own with a signature of their own, and need neither
+#   the one that the package may start nor the signatures that it may fetch.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -29,6 +31,11 @@ can_compile() {
     cc -shared -fPIC -o "$folder/try.so" "$folder/try.c" -ldl 2>/dev/null || status=1
     rm -r "$folder"
     return "$status"
+}
+
+# Where the tests look for it: not everybody has the folders of daemons among those of programs.
+has_scanner() {
+    [ -x /usr/sbin/clamd ] || [ -x /usr/local/sbin/clamd ]
 }
 
 # The environment is there, and was made from the same list.
@@ -58,6 +65,11 @@ command -v cargo >/dev/null || fail "cargo is missing: install Rust from https:/
 if ! can_compile; then
     install_packages gcc libc6-dev
     can_compile || fail "gcc is installed, yet a shared library cannot be compiled"
+fi
+
+if ! has_scanner; then
+    install_packages clamav-daemon
+    has_scanner || fail "clamav-daemon is installed, yet there is no clamd"
 fi
 
 if ! has_schemathesis; then

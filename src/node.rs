@@ -26,6 +26,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::App;
 pub use crate::app::OutboxCounts;
 use crate::config::{Config, Loaded};
+use crate::files::inspect::Inspector;
 use crate::files::links::{Life, Variant};
 use crate::files::{self, LinkOf};
 use crate::http::{self, Admission, Brought, ReadyProbe};
@@ -152,7 +153,12 @@ fn open_uploads(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<Uploads>,
     let (path, durability) = (&config.storage.path, config.storage.durability);
     let spool = Spool::open(&path.join("spool"), durability)?;
     let blobs = files::store::open(config)?;
-    let uploads = Uploads::new(spool, blobs, &config.limits, Arc::clone(clock));
+    let inspector =
+        Inspector::new(&config.files, Arc::clone(clock)).map_err(|source| Error::Io {
+            what: "cannot start what inspects files",
+            source,
+        })?;
+    let uploads = Uploads::new(spool, blobs, inspector, &config.limits, Arc::clone(clock));
     Ok(Arc::new(uploads))
 }
 

@@ -12,6 +12,7 @@
 //! Never: changes after the start of the node, or reads the clock or the network.
 
 mod error;
+mod files;
 mod keys;
 mod layers;
 mod secret;
@@ -30,11 +31,12 @@ use figment::value::Value;
 use figment::{Figment, Profile};
 
 pub use error::{Error, Problem};
+pub use files::{FileStore, Files, S3, ScanPolicy};
 pub use layers::Flags;
 pub use secret::{MASK, Secret};
 pub use settings::{
-    Auth, Bus, ChatSocket, Config, ENGINE_DEFAULT, FileStore, Files, Limits, LogFormat, Profiles,
-    Provision, RestStyle, S3, Server, Storage, Superadmin, Telemetry,
+    Auth, Bus, ChatSocket, Config, ENGINE_DEFAULT, Limits, LogFormat, Profiles, Provision,
+    RestStyle, Server, Storage, Superadmin, Telemetry,
 };
 
 /// Where settings are looked for.

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use frontdesk_protocol::CompanyId;
 use frontdesk_storage::{Durability, EngineKind};
 use serde::{Deserialize, Serialize};
 
+use super::files::Files;
 use super::secret::Secret;
 
 /// The engine of a node that names none.
@@ -25,7 +26,7 @@ pub struct Config {
     pub server: Server,
     /// Where and how conversations are kept.
     pub storage: Storage,
-    /// Where files are kept, and how long links to them are good.
+    /// Where files are kept, how long links to them are good, what is asked of them.
     pub files: Files,
     /// Who is believed.
     pub auth: Auth,
@@ -96,90 +97,6 @@ impl Default for Storage {
             durability: Durability::Fsync,
             path: PathBuf::from("data"),
             cache_bytes: 64 * 1024 * 1024,
-        }
-    }
-}
-
-/// What files are kept in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FileStore {
-    /// A folder of this machine.
-    #[default]
-    Folder,
-    /// A bucket that speaks S3.
-    S3,
-}
-
-/// Where files are kept, and how long links to them are good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Files {
-    /// What they are kept in. Files do not move when this changes.
-    pub store: FileStore,
-    /// Folder of the files; without it `files` in the folder of the store.
-    pub folder: Option<PathBuf>,
-    /// How long a link is good that a native client asked for, seconds: it asks again.
-    pub link_ttl_s: u64,
-    /// How long a link is good that stands in what a profile's client was told, seconds: such
-    /// clients never ask again, so it is as long as a page stays open.
-    pub profile_link_ttl_s: u64,
-    /// The bucket.
-    pub s3: S3,
-}
-
-impl Files {
-    /// The folder of the files in the folder of the store, where none is set.
-    pub fn folder_in(&self, store: &Path) -> PathBuf {
-        match &self.folder {
-            Some(folder) => folder.clone(),
-            None => store.join("files"),
-        }
-    }
-}
-
-impl Default for Files {
-    fn default() -> Self {
-        Self {
-            store: FileStore::Folder,
-            folder: None,
-            link_ttl_s: 600,
-            profile_link_ttl_s: 86_400,
-            s3: S3::default(),
-        }
-    }
-}
-
-/// A bucket that speaks S3.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct S3 {
-    /// Where it is, for example `https://s3.example`; without it Amazon's own, by region.
-    pub endpoint: Option<String>,
-    /// Its name.
-    pub bucket: String,
-    /// Its region.
-    pub region: String,
-    /// Whose access, as the bucket knows it.
-    pub access_key: Option<Secret>,
-    /// What requests are signed with.
-    pub secret_key: Option<Secret>,
-    /// Whether the endpoint may be without TLS.
-    pub allow_http: bool,
-    /// Whether downloads are sent to the bucket's own signed links instead of through this node.
-    pub redirect: bool,
-}
-
-impl Default for S3 {
-    fn default() -> Self {
-        Self {
-            endpoint: None,
-            bucket: String::new(),
-            region: "us-east-1".to_owned(),
-            access_key: None,
-            secret_key: None,
-            allow_http: false,
-            redirect: false,
         }
     }
 }

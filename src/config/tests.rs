@@ -318,12 +318,16 @@ fn a_wrong_value_names_its_key_and_origin() {
 }
 
 #[test]
-fn hosts_and_logins_have_bounds() {
+fn hosts_logins_and_files_have_bounds() {
     let cases = [
         ("AUTH__KEYS", "{\"frontdesk\": \"x\"}", "auth.keys"),
         ("AUTH__PASSWORD_THREADS", "0", "auth.password_threads"),
         ("AUTH__PASSWORD_THREADS", "65", "auth.password_threads"),
         ("AUTH__PASSWORD_QUEUE", "1025", "auth.password_queue"),
+        ("FILES__CLAMAV", "clamav", "files.clamav"),
+        ("FILES__SCAN_WAIT_MS", "3600001", "files.scan_wait_ms"),
+        ("FILES__SCAN_THREADS", "0", "files.scan_threads"),
+        ("FILES__IMAGE_THREADS", "65", "files.image_threads"),
     ];
     for (name, value, key) in cases {
         let name = format!("FRONTDESK_{name}");

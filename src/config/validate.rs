@@ -5,9 +5,11 @@
 
 use std::ops::RangeInclusive;
 
+use super::files::{FileStore, Files};
 use super::secret::Secret;
-use super::settings::{Auth, Config, FileStore, Files, Limits, Server};
+use super::settings::{Auth, Config, Limits, Server};
 use crate::auth::own::OWN_NAME;
+use crate::files::scan::Address;
 
 /// A key, and why its value will not do.
 pub(super) type Finding = (&'static str, String);
@@ -20,6 +22,11 @@ const PASSWORD_THREADS_MAX: usize = 64;
 /// Whoever is further behind in the queue has given up before their turn.
 const PASSWORD_QUEUE_MAX: usize = 1_024;
 
+/// Scanners have ten threads unless told otherwise.
+const SCAN_THREADS_MAX: usize = 256;
+/// Decoding is arithmetic: more threads than cores only cost memory.
+const IMAGE_THREADS_MAX: usize = 64;
+
 /// Everything that will not do.
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -27,6 +34,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     check_auth(&config.auth, &mut findings);
     check_limits(&config.limits, &mut findings);
     check_files(&config.files, &mut findings);
+    check_inspection(&config.files, &mut findings);
     if config.storage.path.as_os_str().is_empty() {
         findings.push(("storage.path", "is empty".to_owned()));
     }
@@ -189,6 +197,31 @@ fn check_auth(auth: &Auth, findings: &mut Vec<Finding>) {
     }
     if auth.connect_timeout_ms == 0 {
         findings.push(("auth.connect_timeout_ms", "must be at least 1".to_owned()));
+    }
+}
+
+fn check_inspection(files: &Files, findings: &mut Vec<Finding>) {
+    if let Some(Err(error)) = files.clamav.as_ref().map(|text| text.parse::<Address>()) {
+        findings.push(("files.clamav", error.to_string()));
+    }
+    // A file that waits holds its place among those that are under way.
+    const SCAN_WAIT_MS_MAX: u64 = 3_600_000;
+    if files.scan_wait_ms > SCAN_WAIT_MS_MAX {
+        let why = format!("must be at most {SCAN_WAIT_MS_MAX}");
+        findings.push(("files.scan_wait_ms", why));
+    }
+    let threads = [
+        ("files.scan_threads", files.scan_threads, SCAN_THREADS_MAX),
+        (
+            "files.image_threads",
+            files.image_threads,
+            IMAGE_THREADS_MAX,
+        ),
+    ];
+    for (key, count, count_max) in threads {
+        if !(1..=count_max).contains(&count) {
+            findings.push((key, format!("must be 1 to {count_max}")));
+        }
     }
 }
 

@@ -109,8 +109,7 @@ pub fn judge(
     }
     let extension = names::kind_of_name(shown);
     let extension = extension.as_deref().unwrap_or_default();
-    let runs = REFUSED_EXTENSIONS.contains(&extension) || MACRO_EXTENSIONS.contains(&extension);
-    if runs || sniffed.nature.is_dangerous() {
+    if is_refused_extension(extension) || sniffed.nature.is_dangerous() {
         return Err(UploadFailure::RefusedType);
     }
     if !is_kept(extension, sniffed) || !agrees(declared, sniffed) {
@@ -122,6 +121,16 @@ pub fn judge(
         }
         _ => Ok(()),
     }
+}
+
+/// Whether an extension is one of what runs or has something run when it is opened.
+pub(super) fn is_refused_extension(extension: &str) -> bool {
+    REFUSED_EXTENSIONS.contains(&extension) || MACRO_EXTENSIONS.contains(&extension)
+}
+
+/// Whether it is one of pages and drawings, of which books and documents consist.
+pub(super) fn is_page_extension(extension: &str) -> bool {
+    ["htm", "html", "xhtml", "svg", "mht", "xsl"].contains(&extension)
 }
 
 /// Whether an extension's promise is kept, if it makes one.

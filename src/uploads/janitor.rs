@@ -24,6 +24,9 @@ const ORPHAN_MS: u64 = 10 * 60 * 1_000;
 impl Uploads {
     /// Looks for as long as the node runs.
     pub(crate) async fn tidy_up(self: Arc<Self>, companies: impl Fn() -> Vec<CompanyId> + Send) {
+        self.inspector.canary().await;
+        let longest = self.limits.file_bytes_max;
+        self.inspector.scans_files_of(longest).await;
         let mut look = tokio::time::interval(Duration::from_millis(LOOK_MS));
         loop {
             look.tick().await;

@@ -44,6 +44,7 @@ pub(crate) use terms::Door;
 pub(crate) use works::Works;
 
 use crate::config::Limits;
+use crate::files::inspect::Inspector;
 use crate::files::names;
 use crate::telemetry::UploadMetrics;
 use job::{Found, WRITE_BYTES};
@@ -55,6 +56,7 @@ pub(crate) struct Uploads {
     spool: Spool,
     blobs: Arc<dyn Blobs>,
     disk: Arc<Disk>,
+    inspector: Inspector,
     limits: Limits,
     jobs: DashMap<Key, Arc<Job>>,
     /// Doors that wait for an upload's end.
@@ -95,6 +97,7 @@ impl Uploads {
     pub(crate) fn new(
         spool: Spool,
         blobs: Arc<dyn Blobs>,
+        inspector: Inspector,
         limits: &Limits,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -103,6 +106,7 @@ impl Uploads {
             spool,
             blobs,
             disk: Arc::new(Disk::new(clock)),
+            inspector,
             limits: limits.clone(),
             jobs: DashMap::new(),
             ends: DashMap::new(),

@@ -7,15 +7,14 @@
 use std::sync::Arc;
 
 use frontdesk_actors::{UploadStage, UploadView, UploadWorks, WorkError, Working};
-use frontdesk_protocol::upload::{FileKind, UploadFailure};
+use frontdesk_protocol::upload::{FileKind, Kinds, UploadFailure};
 use frontdesk_protocol::{CompanyId, UploadId};
 use frontdesk_storage::{EntityId, Error as StoreError};
 
 use super::Uploads;
-use crate::files::policy::{self, Taken};
-use crate::files::sniff::sniff;
+use crate::files::inspect::Verdict;
+use crate::files::policy::Taken;
 use crate::files::store::{object_key, thumbnail_key};
-use frontdesk_protocol::upload::Kinds;
 
 /// See the module's text.
 pub(crate) struct Works(pub(crate) Arc<Uploads>);
@@ -50,27 +49,23 @@ impl Uploads {
         view: &UploadView,
     ) -> Result<FileKind, WorkError> {
         self.check_again(company, view).await?;
-        let path = self.spool.bytes_path(company, &upload);
-        let opened = self
-            .disk
-            .run(move || std::fs::File::open(path).and_then(sniff));
-        let sniffed = opened.await.map_err(|error| {
-            tracing::error!(%upload, %error, "an upload cannot be inspected");
-            WorkError::Later
-        })?;
         let taken = match &view.terms.kinds {
             Kinds::Harmless => Taken::Harmless,
             Kinds::Everything => Taken::Everything,
             Kinds::Only(types) => Taken::Only(types.clone()),
         };
-        policy::judge(&taken, &view.wish.name, &view.wish.mime, &sniffed)
-            .map_err(WorkError::Refused)?;
-        Ok(FileKind {
-            mime: sniffed.mime.as_ref().into(),
-            pixels: None,
-            has_thumbnail: false,
-            stored_size: view.facts.as_ref().map_or(0, |facts| facts.size),
-        })
+        let file = self.spool.bytes_path(company, &upload);
+        let work = self.spool.work_path(company, &upload);
+        let wish = &view.wish;
+        let inspected = self
+            .inspector
+            .inspect(&file, &work, &wish.name, &wish.mime, &taken)
+            .await;
+        match inspected {
+            Ok(inspection) => Ok(inspection.kind),
+            Err(Verdict::Refused(failure)) => Err(WorkError::Refused(failure)),
+            Err(Verdict::TryLater) => Err(WorkError::Later),
+        }
     }
 
     /// What held when it was begun may not hold any more: its room, and its company's space.
@@ -104,10 +99,24 @@ impl Uploads {
         if !matches!(view.stage, UploadStage::Passed) {
             return Ok(()); // it was cancelled meanwhile, or stored before
         }
-        let from = self.spool.bytes_path(company, &upload);
+        let work = self.spool.work_path(company, &upload);
+        let (stripped, thumbnail) = (
+            work.with_extension("stripped"),
+            work.with_extension("thumbnail"),
+        );
+        // What is private was taken out of a copy, which is passed on instead.
+        let from = match stripped.exists() {
+            true => stripped,
+            false => self.spool.bytes_path(company, &upload),
+        };
         let key = object_key(company, &upload);
         let stored = self.blobs.publish(&key, &from).await;
         stored.map_err(|error| later(&error))?;
+        if view.kind.as_ref().is_some_and(|kind| kind.has_thumbnail) {
+            let key = thumbnail_key(company, &upload);
+            let stored = self.blobs.publish(&key, &thumbnail).await;
+            stored.map_err(|error| later(&error))?;
+        }
         Ok(())
     }
 

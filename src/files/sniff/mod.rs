@@ -16,7 +16,7 @@ const MARKUP_BYTES: usize = 1_445;
 /// The start of a file that is looked at, bytes.
 const HEAD_BYTES: usize = 8 * 1024;
 /// What nobody recognised.
-const UNKNOWN: &str = "application/octet-stream";
+pub(super) const UNKNOWN: &str = "application/octet-stream";
 const PLAIN: &str = "text/plain";
 
 /// What a file is.

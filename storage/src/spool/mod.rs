@@ -32,6 +32,8 @@ use marks::{Mark, Marks};
 
 const BYTES_END: &str = "bytes";
 const MARKS_END: &str = "marks";
+/// What is made of an upload before it is stored, by whoever inspects it.
+const MADE_ENDS: [&str; 2] = ["stripped", "thumbnail"];
 /// Read at once while an upload is opened again, bytes.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -129,13 +131,21 @@ impl Spool {
         self.path(company, upload, BYTES_END)
     }
 
+    /// What files that are made of an upload's bytes are called, without their endings: a dot and
+    /// `stripped` or `thumbnail`. They go with it.
+    pub fn work_path(&self, company: &CompanyId, upload: &UploadId) -> PathBuf {
+        self.folder.join(company.as_str()).join(upload.to_string())
+    }
+
     /// Takes an upload's files away, as far as they are there.
     ///
     /// # Errors
     /// When the disk fails.
     pub fn remove(&self, company: &CompanyId, upload: &UploadId) -> Result<()> {
-        // The bytes first: without them the marks are of no upload.
-        for end in [BYTES_END, MARKS_END] {
+        // The bytes first and the marks last: without bytes they are of no upload, and say that
+        // there is more to remove.
+        let made = MADE_ENDS.into_iter();
+        for end in [BYTES_END].into_iter().chain(made).chain([MARKS_END]) {
             match std::fs::remove_file(self.path(company, upload, end)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}

@@ -1,0 +1,195 @@
+//! HEIC, HEIF and AVIF: what is private stands in items of its own, listed in the box `meta`. They
+//! are blanked where they stand, since everything else is found by its distance from the start.
+//!
+//! Invariants: no byte moves; a list that cannot be followed makes the file no picture.
+//! Never: decodes a pixel. How such a picture is turned is no tag of Exif and stays.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+/// Exif without an entry, as the item holds it: where the tags begin, and that there are none.
+const NO_TAGS: &[u8] = b"\0\0\0\0II*\0\x08\0\0\0\0\0\0\0\0\0";
+
+/// The file with its private items blanked; `None` if they cannot be found.
+pub(super) fn strip(whole: &Bytes) -> Option<Vec<Bytes>> {
+    let mut blanked = Vec::new();
+    for found in boxes(whole, 0..whole.len())? {
+        if &found.kind == b"meta" {
+            blanked.extend(private_ranges(whole, &found.contents)?);
+        }
+    }
+    blanked.sort_unstable_by_key(|range| range.start);
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    for range in blanked {
+        // Two items may share bytes.
+        let start = range.start.max(at);
+        if start < range.end {
+            pieces.push(whole.slice(at..start));
+            pieces.push(blank(start, &range));
+            at = range.end;
+        }
+    }
+    pieces.push(whole.slice(at..));
+    Some(pieces)
+}
+
+fn blank(start: usize, range: &Range<usize>) -> Bytes {
+    let mut zeros = vec![0; range.end - start];
+    if start == range.start && zeros.len() >= NO_TAGS.len() {
+        zeros[..NO_TAGS.len()].copy_from_slice(NO_TAGS);
+    }
+    zeros.into()
+}
+
+struct Found {
+    kind: [u8; 4],
+    contents: Range<usize>,
+}
+
+/// The boxes that stand one behind the other in a part of the file; `None` if one is longer than
+/// that part.
+fn boxes(whole: &[u8], part: Range<usize>) -> Option<Vec<Found>> {
+    let mut boxes = Vec::new();
+    let mut rest = Reader {
+        whole,
+        at: part.start,
+        end: part.end,
+    };
+    while rest.at < rest.end {
+        let start = rest.at;
+        let size = rest.number(4)?;
+        let kind = rest.take(4)?.try_into().ok()?;
+        let size = match size {
+            0 => part.end - start,
+            1 => usize::try_from(rest.number(8)?).ok()?,
+            size => usize::try_from(size).ok()?,
+        };
+        let end = start.checked_add(size)?;
+        if end < rest.at || end > part.end {
+            return None;
+        }
+        let contents = rest.at..end;
+        boxes.push(Found { kind, contents });
+        rest.at = end;
+    }
+    Some(boxes)
+}
+
+/// Where the private items of a `meta` box stand in the file.
+fn private_ranges(whole: &[u8], meta: &Range<usize>) -> Option<Vec<Range<usize>>> {
+    const VERSION_BYTES: usize = 4;
+    let inner = boxes(whole, meta.start + VERSION_BYTES..meta.end)?;
+    let find = |kind: &[u8; 4]| inner.iter().find(|found| &found.kind == kind);
+    let (Some(names), Some(places)) = (find(b"iinf"), find(b"iloc")) else {
+        return Some(Vec::new());
+    };
+    let private = private_items(whole, &names.contents)?;
+    if private.is_empty() {
+        return Some(Vec::new());
+    }
+    let own_start = find(b"idat").map(|found| found.contents.start);
+    ranges_of(whole, &places.contents, &private, own_start)
+}
+
+/// The numbers of items that hold tags and words instead of pixels.
+fn private_items(whole: &[u8], names: &Range<usize>) -> Option<Vec<u64>> {
+    let mut head = Reader::new(whole, names);
+    let version = head.number(4)? >> 24;
+    head.number(if version == 0 { 2 } else { 4 })?;
+    let mut private = Vec::new();
+    for entry in boxes(whole, head.at..names.end)? {
+        let mut entry = Reader::new(whole, &entry.contents);
+        // Older forms know no kinds of items, and were never written for pictures.
+        let id_bytes = match entry.number(4)? >> 24 {
+            2 => 2,
+            3 => 4,
+            _ => continue,
+        };
+        let item = entry.number(id_bytes)?;
+        entry.number(2)?;
+        if [&b"Exif"[..], b"mime"].contains(&entry.take(4)?) {
+            private.push(item);
+        }
+    }
+    Some(private)
+}
+
+/// Where these items stand, by the table of places.
+fn ranges_of(
+    whole: &[u8],
+    places: &Range<usize>,
+    private: &[u64],
+    own_start: Option<usize>,
+) -> Option<Vec<Range<usize>>> {
+    let mut table = Reader::new(whole, places);
+    let version = table.number(4)? >> 24;
+    let sizes = table.number(2)?;
+    let bytes_of = |shift: u32| usize::from((sizes >> shift & 0x0F) as u8);
+    let (offset_bytes, length_bytes, base_bytes) = (bytes_of(12), bytes_of(8), bytes_of(4));
+    let index_bytes = if version == 0 { 0 } else { bytes_of(0) };
+    let id_bytes = if version < 2 { 2 } else { 4 };
+    let mut ranges = Vec::new();
+    for _ in 0..table.number(id_bytes)? {
+        let is_private = private.contains(&table.number(id_bytes)?);
+        let method = if version == 0 {
+            0
+        } else {
+            table.number(2)? & 0x0F
+        };
+        table.number(2)?;
+        let base = table.number(base_bytes)?;
+        for _ in 0..table.number(2)? {
+            table.number(index_bytes)?;
+            let offset = base.checked_add(table.number(offset_bytes)?)?;
+            let length = table.number(length_bytes)?;
+            if !is_private {
+                continue;
+            }
+            let from = match method {
+                0 => 0,
+                1 => own_start?,
+                _ => return None,
+            };
+            let start = from.checked_add(usize::try_from(offset).ok()?)?;
+            let end = start.checked_add(usize::try_from(length).ok()?)?;
+            if length == 0 || end > whole.len() {
+                return None;
+            }
+            ranges.push(start..end);
+        }
+    }
+    Some(ranges)
+}
+
+/// Numbers, one behind the other, the larger bytes first.
+struct Reader<'a> {
+    whole: &'a [u8],
+    at: usize,
+    end: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(whole: &'a [u8], part: &Range<usize>) -> Self {
+        Self {
+            whole,
+            at: part.start,
+            end: part.end,
+        }
+    }
+
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let end = self.at.checked_add(count).filter(|end| *end <= self.end)?;
+        let taken = self.whole.get(self.at..end)?;
+        self.at = end;
+        Some(taken)
+    }
+
+    /// Of up to eight bytes; none are the number 0.
+    fn number(&mut self, count: usize) -> Option<u64> {
+        let bytes = self.take(count).filter(|_| count <= 8)?;
+        let shift = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+        Some(bytes.iter().fold(0, shift))
+    }
+}

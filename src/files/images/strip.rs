@@ -1,0 +1,225 @@
+//! JPEG, PNG and WebP without what is private: each is split into its parts, and the parts that
+//! make the picture are put together again, unchanged.
+//!
+//! Invariants: what is kept is listed; an unknown part is left out. What is passed on ends where
+//! its format says that a picture ends.
+//! Never: decodes or encodes a pixel.
+
+use bytes::Bytes;
+use image::metadata::Orientation;
+use img_parts::jpeg::{Jpeg, JpegSegment, markers};
+use img_parts::png::Png;
+use img_parts::riff::{RiffChunk, RiffContent};
+use img_parts::webp::{self, WebP};
+use img_parts::{ImageEXIF, ImageICC};
+
+use super::Stripped;
+
+/// A colour profile that is kept, bytes: those of printing presses have up to 3 MB.
+const PROFILE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Chunks of a PNG that make the picture: pixels, colours, frames.
+const PNG_KEPT: [&[u8; 4]; 21] = [
+    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB",
+    b"cICP", b"mDCV", b"cLLI", b"bKGD", b"hIST", b"pHYs", b"sPLT", b"acTL", b"fcTL", b"fdAT",
+    b"CgBI",
+];
+
+pub(super) fn png(bytes: Bytes) -> Option<Stripped> {
+    let mut png = Png::from_bytes(bytes).ok()?;
+    let orientation = orientation(png.exif());
+    let is_large_profile =
+        |kind: [u8; 4], size: usize| kind == *b"iCCP" && size > PROFILE_BYTES_MAX;
+    png.chunks_mut().retain(|chunk| {
+        let kind = chunk.kind();
+        PNG_KEPT.contains(&&kind) && !is_large_profile(kind, chunk.contents().len())
+    });
+    let first = png.chunks().first()?.kind();
+    let last = png.chunks().last()?.kind();
+    let has_pixels = png.chunk_by_type(*b"IDAT").is_some();
+    if (first != *b"IHDR" && first != *b"CgBI") || last != *b"IEND" || !has_pixels {
+        return None;
+    }
+    let pixels = png.dimensions()?;
+    let frame_count = png.chunks_by_type(*b"fcTL").count();
+    png.set_exif(tag(orientation));
+    Some(Stripped {
+        pieces: png.encoder().collect(),
+        pixels,
+        orientation,
+        frame_count,
+        scan_count: 0,
+    })
+}
+
+/// Chunks of a WebP that make the picture.
+const WEBP_KEPT: [[u8; 4]; 7] = [
+    webp::CHUNK_VP8X,
+    webp::CHUNK_VP8,
+    webp::CHUNK_VP8L,
+    webp::CHUNK_ALPH,
+    webp::CHUNK_ANIM,
+    webp::CHUNK_ANMF,
+    webp::CHUNK_ICCP,
+];
+
+pub(super) fn webp(bytes: Bytes) -> Option<Stripped> {
+    let mut webp = WebP::from_bytes(bytes).ok()?;
+    let orientation = orientation(webp.exif());
+    webp.chunks_mut()
+        .retain(|chunk| WEBP_KEPT.contains(&chunk.id()));
+    if webp
+        .icc_profile()
+        .is_some_and(|icc| icc.len() > PROFILE_BYTES_MAX)
+    {
+        webp.set_icc_profile(None);
+    }
+    let frame_count = webp.chunks_by_id(webp::CHUNK_ANMF).count();
+    let kinds = [webp::CHUNK_VP8, webp::CHUNK_VP8L];
+    if frame_count == 0 && !kinds.into_iter().any(|kind| webp.has_chunk(kind)) {
+        return None;
+    }
+    let pixels = webp.dimensions()?;
+    webp.set_exif(tag(orientation));
+    say_no_xmp(&mut webp);
+    Some(Stripped {
+        pieces: webp.encoder().collect(),
+        pixels,
+        orientation,
+        frame_count,
+        scan_count: 0,
+    })
+}
+
+/// The head of a WebP lists what follows; what was taken out must not be announced.
+fn say_no_xmp(webp: &mut WebP) {
+    const XMP: u8 = 0b0000_0100;
+    let is_head = |chunk: &&mut RiffChunk| chunk.id() == webp::CHUNK_VP8X;
+    let head = webp.chunks_mut().iter_mut().find(is_head);
+    if let Some(RiffContent::Data(flags)) = head.map(RiffChunk::content_mut)
+        && flags.first().is_some_and(|first| first & XMP != 0)
+    {
+        let mut cleared = flags.to_vec();
+        cleared[0] &= !XMP;
+        *flags = cleared.into();
+    }
+}
+
+pub(super) fn jpeg(bytes: Bytes) -> Option<Stripped> {
+    let mut jpeg = Jpeg::from_bytes(bytes).ok()?;
+    let orientation = orientation(jpeg.exif());
+    let pixels = jpeg.dimensions()?;
+    let pixels = (u32::from(pixels.0), u32::from(pixels.1));
+    if jpeg
+        .icc_profile()
+        .is_some_and(|icc| icc.len() > PROFILE_BYTES_MAX)
+    {
+        jpeg.set_icc_profile(None);
+    }
+    jpeg.segments_mut()
+        .retain(|segment| is_kept(segment.marker(), segment.contents()));
+    let last = jpeg.segments_mut().pop()?;
+    if last.marker() != markers::SOS || !last.has_entropy() {
+        return None;
+    }
+    // What the library holds to be pixels is all of the rest.
+    let rest = last.clone().encoder().last()?;
+    let scans = scans(&rest)?;
+    let contents = last.contents().clone();
+    let segment = JpegSegment::new_with_entropy(markers::SOS, contents, scans.pixels);
+    jpeg.segments_mut().push(segment);
+    jpeg.set_exif(tag(orientation));
+    Some(Stripped {
+        pieces: jpeg.encoder().collect(),
+        pixels,
+        orientation,
+        frame_count: 1,
+        scan_count: scans.count,
+    })
+}
+
+/// Segments that make the picture: tables and frames, the file's own head, colour profiles, and how
+/// colours are mixed. Of those for applications, no other.
+fn is_kept(marker: u8, contents: &[u8]) -> bool {
+    const COMMENT: u8 = 0xFE;
+    match marker {
+        markers::APP0 => contents.starts_with(b"JFIF\0"),
+        markers::APP2 => contents.starts_with(b"ICC_PROFILE\0"),
+        markers::APP14 => contents.starts_with(b"Adobe"),
+        0xE0..=0xEF | 0xF0..=0xFD | COMMENT => false,
+        _ => true,
+    }
+}
+
+struct Scans {
+    /// From the first pixel to the end of the picture.
+    pixels: Bytes,
+    count: usize,
+}
+
+/// Walks over the scans to the end of the picture, leaving out what no picture needs; `None` if
+/// another one begins before that.
+fn scans(rest: &Bytes) -> Option<Scans> {
+    const MARK: u8 = 0xFF;
+    let mut kept: Vec<std::ops::Range<usize>> = Vec::new();
+    let mut count = 1;
+    let (mut start, mut at) = (0, 0);
+    while let Some(found) = rest[at..].iter().position(|byte| *byte == MARK) {
+        at += found;
+        let Some(&marker) = rest.get(at + 1) else {
+            break;
+        };
+        match marker {
+            // A byte of pixels, a restart, or one that stands for nothing.
+            0x00 | 0x01 | 0xD0..=0xD7 => at += 2,
+            MARK => at += 1,
+            markers::SOI => return None,
+            markers::EOI => break,
+            _ => {
+                let Some(two) = rest.get(at + 2..at + 4) else {
+                    break;
+                };
+                let length = usize::from(u16::from_be_bytes([two[0], two[1]]));
+                let end = at + 2 + length;
+                let contents = rest.get(at + 4..end)?;
+                if !is_kept(marker, contents) {
+                    kept.push(start..at);
+                    start = end;
+                }
+                count += usize::from(marker == markers::SOS);
+                at = end;
+            }
+        }
+    }
+    // Without an end it was cut off on its way; what there is of it is shown all the same.
+    let is_whole = rest.get(at..at + 2) == Some(&[MARK, markers::EOI]);
+    if is_whole && kept.is_empty() {
+        let pixels = rest.slice(..at + 2);
+        return Some(Scans { pixels, count });
+    }
+    kept.push(start..if is_whole { at } else { rest.len() });
+    let mut pixels = Vec::with_capacity(rest.len() + 2);
+    for range in kept {
+        pixels.extend_from_slice(&rest[range]);
+    }
+    pixels.extend_from_slice(&[MARK, markers::EOI]);
+    Some(Scans {
+        pixels: pixels.into(),
+        count,
+    })
+}
+
+fn orientation(exif: Option<Bytes>) -> Orientation {
+    exif.and_then(|exif| Orientation::from_exif_chunk(&exif))
+        .unwrap_or(Orientation::NoTransforms)
+}
+
+/// Exif with nothing in it but how the picture is to be turned; none for one that stands upright.
+fn tag(orientation: Orientation) -> Option<Bytes> {
+    if orientation == Orientation::NoTransforms {
+        return None;
+    }
+    let mut tag = Vec::from(*b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0");
+    tag.extend_from_slice(&[orientation.to_exif(), 0, 0, 0, 0, 0, 0, 0]);
+    Some(tag.into())
+}
