@@ -22,6 +22,7 @@ checks! {
     Must "Creation: Upload-Length" ["creation"] a_length_of_the_creation_does_not_change;
     Care "Creation: Upload-Length" ["creation-defer-length"]
         a_length_below_the_offset_is_refused;
+    Must "Core: PATCH" ["creation-defer-length"] a_conflicting_patch_does_not_say_the_length;
     Must "Creation: POST" ["creation-defer-length"] a_length_beyond_the_maximum_said_later_is_413;
 }
 
@@ -132,6 +133,13 @@ fn a_length_below_the_offset_is_refused(client: &Client<'_>) -> Outcome {
     client.append(&place, 0, &text("later", 30))?;
     let answer = patch_with_length(client, &place, (30, b""), 20)?;
     client.expect_refused(Ok(answer))
+}
+
+fn a_conflicting_patch_does_not_say_the_length(client: &Client<'_>) -> Outcome {
+    let place = deferred(client)?;
+    let status = patch_with_length(client, &place, (30, b"more\n"), 90)?.status;
+    demand!(status == 409, "it is answered {status}, not 409");
+    expect_length(client, &place, None)
 }
 
 fn a_length_beyond_the_maximum_said_later_is_413(client: &Client<'_>) -> Outcome {
