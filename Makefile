@@ -7,7 +7,11 @@ ARGS ?=
 # What `make schemathesis` asks for.
 CASES ?= 5000
 
-.PHONY: help run test tools schemathesis bench load clean
+# What `make tus` tests, and the headers that it sends there.
+URL ?=
+HEADERS ?=
+
+.PHONY: help run test tools schemathesis tus bench load clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -29,6 +33,9 @@ tools:
 
 schemathesis: tools ## more requests made from the OpenAPI document; CASES=5000 says how many
 	SCHEMATHESIS_CASES=$(CASES) $(CARGO) test --locked --test openapi -- --nocapture
+
+tus: ## whether a server speaks tus; URL=http://127.0.0.1:1080/files/ names another than ours
+	TUS_URL="$(URL)" TUS_HEADERS="$(HEADERS)" $(CARGO) test --locked --test tus -- $(ARGS)
 
 bench: ## measure the parts; ARGS="--bench codec" picks one
 	$(CARGO) bench --locked $(ARGS)

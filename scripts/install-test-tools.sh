@@ -7,6 +7,9 @@
 # - s3s-fs, a bucket that checks signatures, in the target folder. Building it takes minutes, once.
 # - clamav-daemon. Tests start daemons of their own with a signature of their own, and need neither
 #   the one that the package may start nor the signatures that it may fetch.
+# - clients for uploads over tus, in tus-clients in the target folder, and Node and Python for them.
+#   Their versions stand in tests/tus_clients, in node/package-lock.json and
+#   python/requirements.txt.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -15,6 +18,7 @@ environment=${CARGO_TARGET_DIR:-target}/schemathesis
 tools=${CARGO_TARGET_DIR:-target}/tools
 # Later versions need a newer Rust than this project.
 s3s_version=0.14.1
+tus_clients=${CARGO_TARGET_DIR:-target}/tus-clients
 
 fail() {
     echo "install-test-tools: $*" >&2
@@ -38,13 +42,33 @@ has_scanner() {
     [ -x /usr/sbin/clamd ] || [ -x /usr/local/sbin/clamd ]
 }
 
-# The environment is there, and was made from the same list.
-has_schemathesis() {
-    [ -x "$environment/bin/schemathesis" ] && cmp -s "$requirements" "$environment/made-from.txt"
+# An environment for Python is there, and was made from the same list.
+has_environment() {
+    [ -x "$1/bin/python" ] && cmp -s "$2" "$1/made-from.txt"
+}
+
+# Makes an environment for Python from a list of packages.
+make_environment() {
+    if ! can_make_environments; then
+        install_packages python3 python3-venv
+        can_make_environments || fail "python3 is older than 3.10, or cannot make environments"
+    fi
+    rm -rf "$1"
+    python3 -m venv "$1"
+    "$1/bin/pip" install -q --disable-pip-version-check -r "$2"
+    # Last: an installation that broke off is made anew.
+    cp "$2" "$1/made-from.txt"
 }
 
 can_make_environments() {
     python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
+}
+
+# Uppy imports JSON as modules do since then.
+can_run_node() {
+    command -v npm >/dev/null && node -e '
+        const [major, minor] = process.versions.node.split(".").map(Number);
+        process.exit(major > 18 || (major === 18 && minor >= 20) ? 0 : 1)' 2>/dev/null
 }
 
 install_packages() {
@@ -72,17 +96,29 @@ if ! has_scanner; then
     has_scanner || fail "clamav-daemon is installed, yet there is no clamd"
 fi
 
-if ! has_schemathesis; then
-    if ! can_make_environments; then
-        install_packages python3 python3-venv
-        can_make_environments || fail "python3 is older than 3.10, or cannot make environments"
-    fi
+if ! has_environment "$environment" "$requirements"; then
     echo "install-test-tools: installing schemathesis into $environment"
-    rm -rf "$environment"
-    python3 -m venv "$environment"
-    "$environment/bin/pip" install -q --disable-pip-version-check -r "$requirements"
-    # Last: an installation that broke off is made anew.
-    cp "$requirements" "$environment/made-from.txt"
+    make_environment "$environment" "$requirements"
+fi
+
+if ! has_environment "$tus_clients/python" tests/tus_clients/python/requirements.txt; then
+    echo "install-test-tools: installing tus clients into $tus_clients/python"
+    mkdir -p "$tus_clients"
+    make_environment "$tus_clients/python" tests/tus_clients/python/requirements.txt
+fi
+
+if ! can_run_node; then
+    install_packages nodejs npm
+    can_run_node || fail "node is older than 18.20, or npm is missing"
+fi
+
+if ! cmp -s tests/tus_clients/node/package-lock.json "$tus_clients/node/made-from.json"; then
+    echo "install-test-tools: installing tus clients into $tus_clients/node"
+    rm -rf "$tus_clients/node"
+    mkdir -p "$tus_clients/node"
+    cp tests/tus_clients/node/{package.json,package-lock.json,.npmrc} "$tus_clients/node/"
+    (cd "$tus_clients/node" && npm ci --no-audit --no-fund --loglevel=error)
+    cp tests/tus_clients/node/package-lock.json "$tus_clients/node/made-from.json"
 fi
 
 if [ "$("$tools/bin/s3s-fs" --version 2>/dev/null)" != "s3s-fs $s3s_version" ]; then

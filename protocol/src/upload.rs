@@ -41,6 +41,9 @@ pub struct UploadWish {
     /// It is made of these parts, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<UploadId>,
+    /// How its client wrote what parts it is made of, to be told again.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub parts_text: Arc<str>,
 }
 
 impl UploadWish {

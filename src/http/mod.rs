@@ -116,7 +116,7 @@ pub(crate) fn router(brought: Brought, config: &Config) -> Router {
     let figures = figures.method_not_allowed_fallback(method_not_allowed);
     let router = open.merge(sockets).merge(figures);
     // Around the router and not a layer of it: layers run when a route has been found.
-    let router = ServiceExt::<Request>::map_request(router, without_last_slash);
+    let router = ServiceExt::<Request>::map_request(router, as_meant);
     Router::new().fallback_service(router)
 }
 
@@ -165,6 +165,11 @@ fn split(brought: Brought) -> Split {
 /// What browsers are shown; pages and their files are no part of the interface.
 fn pages() -> Router {
     crate::web::routes().merge(docs::routes())
+}
+
+/// What is asked, however a client or the way to us has to write it.
+fn as_meant(request: Request) -> Request {
+    uploads::of_meant_method(without_last_slash(request))
 }
 
 /// Both forms of an address are one: clients were written against servers that want the slash and

@@ -72,6 +72,7 @@ fn wish(name: &str, room: Option<RoomId>) -> UploadWish {
         metadata: "".into(),
         is_part: false,
         parts: Vec::new(),
+        parts_text: "".into(),
     }
 }
 

@@ -50,6 +50,7 @@ fn wish(size: Option<u64>) -> UploadWish {
         metadata: "".into(),
         is_part: false,
         parts: Vec::new(),
+        parts_text: "".into(),
     }
 }
 

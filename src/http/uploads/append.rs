@@ -13,7 +13,6 @@ use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::upload::{UploadEnd, UploadFailure};
 
 use super::answers::{Refusal, Tus};
-use super::create::parts_text;
 use super::headers::{
     BYTES_TYPE, UPLOAD_CONCAT, UPLOAD_DEFER_LENGTH, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET,
     bad, body_bytes, checksum, number, one,
@@ -50,7 +49,7 @@ pub(super) async fn offset(
         tus = tus.with(UPLOAD_CONCAT, "partial");
     }
     if !wish.parts.is_empty() {
-        tus = tus.with(UPLOAD_CONCAT, parts_text(&wish.parts));
+        tus = tus.with(UPLOAD_CONCAT, &wish.parts_text);
     }
     Ok(tus.offset(found.offset()))
 }
@@ -77,12 +76,17 @@ pub(super) async fn append(
     if !found.view.wish.parts.is_empty() {
         return Err(Refusal::of_parts());
     }
-    if let (Some(size), Some(job)) = (number(headers, UPLOAD_LENGTH)?, &found.job) {
-        app.uploads.declare(who, job, size).await?;
-        found.view.wish.size = Some(size);
-    }
+    let size = number(headers, UPLOAD_LENGTH)?;
     if offset != found.offset() {
         return Err(Refusal::elsewhere(found.offset()));
+    }
+    if let (Some(size), Some(job)) = (size, &found.job) {
+        if size < offset {
+            let why = format!("is less than the {offset} bytes that are there");
+            return Err(bad(UPLOAD_LENGTH, &why).into());
+        }
+        app.uploads.declare(who, job, size).await?;
+        found.view.wish.size = Some(size);
     }
     let expires_at = found.view.terms.expires_at;
     let kept = take_body(app, who, &found, (headers, body), checking).await?;

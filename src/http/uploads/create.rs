@@ -10,7 +10,7 @@ use frontdesk_actors::clock::fresh_upload_id;
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::native::RoomName;
 use frontdesk_protocol::upload::UploadWish;
-use frontdesk_protocol::{ErrorCode, RoomId, UploadId};
+use frontdesk_protocol::{ErrorCode, RoomId};
 use frontdesk_storage::EntityKind;
 
 use super::answers::{Refusal, Tus};
@@ -21,7 +21,7 @@ use super::headers::{
 };
 use crate::app::{App, Known};
 use crate::http::ApiError;
-use crate::uploads::{Door, Job};
+use crate::uploads::{Checking, Door, Job};
 
 /// Begins what the headers say; answers where it is.
 pub(super) async fn create(
@@ -35,6 +35,7 @@ pub(super) async fn create(
     let size = size(headers, &concat)?;
     let metadata = Metadata::read(headers)?;
     let with_bytes = carries_bytes(headers)?;
+    let checking = checksum(headers)?;
     app.rates
         .take_upload(who, Door::Native)
         .map_err(ApiError::from)?;
@@ -55,6 +56,10 @@ pub(super) async fn create(
         sha256: None,
         metadata: metadata.raw.into(),
         is_part: one(headers, UPLOAD_CONCAT)? == Some("partial"),
+        parts_text: match parts.is_empty() {
+            true => "".into(),
+            false => one(headers, UPLOAD_CONCAT)?.unwrap_or_default().into(),
+        },
         parts,
     };
     let upload = fresh_upload_id();
@@ -65,24 +70,33 @@ pub(super) async fn create(
     if with_bytes && job.is_of_parts() {
         return Err(Refusal::of_parts());
     }
-    answer(app, who, &job, with_bytes.then_some((headers, body))).await
+    let body = with_bytes.then_some((body, checking));
+    let answered = answer(app, who, &job, headers, body).await;
+    if answered.is_err() {
+        // Nobody is told where it is.
+        let _ = app.uploads.cancel(who, upload).await;
+    }
+    answered
 }
 
 async fn answer(
     app: &Arc<App>,
     who: &Arc<Principal>,
     job: &Arc<Job>,
-    body: Option<(&HeaderMap, Body)>,
+    headers: &HeaderMap,
+    body: Option<(Body, Option<Checking>)>,
 ) -> Result<Tus, Refusal> {
     let upload = job.upload;
     let found = app.uploads.find(who, upload).await?;
+    let place = format!("{PATH}/{upload}");
     let mut tus = Tus::new(StatusCode::CREATED)
-        .with(header::LOCATION.as_str(), format!("{PATH}/{upload}"))
+        // Absolute: not every client resolves one that is not.
+        .with(header::LOCATION.as_str(), app.absolute(headers, &place))
         .expires(found.view.terms.expires_at);
     match body {
-        Some((headers, body)) => {
+        Some((body, checking)) => {
             // What did not come is sent again: the upload is there.
-            let taken = take_body(app, who, &found, (headers, body), checksum(headers)?).await;
+            let taken = take_body(app, who, &found, (headers, body), checking).await;
             let kept = match taken {
                 Ok(kept) => kept,
                 Err(refusal) if refusal.is_of_body() => job.kept(),
@@ -139,10 +153,4 @@ pub(super) async fn room_of(
         EntityKind::Room(room) => Ok(room),
         _ => Err(unknown()),
     }
-}
-
-/// Where parts of an upload are, as it was said.
-pub(super) fn parts_text(parts: &[UploadId]) -> String {
-    let places: Vec<String> = parts.iter().map(|part| format!("{PATH}/{part}")).collect();
-    format!("final;{}", places.join(" "))
 }
