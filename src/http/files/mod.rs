@@ -64,7 +64,7 @@ const NEUTRAL: [(HeaderName, &str); 5] = [
 
 /// The routes of this file.
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::default().routes(routes!(media))
+    OpenApiRouter::default().routes(routes!(media, media_head))
 }
 
 /// What is served, as far as it is known without its bytes.
@@ -79,7 +79,7 @@ struct Served {
 
 /// The bytes of a file, by a link that was told.
 #[utoipa::path(
-    method(get, head),
+    get,
     path = "/media/{company_id}/{file_no}/{name}",
     tag = "files",
     params(
@@ -106,15 +106,50 @@ struct Served {
 )]
 async fn media(
     State(app): State<Arc<App>>,
-    method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    linked(&app, &Method::GET, &uri, &headers).await
+}
+
+/// What is said of a file beside its bytes, by a link that was told.
+#[utoipa::path(
+    head,
+    path = "/media/{company_id}/{file_no}/{name}",
+    tag = "files",
+    params(
+        ("company_id" = String, Path, description = "Whose file"),
+        ("file_no" = String, Path, description = "Its number"),
+        ("name" = String, Path, description = "For people; not looked at"),
+        ("signature" = Option<String>, Query, description = "With the rest of the link's query"),
+    ),
+    responses(
+        (status = 200, description = "the file is there"),
+        (status = 304, description = "the client has it"),
+        (status = 403, description = "the link is wrong or has expired"),
+        (status = 404, description = "the file is gone"),
+        Open,
+    ),
+)]
+async fn media_head(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    linked(&app, &Method::HEAD, &uri, &headers).await
+}
+
+async fn linked(
+    app: &Arc<App>,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
     let now = app.node.clock().now();
-    let claim = claim_of(&app, &uri, now)?;
-    let file = file_of(&app, &claim).await?;
-    let served = served(&app, &claim, &file).await?;
-    let mut answered = answer(&app, &claim, &served, &method, &headers).await?;
+    let claim = claim_of(app, uri, now)?;
+    let file = file_of(app, &claim).await?;
+    let served = served(app, &claim, &file).await?;
+    let mut answered = answer(app, &claim, &served, method, headers).await?;
     let kept_s = match claim.expires_at {
         Some(end) => KEPT_S.min(end.0.saturating_sub(now.0) / 1_000),
         None => KEPT_S,

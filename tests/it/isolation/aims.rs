@@ -51,8 +51,8 @@ const ALL: &[&str] = &[
     word::KEY_ID,
     word::KEY,
     word::VISITOR_SECRET,
-    word::FILE,
-    word::FILE_SAYS,
+    word::KEPT,
+    word::KEPT_SAYS,
 ];
 
 fn is(name: &'static str, kind: Kind, proof: Proof, knows: &[&str]) -> Attacker {

@@ -53,8 +53,8 @@ pub(crate) mod word {
     pub(crate) const KEY: &str = "a key of the first company: umbelkraal";
     pub(crate) const VISITOR_SECRET: &str = "an answer for pages: thrumwicket";
     pub(crate) const PLAN: &str = "Peltraform";
-    pub(crate) const FILE: &str = "glimmerwharf";
-    pub(crate) const FILE_SAYS: &str = "tarnishbough";
+    pub(crate) const KEPT: &str = "glimmerwharf";
+    pub(crate) const KEPT_SAYS: &str = "tarnishbough";
 }
 
 /// What stands behind a person's requests, and how it is shown.
@@ -234,12 +234,12 @@ impl World {
 
     /// A file of a company, and what makes a link to it good.
     async fn kept(&self, company: &str) -> (u64, String) {
-        let name = format!("{}.txt", word::FILE);
+        let name = format!("{}.txt", word::KEPT);
         let kept = Kept {
             company,
             name: &name,
             mime: "text/plain",
-            bytes: word::FILE_SAYS.as_bytes(),
+            bytes: word::KEPT_SAYS.as_bytes(),
             small: None,
         };
         let no = self.site.keep(&kept).await;
