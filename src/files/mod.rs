@@ -4,8 +4,8 @@
 //! Owns: `names`, what a client's name for a file becomes; `sniff`, what its bytes are whatever is
 //! claimed of them; `policy`, whether it is taken; `archive`, what is in it; `images`, what is
 //! private in a picture and the small picture of it; `scan`, whether a scanner finds anything;
-//! `inspect`, all of that in one; `store`, where the settings keep them; `links`, the addresses that
-//! are told of them.
+//! `inspect`, all of that in one; `store`, where the settings keep them; `links`, the addresses
+//! that are told of them.
 //!
 //! Never: takes a name from outside for a path; what it writes goes where it is told.
 
