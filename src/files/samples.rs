@@ -82,12 +82,22 @@ pub(super) fn private_png(orientation: u8) -> Vec<u8> {
     bytes
 }
 
+/// The flag by which a WebP says that XMP follows.
+pub(super) const WEBP_XMP: u8 = 0b0000_0100;
+
 pub(super) fn private_webp(orientation: u8) -> Vec<u8> {
     let mut webp = WebP::from_bytes(encoded(ImageFormat::WebP, 400, 200).into()).unwrap();
     webp.set_exif(Some(exif(orientation)));
     for kind in [webp::CHUNK_XMP, *b"prVt"] {
         let content = RiffContent::Data(Bytes::from_static(SECRET));
         webp.chunks_mut().push(RiffChunk::new(kind, content));
+    }
+    let head = &mut webp.chunks_mut()[0];
+    assert_eq!(head.id(), webp::CHUNK_VP8X);
+    if let RiffContent::Data(flags) = head.content_mut() {
+        let mut announced = flags.to_vec();
+        announced[0] |= WEBP_XMP;
+        *flags = announced.into();
     }
     let mut bytes = webp.encoder().bytes().to_vec();
     bytes.extend_from_slice(SECRET);

@@ -92,6 +92,15 @@ fn how_a_picture_is_to_be_turned_is_all_that_stays_of_its_tags() {
 }
 
 #[test]
+fn a_webp_does_not_announce_what_was_taken_out() {
+    const FLAGS_AT: usize = 20;
+    let came = samples::private_webp(6);
+    assert_eq!(came[FLAGS_AT] & samples::WEBP_XMP, samples::WEBP_XMP);
+    let outcome = treated(&came, ImageFormat::WebP).unwrap();
+    assert_eq!(outcome.bytes[FLAGS_AT] & samples::WEBP_XMP, 0);
+}
+
+#[test]
 fn a_picture_without_anything_private_is_passed_on_as_it_came() {
     for format in [&SEVERAL[..], &[ImageFormat::Gif, ImageFormat::Bmp]].concat() {
         let came = samples::encoded(format, 40, 20);

@@ -274,6 +274,17 @@ async fn what_a_scanner_finds_or_cannot_see_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_behind_a_password_is_refused_although_a_scanner_found_nothing() {
+    let content = Forgetful::start(0);
+    let locked = samples::locked_zip();
+    for (policy, expected) in [(ScanPolicy::Closed, UNSCANNABLE), (ScanPolicy::Open, None)] {
+        let inspector = inspector(scanned_at(content.address(), policy));
+        let outcome = inspected(&inspector, ("a.zip", ""), &locked, &Taken::Harmless).await;
+        assert_eq!(outcome.verdict.err(), expected);
+    }
+}
+
+#[tokio::test]
 async fn many_photos_at_once_are_decoded_one_after_the_other() {
     let inspector = inspector(Files::default());
     let came = samples::private_jpeg(1);

@@ -10,6 +10,7 @@
 //! Never: looks a file up by its name.
 
 mod body;
+mod native;
 mod range;
 
 use std::borrow::Cow;
@@ -64,7 +65,9 @@ const NEUTRAL: [(HeaderName, &str); 5] = [
 
 /// The routes of this file.
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::default().routes(routes!(media, media_head))
+    OpenApiRouter::default()
+        .routes(routes!(media, media_head))
+        .merge(native::routes())
 }
 
 /// What is served, as far as it is known without its bytes.

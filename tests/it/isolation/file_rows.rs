@@ -30,6 +30,8 @@ pub(super) const FILE_ROWS: &[Row] = &[
         ])
         .skips(&[Hal]),
     get("/v1/uploads/{upload=upload}/status").skips(&[Hal]),
+    get("/v1/files/{file_no=file}").skips(&[Hal]),
+    get("/v1/rooms/{room=room}/files").skips(&[Hal]),
     row("HEAD", "/v1/uploads/{upload=upload}", "")
         .heads(TUS)
         .skips(&[Hal]),
