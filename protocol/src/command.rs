@@ -337,12 +337,20 @@ pub enum CompanyCommand {
     DropFile {
         /// The company's number for it.
         no: FileNo,
+        /// The room it is in, or that it is in none: what was sent meanwhile stays.
+        of: Option<RoomId>,
     },
     /// Takes away what is stored of a file that is kept no more: what the company owes for each,
     /// taken up by the node and not by an entity.
     EraseFile {
         /// The upload that made it.
         upload: UploadId,
+    },
+    /// Keeps the files of a room no more: what the company owes for a chat that was forgotten,
+    /// taken up by the node and not by an entity.
+    ForgetFiles {
+        /// The chat's room.
+        room: RoomId,
     },
     /// Replaces the prompts that clients offer before a conversation with a bot begins.
     SetPrompts {

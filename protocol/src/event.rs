@@ -287,8 +287,12 @@ pub enum CompanyEvent {
     FileDropped {
         /// When.
         at: Timestamp,
-        /// All that was known of it.
-        file: Arc<StoredFile>,
+        /// The company's number for it.
+        no: FileNo,
+        /// The upload that made it.
+        upload: UploadId,
+        /// Its length, bytes.
+        size: u64,
     },
     /// An administrator did something that the audit log is told of.
     ActDone {

@@ -214,6 +214,8 @@ pub enum UploadCommand {
         /// The message in its room; none if it is for no room or is not shown there.
         seq: Option<Seq>,
     },
+    /// Its file is kept no more, and what it was called is forgotten. Only its company sends this.
+    Forget,
     /// Has the node look at what came: what a sealed upload owes itself, taken up by the node and
     /// not by the entity.
     Inspect,
@@ -272,6 +274,11 @@ pub enum UploadEvent {
         /// The message in its room.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seq: Option<Seq>,
+    },
+    /// Its file is kept no more. Nothing before this need be known.
+    Forgotten {
+        /// When.
+        at: Timestamp,
     },
     /// It ended without a file.
     Ended {

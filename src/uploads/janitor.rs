@@ -85,7 +85,9 @@ impl Uploads {
                 }
             }
             // Its settling is owed and done with the rest; this is for what came back after it.
-            UploadStage::Finished { .. } | UploadStage::Ended(_) => self.forget(&key).await,
+            UploadStage::Finished { .. } | UploadStage::Ended(_) | UploadStage::Forgotten => {
+                self.forget(&key).await;
+            }
             UploadStage::Unknown
             | UploadStage::Sealed
             | UploadStage::Passed

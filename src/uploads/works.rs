@@ -30,9 +30,9 @@ impl UploadWorks for Works {
         Box::pin(async move { uploads.store(&company, upload, &view).await })
     }
 
-    fn settle(&self, company: CompanyId, upload: UploadId, view: UploadView) -> Working<()> {
+    fn settle(&self, company: CompanyId, upload: UploadId, stage: UploadStage) -> Working<()> {
         let uploads = Arc::clone(&self.0);
-        Box::pin(async move { uploads.settle(&company, upload, &view).await })
+        Box::pin(async move { uploads.settle(&company, upload, stage).await })
     }
 
     fn erase(&self, company: CompanyId, upload: UploadId) -> Working<()> {
@@ -124,16 +124,16 @@ impl Uploads {
         &self,
         company: &CompanyId,
         upload: UploadId,
-        view: &UploadView,
+        stage: UploadStage,
     ) -> Result<(), WorkError> {
-        if matches!(view.stage, UploadStage::Ended(_)) {
+        if matches!(stage, UploadStage::Ended(_)) {
             // It may have ended while it was being stored.
             self.erase(company, &upload).await?;
         }
         let key = (company.clone(), upload);
         self.forget(&key).await;
         if let Some(end) = self.ends.get(&key) {
-            end.send_replace(Some(view.stage));
+            end.send_replace(Some(stage));
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known};
 pub(super) fn lookups(command: &CompanyCommand) -> Vec<Vec<u8>> {
     match command {
         CompanyCommand::KeepFile { file } => vec![tables::file_upload_key(&file.shared.upload)],
-        CompanyCommand::PlaceFile { no } | CompanyCommand::DropFile { no } => {
+        CompanyCommand::PlaceFile { no } | CompanyCommand::DropFile { no, .. } => {
             vec![tables::file_key(*no)]
         }
         _ => Vec::new(),
@@ -41,8 +41,8 @@ pub(super) fn rows(event: &CompanyEvent) -> Vec<Row> {
             vec![tables::set(tables::file_key(file.shared.no), file)]
         }
         // The upload's row stays: what comes again of it makes no second file.
-        CompanyEvent::FileDropped { file, .. } => vec![Row {
-            key: tables::file_key(file.shared.no),
+        CompanyEvent::FileDropped { no, .. } => vec![Row {
+            key: tables::file_key(*no),
             value: None,
         }],
         _ => Vec::new(),
@@ -50,9 +50,13 @@ pub(super) fn rows(event: &CompanyEvent) -> Vec<Row> {
 }
 
 /// What others are owed for an event about files.
-pub(super) fn effect(entity: &EntityId, event: &CompanyEvent) -> Option<Effect> {
+pub(super) fn effects(entity: &EntityId, event: &CompanyEvent) -> Vec<Effect> {
+    let own = |command| Effect {
+        to: entity.clone(),
+        command: Command::Company(command),
+    };
     match event {
-        CompanyEvent::FileKept { file } => Some(match file.room {
+        CompanyEvent::FileKept { file } => vec![match file.room {
             Some(room) => Effect {
                 to: EntityId::room(entity.company.clone(), room),
                 command: Command::Room(RoomCommand::PostFile {
@@ -66,14 +70,19 @@ pub(super) fn effect(entity: &EntityId, event: &CompanyEvent) -> Option<Effect> 
                     seq: None,
                 }),
             },
-        }),
-        CompanyEvent::FileDropped { file, .. } => Some(Effect {
-            to: entity.clone(),
-            command: Command::Company(CompanyCommand::EraseFile {
-                upload: file.shared.upload,
-            }),
-        }),
-        _ => None,
+        }],
+        CompanyEvent::FileDropped { upload, .. } => {
+            let upload = *upload;
+            let forget = Effect {
+                to: EntityId::upload(entity.company.clone(), upload),
+                command: Command::Upload(UploadCommand::Forget),
+            };
+            vec![own(CompanyCommand::EraseFile { upload }), forget]
+        }
+        CompanyEvent::ChatForgotten { room, .. } => {
+            vec![own(CompanyCommand::ForgetFiles { room: *room })]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -125,7 +134,7 @@ impl CompanyState {
     pub(super) fn drop_file(
         &self,
         asked: &Asked<'_>,
-        no: FileNo,
+        (no, of): (FileNo, Option<RoomId>),
         known: &Known,
         now: Timestamp,
     ) -> Result<Decided<CompanyEvent>, Rejection> {
@@ -133,11 +142,21 @@ impl CompanyState {
         if by.is_none() && !is_asked_by(asked, &EntityKind::Company) {
             return Err(Rejection::new(ErrorCode::Forbidden));
         }
-        let may_drop = |file: &Arc<StoredFile>| file.room == by;
+        // The company itself drops what waits, and what was in a room that is forgotten.
+        let may_drop = |file: &Arc<StoredFile>| file.room == of && (by.is_none() || by == of);
         let Some(file) = self.file(no, known).filter(may_drop) else {
             return Ok(Decided::nothing(Answer::Done));
         };
-        Ok(happened(CompanyEvent::FileDropped { at: now, file }))
+        let SharedFile {
+            no, upload, size, ..
+        } = file.shared;
+        let at = now;
+        Ok(happened(CompanyEvent::FileDropped {
+            at,
+            no,
+            upload,
+            size,
+        }))
     }
 
     /// What this batch and the rows before it know of a file.
@@ -169,9 +188,9 @@ impl CompanyState {
             CompanyEvent::FilePlaced { file } => {
                 self.files.insert(file.shared.no, Some(Arc::clone(file)));
             }
-            CompanyEvent::FileDropped { file, .. } => {
-                self.file_bytes = self.file_bytes.saturating_sub(file.shared.size);
-                self.files.insert(file.shared.no, None);
+            CompanyEvent::FileDropped { no, size, .. } => {
+                self.file_bytes = self.file_bytes.saturating_sub(*size);
+                self.files.insert(*no, None);
             }
             _ => {}
         }

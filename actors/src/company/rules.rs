@@ -97,7 +97,9 @@ impl Rules for CompanyState {
             CompanyCommand::KeepFile { .. }
             | CompanyCommand::PlaceFile { .. }
             | CompanyCommand::DropFile { .. } => files::lookups(command),
-            CompanyCommand::SetPrompts { .. } | CompanyCommand::EraseFile { .. } => Vec::new(),
+            CompanyCommand::SetPrompts { .. }
+            | CompanyCommand::EraseFile { .. }
+            | CompanyCommand::ForgetFiles { .. } => Vec::new(),
             CompanyCommand::ChangeSettings { .. } => vec![tables::settings_key()],
         }
     }
@@ -134,8 +136,8 @@ impl Rules for CompanyState {
             Command::Company(CompanyCommand::PlaceFile { no }) => {
                 self.place_file(asked, *no, known)
             }
-            Command::Company(CompanyCommand::DropFile { no }) => {
-                self.drop_file(asked, *no, known, now)
+            Command::Company(CompanyCommand::DropFile { no, of }) => {
+                self.drop_file(asked, (*no, *of), known, now)
             }
             Command::Wake => Ok(Decided::nothing(Answer::Done)),
             _ => Err(Rejection::new(ErrorCode::NotSupported)),
@@ -296,9 +298,9 @@ impl Rules for CompanyState {
                 settings::effect(entity, event),
                 chats::effect(entity, event),
                 acts::effect(entity, event),
-                files::effect(entity, event),
             ];
-            return of_each.into_iter().flatten().collect();
+            let owed = of_each.into_iter().flatten();
+            return owed.chain(files::effects(entity, event)).collect();
         };
         let create = RoomCommand::CreateRoom {
             conversation: *conversation,

@@ -25,7 +25,8 @@ pub(crate) fn is_internal(command: &Command) -> bool {
             CompanyCommand::KeepFile { .. }
                 | CompanyCommand::PlaceFile { .. }
                 | CompanyCommand::DropFile { .. }
-                | CompanyCommand::EraseFile { .. },
+                | CompanyCommand::EraseFile { .. }
+                | CompanyCommand::ForgetFiles { .. },
         ) | Command::Staff(
             StaffCommand::Found { .. }
                 | StaffCommand::NoteAct { .. }
@@ -39,6 +40,7 @@ pub(crate) fn is_internal(command: &Command) -> bool {
                     | UploadCommand::Pass { .. }
                     | UploadCommand::Publish
                     | UploadCommand::Finish { .. }
+                    | UploadCommand::Forget
                     | UploadCommand::Inspect
                     | UploadCommand::Store
                     | UploadCommand::Settle

@@ -71,11 +71,17 @@ pub(super) fn effects(entity: &EntityId, event: &RoomEvent) -> Vec<Effect> {
             vec![place, finished(file.upload, no, Some(*seq))]
         }
         RoomEvent::FileTurnedAway { upload, no, .. } => vec![
-            of_company(CompanyCommand::DropFile { no: *no }),
+            of_company(CompanyCommand::DropFile {
+                no: *no,
+                of: room_of(entity),
+            }),
             finished(*upload, *no, None),
         ],
         RoomEvent::MessageDeleted { file: Some(no), .. } => {
-            vec![of_company(CompanyCommand::DropFile { no: *no })]
+            vec![of_company(CompanyCommand::DropFile {
+                no: *no,
+                of: room_of(entity),
+            })]
         }
         _ => Vec::new(),
     }

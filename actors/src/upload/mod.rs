@@ -30,7 +30,7 @@ use frontdesk_protocol::upload::{
     UploadWish,
 };
 use frontdesk_protocol::{ErrorCode, FileNo, Rejection, Seq, Timestamp};
-use frontdesk_storage::{EntityId, EntityKind};
+use frontdesk_storage::{EntityId, EntityKind, Erases};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
@@ -63,6 +63,8 @@ pub enum UploadStage {
     },
     /// It came to no file.
     Ended(UploadEnd),
+    /// Its file is kept no more.
+    Forgotten,
 }
 
 /// An upload as its journal tells.
@@ -129,6 +131,10 @@ impl Rules for UploadState {
                 let finished = UploadEvent::Finished { file_no, seq };
                 self.step(UploadStage::Published, finished)?
             }
+            UploadCommand::Forget => {
+                of_company(asked)?;
+                self.forget(now)?
+            }
             UploadCommand::Inspect | UploadCommand::Store | UploadCommand::Settle => {
                 return Err(Rejection::new(ErrorCode::Internal));
             }
@@ -139,6 +145,10 @@ impl Rules for UploadState {
             answer: Answer::Done,
             remember: None,
         })
+    }
+
+    fn erases(event: &UploadEvent) -> Option<Erases> {
+        matches!(event, UploadEvent::Forgotten { .. }).then_some(Erases::RecordsAndCids)
     }
 
     fn effects(&self, entity: &EntityId, event: &UploadEvent) -> Vec<Effect> {
@@ -193,6 +203,12 @@ impl Rules for UploadState {
                     seq: *seq,
                 };
             }
+            UploadEvent::Forgotten { .. } => {
+                *self = Self {
+                    stage: UploadStage::Forgotten,
+                    ..Self::default()
+                };
+            }
             UploadEvent::Ended { end, .. } => self.stage = UploadStage::Ended(*end),
         }
     }
@@ -216,7 +232,9 @@ impl UploadState {
                     command: Command::Company(CompanyCommand::KeepFile { file }),
                 })
             }
-            UploadEvent::Finished { .. } | UploadEvent::Ended { .. } => own(UploadCommand::Settle),
+            UploadEvent::Finished { .. }
+            | UploadEvent::Ended { .. }
+            | UploadEvent::Forgotten { .. } => own(UploadCommand::Settle),
         }
     }
 
@@ -259,6 +277,9 @@ impl UploadState {
                 true => Ok(None),
                 false => Err(Rejection::new(ErrorCode::CidReused)),
             };
+        }
+        if self.stage != UploadStage::Unknown {
+            return Err(Rejection::new(ErrorCode::CidReused));
         }
         check(wish, terms)?;
         Ok(Some(UploadEvent::Reserved {
@@ -363,6 +384,17 @@ impl UploadState {
         }
     }
 
+    /// Nothing is left of it but that it was there. Whoever waits for its end hears of that first.
+    fn forget(&self, now: Timestamp) -> Result<Option<UploadEvent>, Rejection> {
+        match self.stage {
+            UploadStage::Unknown | UploadStage::Forgotten => Ok(None),
+            UploadStage::Finished { .. } | UploadStage::Ended(_) => {
+                Ok(Some(UploadEvent::Forgotten { at: now }))
+            }
+            _ => Err(Rejection::new(ErrorCode::Busy)),
+        }
+    }
+
     /// To everybody but its owner an upload is not there.
     fn owned<'a>(&self, asked: &Asked<'a>) -> Result<&'a Principal, Rejection> {
         let principal = person(asked)?;
@@ -387,6 +419,7 @@ impl UploadStage {
             UploadStage::Passed => 3,
             UploadStage::Published => 4,
             UploadStage::Finished { .. } | UploadStage::Ended(_) => 5,
+            UploadStage::Forgotten => 6,
         }
     }
 }

@@ -10,7 +10,7 @@ use frontdesk_protocol::event::Author;
 use frontdesk_protocol::file::StoredFile;
 use frontdesk_protocol::upload::{FileFacts, FileKind, UploadTerms, UploadWish};
 use frontdesk_protocol::{CompanyId, FileNo, RoomId, Timestamp, UploadId};
-use frontdesk_storage::{EntityId, Result};
+use frontdesk_storage::{EntityId, Result, Row, RowsWait};
 
 use super::{UploadStage, UploadState};
 use crate::company::{CompanyState, tables};
@@ -151,10 +151,57 @@ impl Node {
         .await
     }
 
+    /// Numbers of files that a room showed, some at a time.
+    pub(super) async fn shown_files(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        room: &RoomId,
+    ) -> Result<Vec<FileNo>> {
+        let (node, company) = (Arc::clone(self), company.clone());
+        let (from, to) = tables::shown_file_bounds(room);
+        blocking(move || {
+            let rows = node
+                .directory
+                .rows(&company, &from, &to, false, READ_COUNT)?;
+            let numbers = rows.iter().filter_map(|(key, _)| tables::number_of(key));
+            Ok(numbers.map(FileNo).collect())
+        })
+        .await
+    }
+
+    /// Takes away the rows of files that a forgotten room showed.
+    pub(super) async fn show_no_more(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        room: &RoomId,
+        files: Vec<FileNo>,
+    ) -> Result<()> {
+        let (node, company, room) = (Arc::clone(self), company.clone(), *room);
+        blocking(move || {
+            let gone = |no| Row {
+                key: tables::shown_file_key(&room, no),
+                value: None,
+            };
+            let rows = files.into_iter().map(gone).collect();
+            node.directory.put_rows(&company, rows, RowsWait::Durable)
+        })
+        .await
+    }
+
     /// Takes a file away that waits to be sent.
     pub async fn drop_waiting_file(self: &Arc<Self>, company: &CompanyId, no: FileNo) -> Outcome {
+        self.drop_file(company, no, None).await
+    }
+
+    /// Takes a file away from where it is, which is nowhere or a forgotten room.
+    pub(super) async fn drop_file(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        no: FileNo,
+        of: Option<RoomId>,
+    ) -> Outcome {
         let own = EntityId::company(company.clone());
-        let command = Command::Company(CompanyCommand::DropFile { no });
+        let command = Command::Company(CompanyCommand::DropFile { no, of });
         self.ask_as(own.clone(), own, command).await
     }
 

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use frontdesk_protocol::command::CompanyCommand;
 use frontdesk_protocol::upload::{FileKind, UploadCommand, UploadEnd, UploadFailure};
-use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, UploadId};
+use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, RoomId, UploadId};
 use frontdesk_storage::{EntityId, EntityKind};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use super::UploadView;
+use super::{UploadStage, UploadView};
 use crate::bus::BusMessage;
 use crate::entity::{Answer, Caller, Command, Envelope, Outcome, ReplyTo};
 use crate::node::{ASK_DOOR, Node};
@@ -49,7 +49,7 @@ pub trait UploadWorks: Send + Sync + 'static {
     fn store(&self, company: CompanyId, upload: UploadId, view: UploadView) -> Working<()>;
 
     /// Forgets an upload that is over, and tells who waits for its end.
-    fn settle(&self, company: CompanyId, upload: UploadId, view: UploadView) -> Working<()>;
+    fn settle(&self, company: CompanyId, upload: UploadId, stage: UploadStage) -> Working<()>;
 
     /// Takes away what is stored of an upload.
     fn erase(&self, company: CompanyId, upload: UploadId) -> Working<()>;
@@ -77,6 +77,7 @@ pub(crate) enum Work {
     Store,
     Settle,
     Erase(UploadId),
+    ForgetFiles(RoomId),
 }
 
 impl Work {
@@ -87,6 +88,9 @@ impl Work {
             Command::Upload(UploadCommand::Store) => Some(Work::Store),
             Command::Upload(UploadCommand::Settle) => Some(Work::Settle),
             Command::Company(CompanyCommand::EraseFile { upload }) => Some(Work::Erase(*upload)),
+            Command::Company(CompanyCommand::ForgetFiles { room }) => {
+                Some(Work::ForgetFiles(*room))
+            }
             _ => None,
         }
     }
@@ -117,6 +121,9 @@ impl Node {
 
     async fn work(self: &Arc<Self>, entity: &EntityId, work: Work) -> Result<(), Rejection> {
         let later = || Rejection::new(ErrorCode::Unavailable);
+        if let Work::ForgetFiles(room) = work {
+            return self.forget_files(&entity.company, &room).await;
+        }
         let by = self.works.by.as_ref().ok_or_else(later)?;
         let company = entity.company.clone();
         if let Work::Erase(upload) = work {
@@ -129,19 +136,20 @@ impl Node {
             warn!(%entity, %error, "an upload cannot be read");
             later()
         })?;
-        let Some(view) = view else {
-            return Ok(());
-        };
-        let found = match work {
-            Work::Inspect => {
+        let found = match (work, view) {
+            (Work::Inspect, Some(view)) => {
                 let inspected = by.inspect(company, upload, view).await;
                 inspected.map(|kind| Some(UploadCommand::Pass { kind }))
             }
-            Work::Store => {
+            (Work::Store, Some(view)) => {
                 let stored = by.store(company, upload, view).await;
                 stored.map(|()| Some(UploadCommand::Publish))
             }
-            Work::Settle | Work::Erase(_) => by.settle(company, upload, view).await.map(|()| None),
+            (Work::Settle, view) => {
+                let stage = view.map_or(UploadStage::Forgotten, |view| view.stage);
+                by.settle(company, upload, stage).await.map(|()| None)
+            }
+            _ => Ok(None),
         };
         match found {
             Ok(None) => Ok(()),
@@ -151,6 +159,33 @@ impl Node {
                 self.say_of(entity, UploadCommand::End { end }).await
             }
             Err(WorkError::Later) => Err(later()),
+        }
+    }
+
+    /// Drops every file that a room showed, and the rows that say so.
+    async fn forget_files(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        room: &RoomId,
+    ) -> Result<(), Rejection> {
+        let later = |error: frontdesk_storage::Error| {
+            warn!(%company, %error, "files of a forgotten chat are still there");
+            Rejection::new(ErrorCode::Unavailable)
+        };
+        loop {
+            let shown = self.shown_files(company, room).await.map_err(later)?;
+            if shown.is_empty() {
+                return Ok(());
+            }
+            for no in &shown {
+                match self.drop_file(company, *no, Some(*room)).await {
+                    Outcome::Done(_) => {}
+                    Outcome::Refused(why) => return Err(why),
+                    Outcome::Unknown => return Err(Rejection::new(ErrorCode::Unavailable)),
+                }
+            }
+            let gone = self.show_no_more(company, room, shown).await;
+            gone.map_err(later)?;
         }
     }
 

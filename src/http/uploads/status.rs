@@ -77,7 +77,7 @@ pub(crate) const fn state(stage: UploadStage) -> &'static str {
         UploadStage::Finished { .. } => "ready",
         UploadStage::Ended(UploadEnd::Failed(_)) => "failed",
         UploadStage::Ended(UploadEnd::Cancelled) => "cancelled",
-        UploadStage::Ended(UploadEnd::Expired) => "expired",
+        UploadStage::Ended(UploadEnd::Expired) | UploadStage::Forgotten => "expired",
     }
 }
 
