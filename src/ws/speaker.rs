@@ -17,6 +17,7 @@ use frontdesk_protocol::websocket::{Opcode, server_frame};
 use super::desk::{Desk, Waiting};
 use crate::config::Profiles;
 use crate::native;
+use crate::profiles::files::FileAddresses;
 use crate::profiles::helpdesk::sockets;
 use crate::profiles::{chat, crm, direct, inbox, union, widget};
 
@@ -44,22 +45,34 @@ pub(crate) enum Speaker {
 }
 
 /// The encoders of events, in the order of [`Speaker::dialect`].
-pub(crate) fn dialects(profiles: &Profiles, clock: &Arc<dyn Clock>) -> Vec<Box<dyn Dialect>> {
+pub(crate) fn dialects(
+    profiles: &Profiles,
+    clock: &Arc<dyn Clock>,
+    files: &Arc<FileAddresses>,
+) -> Vec<Box<dyn Dialect>> {
     let echo_to_sender = profiles.echo_to_sender;
     let clock = Arc::clone(clock);
+    let files = || Arc::clone(files);
     vec![
         Box::new(native::NativeDialect(Codec::Json)),
         Box::new(native::NativeDialect(Codec::Msgpack)),
-        Box::new(direct::DirectDialect),
-        Box::new(crm::CrmDialect { echo_to_sender }),
-        Box::new(inbox::InboxDialect),
-        Box::new(union::UnionDialect),
-        Box::new(widget::WidgetDialect),
-        Box::new(sockets::WidgetAgentDialect),
+        Box::new(direct::DirectDialect { files: files() }),
+        Box::new(crm::CrmDialect {
+            echo_to_sender,
+            files: files(),
+        }),
+        Box::new(inbox::InboxDialect { files: files() }),
+        Box::new(union::UnionDialect { files: files() }),
+        Box::new(widget::WidgetDialect { files: files() }),
+        Box::new(sockets::WidgetAgentDialect { files: files() }),
         Box::new(sockets::HelpdeskDialect {
             clock: Arc::clone(&clock),
+            files: files(),
         }),
-        Box::new(sockets::HelpdeskVisitorDialect { clock }),
+        Box::new(sockets::HelpdeskVisitorDialect {
+            clock,
+            files: files(),
+        }),
     ]
 }
 

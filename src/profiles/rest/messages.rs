@@ -132,7 +132,7 @@ async fn list(
         let count = count(query.limit) as usize;
         let page = app.node.messages(&place.entity, from, count).await;
         let page = page.map_err(fault)?;
-        let shown = place.show_messages(&app, &principal, Style::Crm, page.messages);
+        let shown = place.show_messages(&app, &principal, (Style::Crm, &headers), page.messages);
         let array = shown.await?;
         return Ok(unless_known(&headers, &MessageList::Array(array)));
     }
@@ -148,7 +148,7 @@ async fn list(
         return Err(ApiError::because(ErrorCode::NotFound, "Invalid page."));
     }
     let total = page.total;
-    let shown = place.show_messages(&app, &principal, style, page.messages);
+    let shown = place.show_messages(&app, &principal, (style, &headers), page.messages);
     let mut results = shown.await?;
     results.reverse();
     let link = |is_there: bool, page_no: u64| {
@@ -231,7 +231,7 @@ async fn post(
         return Err(ApiError::new(ErrorCode::Unavailable));
     };
     let shown = place
-        .show_message(&app, &principal, app.profiles.rest.into(), seq)
+        .show_message(&app, &principal, (app.profiles.rest.into(), &headers), seq)
         .await?;
     Ok((StatusCode::CREATED, Json(shown)).into_response())
 }

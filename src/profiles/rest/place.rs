@@ -8,9 +8,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use frontdesk_actors::{Answer, Command, Conversation, Outcome};
 use frontdesk_protocol::command::{Principal, RoomCommand};
 use frontdesk_protocol::event::Message;
+use frontdesk_protocol::file::SharedFile;
 use frontdesk_protocol::limits::TEXT_CHARS_MAX;
 use frontdesk_protocol::native::RoomName;
 use frontdesk_protocol::visible::has_visible;
@@ -119,14 +121,14 @@ impl Place {
         &self,
         app: &Arc<App>,
         principal: &Principal,
-        style: Style,
+        (style, headers): (Style, &HeaderMap),
         seq: Seq,
     ) -> Result<MessageBody, ApiError> {
         let found = app.node.message(&self.entity, seq).await.map_err(fault)?;
         let no_message = || ApiError::because(ErrorCode::NotFound, "No such message.");
         let found = found.ok_or_else(no_message)?;
         let shown = self
-            .show_messages(app, principal, style, vec![found])
+            .show_messages(app, principal, (style, headers), vec![found])
             .await?;
         shown.into_iter().next().ok_or_else(no_message)
     }
@@ -136,7 +138,7 @@ impl Place {
         &self,
         app: &Arc<App>,
         principal: &Principal,
-        style: Style,
+        (style, headers): (Style, &HeaderMap),
         messages: Vec<Message>,
     ) -> Result<Vec<MessageBody>, ApiError> {
         let by_seq = |found: &Message| (found.seq, found.clone());
@@ -150,6 +152,11 @@ impl Place {
         let authors = known.values().map(|found| found.author.id.clone());
         let cards = app.node.cards(&principal.company, authors).await;
         let cards = cards.map_err(fault)?;
+        let find = |file: &SharedFile| {
+            let absolute = |path: &str| app.absolute(headers, path);
+            let addresses = &app.file_addresses;
+            addresses.find_as(&principal.company, file, absolute)
+        };
         let shown = messages.iter().map(|found| {
             let replied = found.reply_to.and_then(|seq| known.get(&seq));
             message(
@@ -159,6 +166,7 @@ impl Place {
                 replied,
                 &self.marks,
                 &cards,
+                &find,
             )
         });
         Ok(shown.collect())
