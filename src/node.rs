@@ -385,6 +385,7 @@ pub(crate) fn resources() -> OpenApiRouter<Arc<App>> {
         .merge(http::settings::routes())
         .merge(http::uploads::routes())
         .merge(crate::native::admin::routes())
+        .merge(profiles::doors::routes())
         .merge(profiles::rest::routes())
         .merge(profiles::helpdesk::routes())
 }

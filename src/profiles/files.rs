@@ -20,6 +20,9 @@ use super::frame::utc;
 use crate::files::policy::is_shown_inline;
 use crate::files::sniff::Nature;
 
+/// Files of one chat that are listed: far more than a page shows.
+pub(crate) const CHAT_FILE_COUNT_MAX: usize = 200;
+
 /// Where files are found.
 pub(crate) struct FileAddresses {
     public_url: Option<String>,
@@ -269,6 +272,15 @@ impl ChatFile {
             file_size: found.size,
             thumbnail: found.thumbnail,
             created_at: utc(sent.at),
+        }
+    }
+
+    /// As `helpdesk` answers an upload: where it is on this server, and a category for a type.
+    pub(crate) fn of_helpdesk(self, category: &'static str, path: String) -> Self {
+        Self {
+            file_type: category.to_owned(),
+            file_url: path,
+            ..self
         }
     }
 

@@ -25,28 +25,28 @@ use crate::app::App;
 use crate::http::ApiError;
 
 /// See the module's text.
-pub(super) struct Place {
-    pub(super) entity: EntityId,
-    pub(super) room: RoomId,
-    pub(super) conversation: ConversationNo,
+pub(in crate::profiles) struct Place {
+    pub(in crate::profiles) entity: EntityId,
+    pub(in crate::profiles) room: RoomId,
+    pub(in crate::profiles) conversation: ConversationNo,
     /// The last event.
-    pub(super) head: Seq,
+    pub(in crate::profiles) head: Seq,
     /// Everyone in it, with their read marks.
-    pub(super) marks: BTreeMap<PersonId, Seq>,
+    pub(in crate::profiles) marks: BTreeMap<PersonId, Seq>,
 }
 
 /// The storage is at fault.
-pub(super) fn fault(error: frontdesk_storage::Error) -> ApiError {
+pub(in crate::profiles) fn fault(error: frontdesk_storage::Error) -> ApiError {
     ApiError::fault(&error)
 }
 
 /// There is no such conversation.
-pub(super) fn no_conversation() -> ApiError {
+pub(in crate::profiles) fn no_conversation() -> ApiError {
     ApiError::because(ErrorCode::UnknownRoom, "No such conversation.")
 }
 
 /// The conversation that a caller named.
-pub(super) async fn enter(
+pub(in crate::profiles) async fn enter(
     app: &Arc<App>,
     principal: &Principal,
     name: RoomName,
@@ -68,7 +68,7 @@ pub(super) async fn enter(
 }
 
 /// The conversation of a path.
-pub(super) async fn enter_path(
+pub(in crate::profiles) async fn enter_path(
     app: &Arc<App>,
     principal: &Principal,
     text: &str,
@@ -79,7 +79,7 @@ pub(super) async fn enter_path(
 
 impl Place {
     /// Asks the room, in the caller's name.
-    pub(super) async fn ask(
+    pub(in crate::profiles) async fn ask(
         &self,
         app: &Arc<App>,
         principal: &Arc<Principal>,
@@ -95,7 +95,7 @@ impl Place {
 
     /// The conversation as the caller sees it now. Of more people than lists hold the summary names
     /// none; that the caller is among them was checked when they entered.
-    pub(super) async fn show(
+    pub(in crate::profiles) async fn show(
         &self,
         app: &Arc<App>,
         principal: &Principal,
@@ -117,7 +117,7 @@ impl Place {
     }
 
     /// One of its messages as the caller sees it.
-    pub(super) async fn show_message(
+    pub(in crate::profiles) async fn show_message(
         &self,
         app: &Arc<App>,
         principal: &Principal,
@@ -134,7 +134,7 @@ impl Place {
     }
 
     /// Some of its messages as the caller sees them, each with the one it answers.
-    pub(super) async fn show_messages(
+    pub(in crate::profiles) async fn show_messages(
         &self,
         app: &Arc<App>,
         principal: &Principal,
@@ -174,7 +174,7 @@ impl Place {
 }
 
 /// What is known of everyone in these conversations.
-pub(super) async fn cards_of(
+pub(in crate::profiles) async fn cards_of(
     app: &Arc<App>,
     principal: &Principal,
     conversations: &[Conversation],
@@ -189,7 +189,7 @@ pub(super) async fn cards_of(
 }
 
 /// Refuses a text that no room takes, in the words in which a room's refusal is shown.
-pub(super) fn check_text(text: &str) -> Result<(), ApiError> {
+pub(in crate::profiles) fn check_text(text: &str) -> Result<(), ApiError> {
     if !has_visible(text) {
         return Err(no_text());
     }
@@ -202,12 +202,12 @@ pub(super) fn check_text(text: &str) -> Result<(), ApiError> {
 }
 
 /// A message says nothing.
-pub(super) fn no_text() -> ApiError {
+pub(in crate::profiles) fn no_text() -> ApiError {
     ApiError::because(ErrorCode::TextEmpty, "Message content cannot be empty.")
 }
 
 /// What was done, or why not.
-pub(super) fn done(outcome: Outcome) -> Result<Answer, ApiError> {
+pub(in crate::profiles) fn done(outcome: Outcome) -> Result<Answer, ApiError> {
     match outcome {
         Outcome::Done(answer) => Ok(answer),
         Outcome::Refused(why) => Err(why.into()),
