@@ -216,6 +216,7 @@ pub async fn start_with(
     uploads.serve(&node);
     let identity = Identity::open(&*store, &config.auth)?;
     let app = Arc::new(App::new(node, identity, uploads, file_addresses, config));
+    app.file_addresses.serve(&app);
     let heeding = Arc::downgrade(&app);
     app.node.heed_revoked(move |revoked| {
         if let Some(app) = heeding.upgrade() {

@@ -6,7 +6,7 @@
 //! Never: decides who may be told of a file.
 
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, Weak};
 
 use frontdesk_actors::{LastFile, RoomContext};
 use frontdesk_protocol::command::Role;
@@ -17,6 +17,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::frame::utc;
+use crate::app::App;
+use crate::files::LinkOf;
+use crate::files::links::{Life, Variant};
 use crate::files::policy::is_shown_inline;
 use crate::files::sniff::Nature;
 
@@ -28,6 +31,8 @@ pub(crate) struct FileAddresses {
     public_url: Option<String>,
     /// Where the node listens first, for those who are told without having asked.
     first: OnceLock<SocketAddr>,
+    /// It signs links.
+    app: OnceLock<Weak<App>>,
 }
 
 /// A file and where it is.
@@ -51,6 +56,7 @@ impl FileAddresses {
         Self {
             public_url,
             first: OnceLock::new(),
+            app: OnceLock::new(),
         }
     }
 
@@ -68,8 +74,25 @@ impl FileAddresses {
         }
     }
 
-    fn path(&self, company: &CompanyId, file: &SharedFile) -> String {
-        format!("/media/{company}/{}", file.no)
+    /// Says who signs; only the first counts. Without that no link opens anything.
+    pub(crate) fn serve(&self, app: &Arc<App>) {
+        let _ = self.app.set(Arc::downgrade(app));
+    }
+
+    /// A link, which lives as long as clients keep it. Whether links of the company end is known
+    /// where a file of it was taken in or asked for lately; else this one does.
+    fn path(&self, company: &CompanyId, file: &SharedFile, variant: Variant) -> String {
+        let Some(app) = self.app.get().and_then(Weak::upgrade) else {
+            return format!("/media/{company}/{}", file.no.0);
+        };
+        let of = LinkOf {
+            company,
+            file,
+            variant,
+            life: Life::Profile,
+        };
+        let settings = app.node.settings_at_hand(company);
+        app.files.link(&of, &settings, app.node.clock().now())
     }
 
     /// A file as it is found by whoever names this server otherwise.
@@ -79,8 +102,9 @@ impl FileAddresses {
         file: &SharedFile,
         absolute: impl Fn(&str) -> String,
     ) -> Found {
-        let path = self.path(company, file);
-        let small = file.has_thumbnail.then(|| format!("{path}?of=thumbnail"));
+        let path = self.path(company, file, Variant::Original);
+        let small = || self.path(company, file, Variant::Thumbnail);
+        let small = file.has_thumbnail.then(small);
         Found {
             no: file.no.0,
             name: file.name.to_string(),
@@ -336,8 +360,6 @@ impl From<Found> for Attachment {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::sync::Arc;
-
     use frontdesk_protocol::{FileNo, UploadId};
     use serde_json::json;
 

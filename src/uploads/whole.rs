@@ -14,10 +14,9 @@ use frontdesk_actors::task::spawn;
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::file::StoredFile;
 use frontdesk_protocol::upload::{UploadEnd, UploadFailure, UploadWish};
-use frontdesk_protocol::{CompanyId, ErrorCode, FileNo, Rejection, UploadId};
-use tokio::sync::watch;
+use frontdesk_protocol::{CompanyId, ErrorCode, FileNo, Rejection};
 
-use super::{Door, Job, Key, PumpError, Spill, Uploads, faulty, pump, refused};
+use super::{Door, Job, PumpError, Spill, Uploads, faulty, pump, refused};
 
 /// How long a client is kept waiting for a file to be inspected and stored, milliseconds: what
 /// browsers bear, and far more than inspecting takes.
@@ -80,6 +79,7 @@ impl Uploads {
             metadata: "".into(),
             is_part: false,
             parts: Vec::new(),
+            parts_text: "".into(),
         };
         let job = self.begin(who, door, fresh_upload_id(), wish).await?;
         let limit = self.size_max(who, door).await?;
@@ -167,51 +167,6 @@ impl Uploads {
             UploadStage::Ended(_) => Err(rejection(UploadFailure::Lost, limit)),
             _ => Err(Rejection::new(ErrorCode::Unavailable)),
         }
-    }
-
-    /// How an upload ended, or where it stands when the time is over.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    async fn await_end(
-        &self,
-        company: &CompanyId,
-        upload: UploadId,
-        limit: Duration,
-    ) -> Result<UploadStage, Rejection> {
-        let key = (company.clone(), upload);
-        // Before it is looked at, so that an end in between is not missed.
-        let mut end = {
-            let sender = self.ends.entry(key.clone());
-            sender
-                .or_insert_with(|| watch::Sender::new(None))
-                .subscribe()
-        };
-        let read = || async {
-            let view = self.node()?.upload(company, &upload).await;
-            let view = view.map_err(|error| faulty(&error))?;
-            let unknown = || Rejection::because(ErrorCode::NotFound, "no such upload");
-            view.map(|view| view.stage).ok_or_else(unknown)
-        };
-        let now = read().await;
-        let is_over = |stage: &UploadStage| {
-            matches!(stage, UploadStage::Finished { .. } | UploadStage::Ended(_))
-        };
-        let stage = match now {
-            Ok(stage) if !is_over(&stage) => {
-                let ended = tokio::time::timeout(limit, end.wait_for(Option::is_some)).await;
-                let told = ended.ok().and_then(Result::ok).and_then(|stage| *stage);
-                match told {
-                    Some(stage) => Ok(stage),
-                    None => read().await,
-                }
-            }
-            other => other,
-        };
-        drop(end);
-        let nobody_waits = |_: &Key, sender: &watch::Sender<_>| sender.receiver_count() == 0;
-        self.ends.remove_if(&key, nobody_waits);
-        stage
     }
 
     async fn kept(&self, company: &CompanyId, no: FileNo) -> Result<StoredFile, Rejection> {

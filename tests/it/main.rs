@@ -17,6 +17,8 @@ mod desk_boards;
 mod direct;
 mod downloads;
 mod feeds;
+mod file_doors;
+mod file_forms;
 mod helpdesk_socket;
 mod hostile;
 mod hostile_frames;

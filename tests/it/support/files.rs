@@ -84,6 +84,7 @@ impl Site {
             metadata: "".into(),
             is_part: false,
             parts: Vec::new(),
+            parts_text: "".into(),
         };
         let terms = UploadTerms {
             size_max: size,
