@@ -201,10 +201,7 @@ pub(crate) fn unknown(desk: &Desk, kind: &str) {
 
 /// A message came that is too large to be read.
 pub(crate) fn oversize(desk: &Desk, announced_bytes: u64) {
-    let why = format!(
-        "Frame too large: {announced_bytes} bytes, limit {CLIENT_MESSAGE_BYTES_MAX}; \
-         files are not accepted on this server yet"
-    );
+    let why = format!("Frame too large: {announced_bytes} bytes, limit {CLIENT_MESSAGE_BYTES_MAX}");
     refuse(desk, ErrorCode::FrameTooLarge, &why);
 }
 

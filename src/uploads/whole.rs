@@ -103,6 +103,14 @@ impl Uploads {
         self.ready(&who.company, &job, limit).await
     }
 
+    /// The largest file that is taken at a door, as far as the settings are known: for those who
+    /// cannot wait.
+    pub(crate) fn size_max_at_hand(&self, who: &Principal, door: Door) -> u64 {
+        let settings = self.node().map(|node| node.settings_at_hand(&who.company));
+        let settings = settings.unwrap_or_default();
+        super::terms::bytes_max(&self.limits, &settings, door)
+    }
+
     async fn size_max(&self, who: &Principal, door: Door) -> Result<u64, Rejection> {
         let settings = self.node()?.settings(&who.company).await;
         let settings = settings.map_err(|error| faulty(&error))?;

@@ -19,6 +19,7 @@ mod downloads;
 mod feeds;
 mod file_doors;
 mod file_forms;
+mod file_frames;
 mod helpdesk_socket;
 mod hostile;
 mod hostile_frames;
