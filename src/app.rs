@@ -22,6 +22,7 @@ use crate::config::{Config, Limits, Profiles};
 use crate::files::Files;
 use crate::identity::Identity;
 use crate::identity::revocations::concerns;
+use crate::profiles::files::FileAddresses;
 use crate::rates::Rates;
 use crate::telemetry::ServerMetrics;
 use crate::uploads::Uploads;
@@ -33,6 +34,7 @@ pub(crate) struct App {
     pub(crate) auth: Authenticator,
     pub(crate) identity: Identity,
     pub(crate) uploads: Arc<Uploads>,
+    pub(crate) file_addresses: Arc<FileAddresses>,
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
     pub(crate) profiles: Profiles,
@@ -113,6 +115,7 @@ impl App {
         node: Arc<Node>,
         identity: Identity,
         uploads: Arc<Uploads>,
+        file_addresses: Arc<FileAddresses>,
         config: &Config,
     ) -> Self {
         let wheel = Arc::new(Wheel::new(node.clock().monotonic_ms()));
@@ -123,6 +126,7 @@ impl App {
             auth: Authenticator::new(&config.auth),
             identity,
             uploads,
+            file_addresses,
             limits: config.limits.clone(),
             rates,
             profiles: config.profiles.clone(),

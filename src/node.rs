@@ -33,6 +33,7 @@ use crate::http::{self, Admission, Brought, ReadyProbe};
 use crate::identity::Identity;
 use crate::listen::{self, UnderWay};
 use crate::profiles;
+use crate::profiles::files::FileAddresses;
 use crate::telemetry::Metrics;
 use crate::uploads::{Uploads, Works};
 use crate::ws::{Wheel, speaker, upgrade};
@@ -200,11 +201,12 @@ pub async fn start_with(
 ) -> Result<Running, Error> {
     check_keys(config)?;
     let uploads = open_uploads(config, &clock)?;
+    let file_addresses = Arc::new(FileAddresses::new(config.server.public_url.as_deref()));
     let node = Node::start(NodeOptions {
         journal: Arc::clone(&store) as Arc<dyn Journal>,
         directory: Arc::clone(&store) as Arc<dyn Directory>,
         clock: Arc::clone(&clock),
-        dialects: speaker::dialects(&config.profiles, &clock),
+        dialects: speaker::dialects(&config.profiles, &clock, &file_addresses),
         limits: actor_limits(config),
         bots: crate::bots::known(),
         uploads: Some(Arc::new(Works(Arc::clone(&uploads)))),
@@ -213,7 +215,8 @@ pub async fn start_with(
     .await?;
     uploads.serve(&node);
     let identity = Identity::open(&*store, &config.auth)?;
-    let app = Arc::new(App::new(node, identity, uploads, config));
+    let app = Arc::new(App::new(node, identity, uploads, file_addresses, config));
+    app.file_addresses.serve(&app);
     let heeding = Arc::downgrade(&app);
     app.node.heed_revoked(move |revoked| {
         if let Some(app) = heeding.upgrade() {
@@ -236,6 +239,7 @@ pub async fn start_with(
             address: *address,
             source,
         })?;
+        app.file_addresses.listens(bound);
         addresses.push(bound);
         listeners.push(listener);
     }
@@ -382,6 +386,7 @@ pub(crate) fn resources() -> OpenApiRouter<Arc<App>> {
         .merge(http::settings::routes())
         .merge(http::uploads::routes())
         .merge(crate::native::admin::routes())
+        .merge(profiles::doors::routes())
         .merge(profiles::rest::routes())
         .merge(profiles::helpdesk::routes())
 }

@@ -262,6 +262,7 @@ impl Node {
             }
         }
         let context = RoomContext {
+            company: entity.company.clone(),
             room,
             conversation: stirred.conversation,
             chat: None,

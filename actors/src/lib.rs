@@ -60,6 +60,6 @@ pub use node::{Node, NodeOptions};
 pub use online::Arrival;
 pub use pages::{MessagePage, MessagesFrom};
 pub use reads::{Acquaintance, ChatFacts, HistoryPage, RoomFacts};
-pub use room::{LastMessage, SeatSummary, Summary};
+pub use room::{LastFile, LastMessage, SeatSummary, Summary};
 pub use staff::{AuditEntry, check_card, installation_secret};
 pub use upload::{UploadStage, UploadView, UploadWorks, WorkError, Working};

@@ -333,6 +333,8 @@ impl Load {
                 let code = code.unwrap_or_default();
                 Err(format!("{CLOSED_BY_SERVER} with {code} {reason}"))
             }
+            // This reader streams nothing.
+            Incoming::Piece { .. } => Ok(()),
             Incoming::Oversize { announced_bytes } => {
                 Err(format!("a message of {announced_bytes} bytes"))
             }

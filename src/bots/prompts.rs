@@ -17,6 +17,7 @@ use serde::Deserialize;
 use crate::config::Profiles;
 use crate::identity::setup::provide_company;
 use crate::node::Error;
+use crate::profiles::files::FileAddresses;
 
 /// Who puts prompts there, in the record of who did what.
 const SEEDER: &str = "frontdesk prompts seed";
@@ -130,10 +131,12 @@ async fn seed_open(
         }
     }
     let clock = Arc::new(SystemClock::default()) as Arc<dyn Clock>;
+    // Nobody is told anything.
+    let nowhere = Arc::new(FileAddresses::new(None));
     let node = Node::start(NodeOptions {
         journal: Arc::clone(store) as Arc<dyn Journal>,
         directory: Arc::clone(store) as Arc<dyn Directory>,
-        dialects: crate::ws::speaker::dialects(&Profiles::default(), &clock),
+        dialects: crate::ws::speaker::dialects(&Profiles::default(), &clock, &nowhere),
         clock,
         limits: frontdesk_actors::Limits::default(),
         bots: super::known(),

@@ -284,6 +284,8 @@ pub struct Profiles {
 pub enum RestStyle {
     /// Arrays, numbers for ids.
     Inbox,
+    /// The same, with pictures as files.
+    Direct,
     /// Envelopes, texts for ids.
     Crm,
 }

@@ -20,6 +20,7 @@ pub mod extract;
 pub(crate) mod fields;
 pub(crate) mod files;
 pub mod health;
+pub(crate) mod multipart;
 pub(crate) mod openapi;
 pub(crate) mod people;
 pub(crate) mod rooms;
@@ -52,6 +53,7 @@ pub(crate) use extract::{JsonOrForm, Peer};
 pub use health::ReadyProbe;
 
 use crate::config::Config;
+use crate::profiles::doors;
 use crate::rates::TooSoon;
 use openapi::DocumentText;
 
@@ -198,9 +200,6 @@ async fn check_rate(State(admit): State<Admission>, request: Request, next: Next
     }
 }
 
-/// Ends of paths that take files, however large.
-const FILE_ROUTES: [&str; 3] = ["/send-file", "/upload_file", "/api/chat/upload"];
-
 /// Refuses a body that says by itself that it is too large, before the client is asked for it.
 async fn check_announced(
     State(limit_bytes): State<usize>,
@@ -208,9 +207,8 @@ async fn check_announced(
     next: Next,
 ) -> Response {
     let announced_bytes = request.body().size_hint().lower();
-    // Where files will be, the answer is that they are not there yet; nothing of them is read.
     let path = request.uri().path();
-    let is_file = FILE_ROUTES.iter().any(|end| path.ends_with(end)) || uploads::takes_files(path);
+    let is_file = doors::takes_files(path) || uploads::takes_files(path);
     if announced_bytes > limit_bytes as u64 && !is_file {
         let why = format!("body too large: {announced_bytes} bytes, limit {limit_bytes}");
         return ApiError::because(ErrorCode::FrameTooLarge, why).into_response();

@@ -12,11 +12,13 @@ use frontdesk_protocol::command::RoomCommand;
 use frontdesk_protocol::limits::CLIENT_MESSAGE_BYTES_MAX;
 use frontdesk_protocol::native::RoomName;
 use frontdesk_protocol::websocket::{Opcode, server_frame};
-use frontdesk_protocol::{CloseCode, ErrorCode, Rejection, Seq};
+use frontdesk_protocol::{CloseCode, ErrorCode, FileNo, Rejection, Seq};
 use frontdesk_storage::EntityId;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
+use crate::profiles::wire::FileRef;
 use crate::ws::Shared;
 use crate::ws::desk::{Continuation, Desk, Place, join};
 
@@ -124,15 +126,11 @@ pub(crate) fn kind_of(fields: &Fields) -> &str {
     kind.unwrap_or_default()
 }
 
-/// The text of a message, under whichever name; refused without one.
-fn text_of(desk: &Desk, fields: &Fields) -> Option<String> {
+/// The text of a message, under whichever name.
+fn text_in(fields: &Fields) -> Option<String> {
     let named = ["message", "content", "text"];
     let text = named.iter().find_map(|name| fields.get(*name));
-    let text = text.and_then(Value::as_str);
-    if text.is_none() {
-        refuse(desk, ErrorCode::BadField, "Message is required");
-    }
-    text.map(str::to_owned)
+    text.and_then(Value::as_str).map(str::to_owned)
 }
 
 /// Whether a `typing` frame says that its sender writes.
@@ -141,17 +139,36 @@ pub(crate) fn is_typing(fields: &Fields) -> bool {
     active.unwrap_or(false)
 }
 
-/// Posts the text of a frame to a room.
+/// The files that a frame attaches, by number or text; refused where something else stands.
+fn files_of(desk: &Desk, fields: &Fields) -> Option<Vec<FileNo>> {
+    let one = fields.get("attachment_id").filter(|one| !one.is_null());
+    let many = fields.get("attachment_ids").and_then(Value::as_array);
+    let named = one.into_iter().chain(many.into_iter().flatten());
+    let read = |value: &Value| FileRef::deserialize(value).ok().map(|file| file.0);
+    let files: Option<Vec<FileNo>> = named.map(read).collect();
+    if files.is_none() {
+        let why = "attachment_id is not the number of a file";
+        refuse(desk, ErrorCode::BadField, why);
+    }
+    files
+}
+
+/// Posts the text of a frame to a room, with the files that it attaches.
 pub(crate) fn post(desk: &mut Desk, room: EntityId, fields: &Fields) {
-    let Some(text) = text_of(desk, fields) else {
+    let Some(files) = files_of(desk, fields) else {
         return;
+    };
+    let text = match (files.is_empty(), text_in(fields)) {
+        (false, text) => text.unwrap_or_default(),
+        (true, Some(text)) => text,
+        (true, None) => return refuse(desk, ErrorCode::BadField, "Message is required"),
     };
     let weight_bytes = text.len() + COMMAND_OVERHEAD_BYTES;
     let command = RoomCommand::PostMessage {
         text,
         rich: None,
         reply_to: None,
-        files: Vec::new(),
+        files,
     };
     desk.submit(None, room, Command::Room(command), None, weight_bytes);
 }
@@ -184,10 +201,7 @@ pub(crate) fn unknown(desk: &Desk, kind: &str) {
 
 /// A message came that is too large to be read.
 pub(crate) fn oversize(desk: &Desk, announced_bytes: u64) {
-    let why = format!(
-        "Frame too large: {announced_bytes} bytes, limit {CLIENT_MESSAGE_BYTES_MAX}; \
-         files are not accepted on this server yet"
-    );
+    let why = format!("Frame too large: {announced_bytes} bytes, limit {CLIENT_MESSAGE_BYTES_MAX}");
     refuse(desk, ErrorCode::FrameTooLarge, &why);
 }
 

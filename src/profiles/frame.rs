@@ -75,7 +75,7 @@ pub(crate) mod tests {
     use frontdesk_actors::RoomContext;
     use frontdesk_protocol::command::Role;
     use frontdesk_protocol::event::{Author, Message};
-    use frontdesk_protocol::{Cid, ConversationNo, RoomId, Seq};
+    use frontdesk_protocol::{Cid, CompanyId, ConversationNo, RoomId, Seq};
     use serde_json::{Value, json};
 
     use super::*;
@@ -83,6 +83,7 @@ pub(crate) mod tests {
     /// Conversation 1.
     pub(crate) fn room() -> RoomContext {
         RoomContext {
+            company: CompanyId::new("TES001").expect("valid"),
             room: RoomId::from_bits([7; 16]),
             conversation: ConversationNo(1),
             chat: None,

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use frontdesk_protocol::native::RoomName;
-use frontdesk_protocol::{ConversationNo, MessageNo, PersonId, Seq};
+use frontdesk_protocol::{ConversationNo, FileNo, MessageNo, PersonId, Seq};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -52,6 +52,17 @@ impl MessageRef {
     }
 }
 
+/// A file that waits to be sent as clients name it: its number as number or text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileRef(pub(crate) FileNo);
+
+impl FileRef {
+    /// Reads a number that was written as text.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(FileNo).map(Self)
+    }
+}
+
 macro_rules! number_or_text {
     ($name:ident, $expected:literal, $read:expr) => {
         impl<'de> Deserialize<'de> for $name {
@@ -89,6 +100,7 @@ macro_rules! number_or_text {
 number_or_text!(ConversationRef, "a conversation id", |text| {
     text.parse().ok().map(ConversationRef)
 });
+number_or_text!(FileRef, "the number of a file", FileRef::parse);
 number_or_text!(MessageRef, "a message id", MessageRef::parse);
 
 #[cfg(test)]

@@ -12,10 +12,6 @@ use super::{Key, Uploads, faulty};
 
 impl Uploads {
     /// How an upload ended, or where it stands when the time is over.
-    #[expect(
-        dead_code,
-        reason = "the doors that answer when a file is ready come next"
-    )]
     ///
     /// # Errors
     /// When it cannot be read.

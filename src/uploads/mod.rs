@@ -4,8 +4,9 @@
 //!
 //! Owns: [`Uploads`], the jobs under way on this node and what they may use up; in its files `job`
 //! the bytes, `works` what the entity leaves to the node, `terms` what an upload may come to,
-//! `pump` a request's body, `parts` uploads made of others, `ends` waiting for an end, `janitor`
-//! what was left lying.
+//! `pump` a request's body, `parts` uploads made of others, `ends` waiting for an end, `whole`
+//! a file that comes in one piece, `spill` bytes that are nobody's yet, `janitor` what was left
+//! lying.
 //!
 //! Invariants:
 //! 1. A door is told of kept bytes only.
@@ -20,7 +21,9 @@ mod janitor;
 mod job;
 mod parts;
 mod pump;
+mod spill;
 mod terms;
+mod whole;
 mod works;
 
 use std::sync::atomic::Ordering;
@@ -40,7 +43,9 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) use disk::Disk;
 pub(crate) use job::{Job, WriteError, Writer};
 pub(crate) use pump::{Checking, PumpError, pump};
+pub(crate) use spill::Spill;
 pub(crate) use terms::Door;
+pub(crate) use whole::{Source, Whole};
 pub(crate) use works::Works;
 
 use crate::config::Limits;
@@ -62,6 +67,8 @@ pub(crate) struct Uploads {
     /// Doors that wait for an upload's end.
     ends: DashMap<Key, watch::Sender<Option<UploadStage>>>,
     memory: Arc<Semaphore>,
+    /// Places for bytes of which nobody knows yet whose they are.
+    spills: Arc<Semaphore>,
     metrics: UploadMetrics,
     node: OnceLock<Weak<Node>>,
 }
@@ -111,6 +118,7 @@ impl Uploads {
             jobs: DashMap::new(),
             ends: DashMap::new(),
             memory: Arc::new(Semaphore::new(writer_count)),
+            spills: Arc::new(Semaphore::new(spill::SPILL_COUNT_MAX)),
             metrics: UploadMetrics::new(),
             node: OnceLock::new(),
         }

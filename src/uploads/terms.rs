@@ -23,7 +23,6 @@ const WIDGET_PER_MINUTE: u32 = 10;
 const OTHERS_PER_MINUTE: u32 = 120;
 
 /// Which clients' way in.
-#[expect(dead_code, reason = "the doors of the profiles come next")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Door {
     /// `/v1`: tus, the resumable draft, the native socket.

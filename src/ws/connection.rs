@@ -76,7 +76,8 @@ impl Connection {
         let mut desk = Desk::new(app, shared);
         let clockwork = Clockwork::new(now_ms, desk.door, &desk.app.limits);
         begin(&mut desk);
-        let reader = FrameReader::new(speaker.message_bytes_max());
+        let reader = FrameReader::new(speaker.message_bytes_max())
+            .streaming(speaker.streamed_bytes_max(&desk.app.limits));
         let mut connection = Self {
             stream,
             reader,
@@ -272,17 +273,19 @@ impl Connection {
                     }
                 }
                 Incoming::Message { text, payload } => speaker.message(desk, text, payload),
+                Incoming::Piece { payload, is_last } => {
+                    speaker.piece(desk, payload, is_last);
+                    if !is_last {
+                        return flow_of(desk);
+                    }
+                }
                 Incoming::Oversize { announced_bytes } => speaker.oversize(desk, announced_bytes),
                 Incoming::Ping(payload) => desk.reply(server_frame(Opcode::Pong, payload)),
                 Incoming::Pong(_) => {}
                 Incoming::Close { .. } => desk.close(CloseCode::Normal, ""),
             }
             desk.count_frame();
-            if desk.must_pause() {
-                Flow::Pause
-            } else {
-                Flow::Go
-            }
+            flow_of(desk)
         });
         self.has_kept_input = matches!(fed, Ok(Flow::Pause));
         if self.desk.paced_until_ms().is_some() {
@@ -322,6 +325,14 @@ impl Connection {
                 return;
             }
         }
+    }
+}
+
+/// Whether more may be read.
+fn flow_of(desk: &Desk) -> Flow {
+    match desk.must_pause() {
+        true => Flow::Pause,
+        false => Flow::Go,
     }
 }
 

@@ -29,6 +29,7 @@ use frontdesk_storage::EntityId;
 use super::feed::RoomFeed;
 use super::shared::Shared;
 use crate::app::App;
+use crate::profiles::direct;
 use crate::rates::Pace;
 
 /// What a piece of work leaves to be done on the desk.
@@ -122,6 +123,8 @@ pub(crate) struct Desk {
     replay: Option<Replay>,
     /// The rooms of a connection that hears of all its person's rooms.
     pub(super) feed: Option<Box<RoomFeed>>,
+    /// A large frame that is being read.
+    pub(crate) inline: Option<Box<direct::Inline>>,
     /// Counts the person as online.
     arrival: Option<Arrival>,
 }
@@ -148,6 +151,7 @@ impl Desk {
             work: None,
             replay: None,
             feed: None,
+            inline: None,
             arrival: None,
         }
     }
@@ -346,6 +350,7 @@ impl Desk {
         self.arrival = None;
         self.app.node.close_door(self.door);
         self.work = None;
+        self.inline = None;
         self.replay = None;
     }
 

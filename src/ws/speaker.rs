@@ -15,8 +15,9 @@ use frontdesk_protocol::limits::CLIENT_MESSAGE_BYTES_MAX;
 use frontdesk_protocol::websocket::{Opcode, server_frame};
 
 use super::desk::{Desk, Waiting};
-use crate::config::Profiles;
+use crate::config::{Limits, Profiles};
 use crate::native;
+use crate::profiles::files::FileAddresses;
 use crate::profiles::helpdesk::sockets;
 use crate::profiles::{chat, crm, direct, inbox, union, widget};
 
@@ -44,22 +45,34 @@ pub(crate) enum Speaker {
 }
 
 /// The encoders of events, in the order of [`Speaker::dialect`].
-pub(crate) fn dialects(profiles: &Profiles, clock: &Arc<dyn Clock>) -> Vec<Box<dyn Dialect>> {
+pub(crate) fn dialects(
+    profiles: &Profiles,
+    clock: &Arc<dyn Clock>,
+    files: &Arc<FileAddresses>,
+) -> Vec<Box<dyn Dialect>> {
     let echo_to_sender = profiles.echo_to_sender;
     let clock = Arc::clone(clock);
+    let files = || Arc::clone(files);
     vec![
         Box::new(native::NativeDialect(Codec::Json)),
         Box::new(native::NativeDialect(Codec::Msgpack)),
-        Box::new(direct::DirectDialect),
-        Box::new(crm::CrmDialect { echo_to_sender }),
-        Box::new(inbox::InboxDialect),
-        Box::new(union::UnionDialect),
-        Box::new(widget::WidgetDialect),
-        Box::new(sockets::WidgetAgentDialect),
+        Box::new(direct::DirectDialect { files: files() }),
+        Box::new(crm::CrmDialect {
+            echo_to_sender,
+            files: files(),
+        }),
+        Box::new(inbox::InboxDialect { files: files() }),
+        Box::new(union::UnionDialect { files: files() }),
+        Box::new(widget::WidgetDialect { files: files() }),
+        Box::new(sockets::WidgetAgentDialect { files: files() }),
         Box::new(sockets::HelpdeskDialect {
             clock: Arc::clone(&clock),
+            files: files(),
         }),
-        Box::new(sockets::HelpdeskVisitorDialect { clock }),
+        Box::new(sockets::HelpdeskVisitorDialect {
+            clock,
+            files: files(),
+        }),
     ]
 }
 
@@ -83,6 +96,26 @@ impl Speaker {
     /// Largest message it reads, bytes.
     pub(crate) fn message_bytes_max(self) -> u32 {
         CLIENT_MESSAGE_BYTES_MAX as u32
+    }
+
+    /// Largest text that it reads as it comes, bytes; 0 for none. Files stand in such texts: as
+    /// large as any may be, in base64 and with a few words.
+    pub(crate) fn streamed_bytes_max(self, limits: &Limits) -> u32 {
+        match self {
+            Speaker::Direct | Speaker::Union => {
+                let text_bytes = limits.file_bytes_max.saturating_mul(4) / 3;
+                let more_bytes = CLIENT_MESSAGE_BYTES_MAX as u64;
+                u32::try_from(text_bytes.saturating_add(more_bytes)).unwrap_or(u32::MAX)
+            }
+            _ => 0,
+        }
+    }
+
+    /// A part of a large text came.
+    pub(crate) fn piece(self, desk: &mut Desk, piece: &[u8], is_last: bool) {
+        if matches!(self, Speaker::Direct | Speaker::Union) {
+            direct::piece(desk, piece, is_last);
+        }
     }
 
     /// Whether an empty message is a ping or pong; browsers cannot see control frames.
@@ -118,6 +151,10 @@ impl Speaker {
     pub(crate) fn oversize(self, desk: &mut Desk, announced_bytes: u64) {
         match self {
             Speaker::Native(codec) => native::oversize(codec, desk, announced_bytes),
+            Speaker::Direct | Speaker::Union => {
+                let limit = u64::from(self.streamed_bytes_max(&desk.app.limits));
+                direct::oversize(desk, announced_bytes, limit);
+            }
             _ => chat::oversize(desk, announced_bytes),
         }
     }

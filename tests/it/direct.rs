@@ -12,7 +12,6 @@ in_both_buses!(
     the_documented_flow_passes,
     errors_have_the_documented_texts_and_the_socket_goes_on,
     frames_of_wrong_shape_are_refused_too,
-    a_file_is_refused_clearly,
     no_valid_token_closes_with_4001,
     no_such_conversation_closes_with_4404,
     a_path_that_means_nothing_closes_with_4000,
@@ -178,6 +177,13 @@ async fn errors_have_the_documented_texts_and_the_socket_goes_on(bus: Bus) {
     talker
         .send_message(Message::text("x".repeat(300_000)))
         .await;
+    assert_eq!(talker.next().await["message"], "Invalid JSON");
+    let long = json!({"type": "chat_message", "message": "x".repeat(300_000)});
+    talker.send(&long).await;
+    assert_eq!(talker.next().await["code"], "frame_too_large");
+    talker
+        .send_message(Message::binary(vec![b'x'; 300_000]))
+        .await;
     assert_eq!(talker.next().await["code"], "frame_too_large");
     say(&mut talker, "still here").await;
     assert_eq!(talker.next().await["content"], "still here");
@@ -208,32 +214,6 @@ async fn frames_of_wrong_shape_are_refused_too(bus: Bus) {
     }
     say(&mut talker, "still here").await;
     assert_eq!(talker.next().await["content"], "still here");
-}
-
-async fn a_file_is_refused_clearly(bus: Bus) {
-    let site = Site::start(bus).await;
-    let room = conversation(&site).await;
-    let mut talker = site.greeted(&room, &talker()).await;
-    let file = json!({"type": "file_message", "filename": "document.pdf", "file": "JVBERi0xLjQK",
-        "message": "Here it is"});
-    talker.send(&file).await;
-    let refused = talker.next().await;
-    assert_eq!(
-        (&refused["type"], &refused["code"]),
-        (&json!("error"), &json!("not_supported"))
-    );
-    assert!(
-        refused["message"]
-            .as_str()
-            .is_some_and(|text| text.contains("ile")),
-        "{refused}"
-    );
-    assert!(
-        refused.get("id").is_none(),
-        "whatever has an id is shown as a message"
-    );
-    say(&mut talker, "then by mail").await;
-    assert_eq!(talker.next().await["content"], "then by mail");
 }
 
 async fn no_valid_token_closes_with_4001(bus: Bus) {

@@ -52,6 +52,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("hyper", &[SERVER, LOADTEST]),
     ("hyper-util", &[SERVER, LOADTEST]),
     ("metrics-exporter-prometheus", &[SERVER]),
+    ("multer", &[SERVER]),
     ("mimalloc", &[SERVER]),
     ("tower", &[SERVER]),
     ("tower-http", &[SERVER]),

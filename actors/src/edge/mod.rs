@@ -378,6 +378,7 @@ impl Edge {
 
     fn context(&self, state: &EdgeState) -> RoomContext {
         RoomContext {
+            company: self.entity.company.clone(),
             room: self.room,
             conversation: state.view.conversation,
             chat: state.view.chat.clone(),

@@ -12,7 +12,7 @@ use frontdesk_protocol::command::Card;
 use frontdesk_protocol::ephemeral::Ephemeral;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::{Resume, Since};
-use frontdesk_protocol::{ChatId, ConversationNo, HistoryId, PersonId, RoomId, Seq};
+use frontdesk_protocol::{ChatId, CompanyId, ConversationNo, HistoryId, PersonId, RoomId, Seq};
 
 use crate::feed::HandoffNotice;
 
@@ -26,6 +26,8 @@ pub struct DialectId(pub u8);
 /// What an encoder may know of the room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomContext {
+    /// Whose it is.
+    pub company: CompanyId,
     /// The room.
     pub room: RoomId,
     /// Its number within the company.

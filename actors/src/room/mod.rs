@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use changes::check_title;
 pub(crate) use rules::author_of;
-pub use summary::{LastMessage, SeatSummary, Summary};
+pub use summary::{LastFile, LastMessage, SeatSummary, Summary};
 
 /// One person in a room.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -131,6 +131,7 @@ impl Rules for RoomState {
                 if let Some(last) = self.last.as_mut().filter(|last| last.seq == *target) {
                     last.deleted = true;
                     last.preview = "".into();
+                    last.file = None;
                 }
             }
             RoomEvent::RoomChanged {

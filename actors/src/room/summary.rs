@@ -31,6 +31,18 @@ pub struct LastMessage {
     pub preview: Arc<str>,
     /// Whether it was taken back.
     pub deleted: bool,
+    /// The file that came with it; none once it was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<LastFile>,
+}
+
+/// A file as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastFile {
+    /// What it is called.
+    pub name: Arc<str>,
+    /// The MIME type that its bytes show.
+    pub mime: Arc<str>,
 }
 
 impl From<&Message> for LastMessage {
@@ -47,6 +59,10 @@ impl From<&Message> for LastMessage {
             role: message.author.role,
             preview,
             deleted: false,
+            file: message.file.as_ref().map(|file| LastFile {
+                name: Arc::clone(&file.name),
+                mime: Arc::clone(&file.mime),
+            }),
         }
     }
 }

@@ -10,6 +10,9 @@
 use super::header::{Header, Opcode, ProtocolError, mask_in_place};
 use crate::limits;
 
+/// Fragments of a text that is given out in pieces: browsers split what is large.
+const STREAMED_FRAGMENT_COUNT_MAX: u32 = 64 * 1_024;
+
 /// What arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
@@ -20,7 +23,15 @@ pub enum Incoming<'a> {
         /// The bytes.
         payload: &'a [u8],
     },
-    /// A message longer than the limit. Its payload never comes.
+    /// A part of a text longer than the limit, where such texts are streamed. It is not checked to
+    /// be UTF-8.
+    Piece {
+        /// The bytes, perhaps none.
+        payload: &'a [u8],
+        /// Nothing of this text comes any more.
+        is_last: bool,
+    },
+    /// A message longer than the limit. Its payload never comes, or no more of it.
     Oversize {
         /// How long the message is at least.
         announced_bytes: u64,
@@ -52,6 +63,8 @@ pub enum Flow {
 pub struct FrameReader {
     partial: Option<Box<Partial>>,
     message_bytes_max: u32,
+    /// Texts longer than a message are given out in pieces up to this; 0 where none are.
+    streamed_bytes_max: u32,
     masked: bool,
     ended: bool,
 }
@@ -66,6 +79,16 @@ struct Partial {
     fragments: Option<Fragments>,
     /// Payload to drop before the next header.
     skip_bytes: u64,
+    /// The frame whose payload is given out as it comes.
+    streamed: Option<Streamed>,
+}
+
+#[derive(Debug)]
+struct Streamed {
+    left_bytes: u64,
+    /// As it stands for the next byte.
+    mask: [u8; 4],
+    is_last: bool,
 }
 
 #[derive(Debug)]
@@ -73,6 +96,8 @@ struct Fragments {
     text: bool,
     oversize: bool,
     count: u32,
+    /// Bytes that were given out as pieces.
+    streamed_bytes: u64,
     joined: Vec<u8>,
 }
 
@@ -84,6 +109,7 @@ impl FrameReader {
         Self {
             partial: None,
             message_bytes_max,
+            streamed_bytes_max: 0,
             masked: true,
             ended: false,
         }
@@ -94,9 +120,17 @@ impl FrameReader {
         Self {
             partial: None,
             message_bytes_max,
+            streamed_bytes_max: 0,
             masked: false,
             ended: false,
         }
+    }
+
+    /// The same, which gives out longer texts in pieces as they come, up to so many bytes.
+    #[must_use]
+    pub const fn streaming(mut self, streamed_bytes_max: u32) -> Self {
+        self.streamed_bytes_max = streamed_bytes_max;
+        self
     }
 
     /// Reads `input` and gives what is complete to `on`. When `on` answers [`Flow::Pause`] the rest
@@ -179,10 +213,16 @@ impl FrameReader {
         if skipped > 0 {
             return Ok((skipped, Flow::Go));
         }
+        if let Some(given) = self.stream(bytes, on) {
+            return Ok(given);
+        }
         let Some(header) = Header::parse(bytes, self.masked)? else {
             return Ok((0, Flow::Go));
         };
         if let Some(announced_bytes) = self.check(&header)? {
+            if self.is_streamed(&header, announced_bytes) {
+                return Ok((header.header_bytes, self.start_stream(&header, on)));
+            }
             return Ok((
                 header.header_bytes,
                 self.drop_payload(&header, announced_bytes, on),
@@ -213,14 +253,20 @@ impl FrameReader {
         match (header.opcode, fragments) {
             (Opcode::Continuation, None) => return Err(ProtocolError::ContinuationAlone),
             (Opcode::Continuation, Some(fragments)) => {
-                if fragments.count >= limits::CLIENT_FRAGMENT_COUNT_MAX {
+                let limit = match fragments.streamed_bytes {
+                    0 => limits::CLIENT_FRAGMENT_COUNT_MAX,
+                    _ => STREAMED_FRAGMENT_COUNT_MAX,
+                };
+                if fragments.count >= limit {
                     return Err(ProtocolError::TooManyFragments);
                 }
             }
             (_, Some(_)) => return Err(ProtocolError::MessageInsideMessage),
             (_, None) => {}
         }
-        let before = fragments.map_or(0, |fragments| fragments.joined.len() as u64);
+        let before = fragments.map_or(0, |fragments| {
+            fragments.streamed_bytes + fragments.joined.len() as u64
+        });
         let announced_bytes = before + header.payload_bytes;
         let dropped = fragments.is_some_and(|fragments| fragments.oversize);
         let over = announced_bytes > u64::from(self.message_bytes_max);
@@ -238,6 +284,7 @@ impl FrameReader {
                 text: false,
                 oversize: true,
                 count: known.map_or(0, |fragments| fragments.count) + 1,
+                streamed_bytes: 0,
                 joined: Vec::new(),
             });
         }
@@ -261,6 +308,7 @@ impl FrameReader {
             text: header.opcode == Opcode::Text,
             oversize: false,
             count: 0,
+            streamed_bytes: 0,
             joined: Vec::new(),
         });
         fragments.count += 1;
@@ -289,6 +337,75 @@ impl FrameReader {
                 Ok(on(Incoming::Close { code, reason }))
             }
         }
+    }
+}
+
+/// Texts that are given out as they come.
+impl FrameReader {
+    /// Whether a frame beyond the limit is of a text that is given out in pieces.
+    fn is_streamed(&self, header: &Header, announced_bytes: u64) -> bool {
+        let is_text = match self.fragments() {
+            Some(fragments) => fragments.text && !fragments.oversize,
+            None => header.opcode == Opcode::Text,
+        };
+        is_text && announced_bytes <= u64::from(self.streamed_bytes_max)
+    }
+
+    /// Begins with a frame's payload; what was joined before it goes first.
+    fn start_stream(&mut self, header: &Header, on: Receiver<'_>) -> Flow {
+        let partial = self.partial.get_or_insert_default();
+        let known = partial.fragments.take();
+        let (count, before, joined) = known.map_or_else(Default::default, |known| {
+            (known.count, known.streamed_bytes, known.joined)
+        });
+        if !header.fin {
+            partial.fragments = Some(Fragments {
+                text: true,
+                oversize: false,
+                count: count + 1,
+                // More than none: the text is under way.
+                streamed_bytes: (before + joined.len() as u64 + header.payload_bytes).max(1),
+                joined: Vec::new(),
+            });
+        }
+        let is_over = header.payload_bytes == 0;
+        if !is_over {
+            partial.streamed = Some(Streamed {
+                left_bytes: header.payload_bytes,
+                mask: header.mask,
+                is_last: header.fin,
+            });
+        }
+        match joined.is_empty() && !is_over {
+            true => Flow::Go,
+            false => on(Incoming::Piece {
+                payload: &joined,
+                is_last: is_over && header.fin,
+            }),
+        }
+    }
+
+    /// Gives out what of a streamed frame is there; `None` while no such frame is under way.
+    fn stream(&mut self, bytes: &mut [u8], on: Receiver<'_>) -> Option<(usize, Flow)> {
+        let partial = self.partial.as_mut()?;
+        let streamed = partial.streamed.as_mut()?;
+        if bytes.is_empty() {
+            return Some((0, Flow::Go));
+        }
+        let left = usize::try_from(streamed.left_bytes).unwrap_or(usize::MAX);
+        let count = left.min(bytes.len());
+        let payload = &mut bytes[..count];
+        if self.masked {
+            mask_in_place(payload, streamed.mask);
+            streamed.mask.rotate_left(count % 4);
+        }
+        streamed.left_bytes -= count as u64;
+        let is_over = streamed.left_bytes == 0;
+        let is_last = is_over && streamed.is_last;
+        if is_over {
+            partial.streamed = None;
+        }
+        Some((count, on(Incoming::Piece { payload, is_last })))
     }
 }
 
@@ -352,7 +469,7 @@ impl FrameReader {
         if self
             .partial
             .as_ref()
-            .is_some_and(|partial| partial.skip_bytes > 0)
+            .is_some_and(|partial| partial.skip_bytes > 0 || partial.streamed.is_some())
         {
             return Ok(0);
         }
@@ -379,7 +496,10 @@ impl FrameReader {
 
 impl Partial {
     fn is_empty(&self) -> bool {
-        self.used == self.residue.len() && self.fragments.is_none() && self.skip_bytes == 0
+        self.used == self.residue.len()
+            && self.fragments.is_none()
+            && self.skip_bytes == 0
+            && self.streamed.is_none()
     }
 }
 

@@ -185,6 +185,7 @@ fn item(incoming: &Incoming<'_>) -> Value {
             payload,
         } => json!({"text": std::str::from_utf8(payload).unwrap()}),
         Incoming::Message { payload, .. } => json!({"binary": hex(payload)}),
+        Incoming::Piece { payload, is_last } => json!({"piece": payload, "last": is_last}),
         Incoming::Oversize { announced_bytes } => json!({"oversize": announced_bytes}),
         Incoming::Ping(payload) => json!({"ping": hex(payload)}),
         Incoming::Pong(payload) => json!({"pong": hex(payload)}),

@@ -15,6 +15,7 @@ const MESSAGE_BYTES_MAX: u32 = 100_000;
 pub(crate) enum Item {
     Text(String),
     Binary(Vec<u8>),
+    Piece(Vec<u8>, bool),
     Oversize(u64),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
@@ -29,6 +30,7 @@ impl From<Incoming<'_>> for Item {
                 payload,
             } => Item::Text(String::from_utf8(payload.to_vec()).unwrap()),
             Incoming::Message { payload, .. } => Item::Binary(payload.to_vec()),
+            Incoming::Piece { payload, is_last } => Item::Piece(payload.to_vec(), is_last),
             Incoming::Oversize { announced_bytes } => Item::Oversize(announced_bytes),
             Incoming::Ping(payload) => Item::Ping(payload.to_vec()),
             Incoming::Pong(payload) => Item::Pong(payload.to_vec()),
@@ -355,4 +357,80 @@ fn a_pause_keeps_the_rest_for_later() {
     assert_eq!(reader.feed(&mut [], &mut on), Ok(Flow::Go));
     assert_eq!(items, [text("1"), text("2"), text("3")]);
     assert_eq!(reader.held_bytes(), 0);
+}
+
+/// A client's frame of this payload.
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first, 0xff];
+    frame.extend((payload.len() as u64).to_be_bytes());
+    frame.extend(MASK);
+    let bytes = payload.iter().zip(MASK.iter().cycle());
+    frame.extend(bytes.map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
+/// What pieces of a text say together, and the items that are none.
+fn streamed(bytes: &[u8], step: usize, limit: u32) -> (Vec<u8>, usize, Vec<Item>) {
+    let mut reader = FrameReader::new(MESSAGE_BYTES_MAX).streaming(limit);
+    let (mut text, mut last_count, mut others) = (Vec::new(), 0, Vec::new());
+    for part in bytes.chunks(step) {
+        let mut pausing = false;
+        let mut on = |incoming: Incoming<'_>| {
+            match Item::from(incoming) {
+                Item::Piece(bytes, is_last) => {
+                    text.extend(bytes);
+                    last_count += usize::from(is_last);
+                }
+                other => others.push(other),
+            }
+            // Every second one wants a pause, which must lose nothing.
+            pausing = !pausing;
+            if pausing { Flow::Pause } else { Flow::Go }
+        };
+        let mut flow = reader.feed(&mut part.to_vec(), &mut on).expect("lawful");
+        while flow == Flow::Pause {
+            flow = reader.feed(&mut [], &mut on).expect("lawful");
+        }
+    }
+    assert_eq!(reader.held_bytes(), 0, "nothing is held at the end");
+    (text, last_count, others)
+}
+
+#[test]
+fn a_text_beyond_the_limit_is_given_out_in_pieces_however_it_comes() {
+    let long: Vec<u8> = (0..400_000_u32).map(|i| b'a' + (i % 26) as u8).collect();
+    let short = masked(0x81, &vec![b'x'; 66_000]);
+    let whole = [masked(0x81, &long), short.clone()].concat();
+    let ping = [0x89, 0x80, 0, 0, 0, 0].to_vec();
+    let fragments = [
+        masked(0x01, &long[..70_000]),
+        masked(0x00, &long[70_000..140_001]),
+        ping,
+        masked(0x00, &long[140_001..399_999]),
+        masked(0x80, &long[399_999..]),
+        short,
+    ];
+    for bytes in [whole, fragments.concat()] {
+        for step in [1_000, 4_099, 65_536, 1_000_000] {
+            let (text, last_count, others) = streamed(&bytes, step, 400_000);
+            assert!(text == long, "{step}");
+            assert_eq!(last_count, 1);
+            assert!(matches!(others.last(), Some(Item::Text(text)) if text.len() == 66_000));
+        }
+    }
+}
+
+#[test]
+fn a_text_that_is_longer_than_may_be_streamed_is_dropped_when_that_is_known() {
+    let bytes = [
+        masked(0x01, &vec![b'a'; 150_000]),
+        masked(0x80, &vec![b'a'; 150_000]),
+        masked(0x82, &vec![b'a'; 150_000]),
+        masked(0x81, &vec![b'x'; 66_000]),
+    ];
+    let (text, last_count, others) = streamed(&bytes.concat(), 10_000, 200_000);
+    assert_eq!((text.len(), last_count), (150_000, 0));
+    let expected = [Item::Oversize(300_000), Item::Oversize(150_000)];
+    assert_eq!(others[..2], expected, "a longer text, and bytes");
+    assert_eq!(others.len(), 3);
 }

@@ -2,6 +2,8 @@
 //!
 //! Never: knows who gets them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use frontdesk_actors::{Dialect, RoomContext};
 use frontdesk_protocol::ephemeral::{Ephemeral, Passer};
@@ -10,6 +12,7 @@ use frontdesk_protocol::{MessageNo, PersonId, Seq};
 use serde::Serialize;
 
 use super::shape::{NewMessage, new_message};
+use crate::profiles::files::FileAddresses;
 use crate::profiles::frame::{frame, frames, shown_name};
 
 /// Ids in one `read` frame at most: what a screen shows, and the newest of it.
@@ -19,6 +22,8 @@ const READ_ID_COUNT_MAX: u64 = 256;
 pub(crate) struct CrmDialect {
     /// Whether authors get their own messages back.
     pub(crate) echo_to_sender: bool,
+    /// Where files are found.
+    pub(crate) files: Arc<FileAddresses>,
 }
 
 #[derive(Serialize)]
@@ -43,7 +48,7 @@ struct PersonFrame<'a> {
 impl Dialect for CrmDialect {
     fn event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
         match event {
-            RoomEvent::MessagePosted(message) => new_frame(room, message),
+            RoomEvent::MessagePosted(message) => new_frame(&self.files, room, message),
             _ => None,
         }
     }
@@ -91,10 +96,10 @@ impl Dialect for CrmDialect {
     }
 }
 
-fn new_frame(room: &RoomContext, message: &Message) -> Option<Bytes> {
+fn new_frame(files: &FileAddresses, room: &RoomContext, message: &Message) -> Option<Bytes> {
     Some(frame(&NewFrame {
         kind: "message:new",
-        message: new_message(room, message)?,
+        message: new_message(files, room, message)?,
     }))
 }
 
@@ -140,11 +145,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::profiles::files::tests::addresses;
     use crate::profiles::frame::tests::{hello, payloads, room, talker};
 
-    const CRM: CrmDialect = CrmDialect {
-        echo_to_sender: true,
-    };
+    fn crm() -> CrmDialect {
+        CrmDialect {
+            echo_to_sender: true,
+            files: addresses(),
+        }
+    }
 
     fn person(name: &str) -> PersonId {
         PersonId::new(name).expect("valid")
@@ -153,7 +162,7 @@ mod tests {
     #[test]
     fn a_message_has_the_documented_shape_with_ids_as_texts() {
         let mut message = hello();
-        let shown = CRM.event(&room(), &RoomEvent::MessagePosted(message.clone()));
+        let shown = crm().event(&room(), &RoomEvent::MessagePosted(message.clone()));
         let expected = json!({"type": "message:new", "message": {
             "id": "1048577",
             "conversation_id": "1",
@@ -163,14 +172,20 @@ mod tests {
             "sender_name": "John Talker",
             "created_at": "2026-01-14T10:00:00.000Z",
             "attachment": null,
+            "attachment_url": null,
+            "attachment_name": null,
+            "attachment_size": null,
         }});
         assert_eq!(payloads(&shown.expect("shown")), [expected]);
         message.author.role = Role::Bot;
-        let shown = CRM.event(&room(), &RoomEvent::MessagePosted(message.clone()));
+        let shown = crm().event(&room(), &RoomEvent::MessagePosted(message.clone()));
         let shown = payloads(&shown.expect("shown"));
         assert_eq!(shown[0]["message"]["type"], "bot");
         message.blank(Timestamp(1));
-        assert_eq!(CRM.event(&room(), &RoomEvent::MessagePosted(message)), None);
+        assert_eq!(
+            crm().event(&room(), &RoomEvent::MessagePosted(message)),
+            None
+        );
     }
 
     #[test]
@@ -183,7 +198,7 @@ mod tests {
             joined: vec![passer("5", talker()), passer("6", Default::default())],
             left: vec![passer("7", Default::default())],
         };
-        let shown = CRM.ephemeral(&room(), &presence).expect("shown");
+        let shown = crm().ephemeral(&room(), &presence).expect("shown");
         assert_eq!(
             payloads(&shown),
             [
@@ -196,7 +211,7 @@ mod tests {
             joined: vec![],
             left: vec![],
         };
-        assert_eq!(CRM.ephemeral(&room(), &nobody), None);
+        assert_eq!(crm().ephemeral(&room(), &nobody), None);
     }
 
     #[test]
@@ -208,7 +223,7 @@ mod tests {
                 after: Seq(after),
                 seq: Seq(seq),
             };
-            let shown = CRM.ephemeral(&room(), &read).expect("shown");
+            let shown = crm().ephemeral(&room(), &read).expect("shown");
             payloads(&shown).pop().expect("one")
         };
         let two = json!({"type": "read", "user_id": "5", "username": "John Talker",

@@ -10,6 +10,7 @@ use frontdesk_protocol::event::Message;
 use frontdesk_protocol::{ConversationNo, MessageNo};
 use serde::Serialize;
 
+use crate::profiles::files::FileAddresses;
 use crate::profiles::frame::{shown_name, utc};
 
 /// A message as `message:new` carries it.
@@ -23,8 +24,11 @@ pub(crate) struct NewMessage<'a> {
     sender: &'a str,
     sender_name: &'a str,
     created_at: String,
-    /// Files are not there yet.
-    attachment: Option<()>,
+    /// Where the file is.
+    attachment: Option<String>,
+    attachment_url: Option<String>,
+    attachment_name: Option<String>,
+    attachment_size: Option<u64>,
 }
 
 /// The `id` of a message; `None` for numbers that no client can hold.
@@ -33,9 +37,14 @@ fn message_id(conversation: ConversationNo, message: &Message) -> Option<String>
 }
 
 /// A message for `message:new`; `None` when it was taken back, for which there is no frame.
-pub(crate) fn new_message<'a>(room: &RoomContext, message: &'a Message) -> Option<NewMessage<'a>> {
+pub(crate) fn new_message<'a>(
+    files: &FileAddresses,
+    room: &RoomContext,
+    message: &'a Message,
+) -> Option<NewMessage<'a>> {
     let id = message_id(room.conversation, message)?;
     let author = &message.author;
+    let file = files.of(room, message);
     message.deleted_at.is_none().then(|| NewMessage {
         id,
         conversation_id: room.conversation.to_string(),
@@ -44,7 +53,10 @@ pub(crate) fn new_message<'a>(room: &RoomContext, message: &'a Message) -> Optio
         sender: author.id.as_str(),
         sender_name: shown_name(&author.id, &author.card),
         created_at: utc(message.at),
-        attachment: None,
+        attachment: file.as_ref().map(|found| found.url.clone()),
+        attachment_url: file.as_ref().map(|found| found.url.clone()),
+        attachment_size: file.as_ref().map(|found| found.size),
+        attachment_name: file.map(|found| found.name),
     })
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Never: knows who gets them, or shows anything but new messages in the shape that has an `id`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use frontdesk_actors::{Dialect, RoomContext};
 use frontdesk_protocol::ephemeral::Ephemeral;
@@ -9,10 +11,14 @@ use frontdesk_protocol::event::{Message, RoomEvent};
 use frontdesk_protocol::{MessageNo, PersonId};
 use serde::Serialize;
 
+use crate::profiles::files::{FileAddresses, FileAttachment};
 use crate::profiles::frame::{HostId, frame, host_id, utc};
 
 /// The encoder.
-pub(crate) struct DirectDialect;
+pub(crate) struct DirectDialect {
+    /// Where files are found.
+    pub(crate) files: Arc<FileAddresses>,
+}
 
 /// A message.
 #[derive(Serialize)]
@@ -24,7 +30,7 @@ pub(crate) struct MessageFrame<'a> {
     message_type: &'static str,
     is_read: bool,
     created_at: String,
-    file_attachment: Option<()>,
+    file_attachment: Option<FileAttachment>,
 }
 
 #[derive(Serialize)]
@@ -54,7 +60,9 @@ struct ReadFrame<'a> {
 impl Dialect for DirectDialect {
     fn event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
         match event {
-            RoomEvent::MessagePosted(message) => Some(frame(&message_frame(room, message)?)),
+            RoomEvent::MessagePosted(message) => {
+                Some(frame(&message_frame(&self.files, room, message)?))
+            }
             _ => None,
         }
     }
@@ -87,6 +95,7 @@ pub(crate) fn read_frame(person: &PersonId) -> Bytes {
 
 /// A message; `None` when it was taken back, for which these clients have no frame.
 pub(crate) fn message_frame<'a>(
+    files: &FileAddresses,
     room: &RoomContext,
     message: &'a Message,
 ) -> Option<MessageFrame<'a>> {
@@ -95,6 +104,7 @@ pub(crate) fn message_frame<'a>(
         return None;
     }
     let card = &message.author.card;
+    let file = files.of(room, message);
     Some(MessageFrame {
         id: id.0,
         conversation: room.conversation.0,
@@ -105,10 +115,11 @@ pub(crate) fn message_frame<'a>(
             full_name: card.name.as_deref(),
         },
         content: &message.text,
-        message_type: "text",
+        // A picture too: these clients show nothing of a message of any other kind.
+        message_type: if file.is_some() { "file" } else { "text" },
         is_read: false,
         created_at: utc(message.at),
-        file_attachment: None,
+        file_attachment: file.map(|found| FileAttachment::new(found, message.at)),
     })
 }
 
@@ -118,11 +129,45 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::profiles::files::tests::{addresses, file};
     use crate::profiles::frame::tests::{hello, payloads, room};
+
+    fn direct() -> DirectDialect {
+        DirectDialect { files: addresses() }
+    }
+
+    #[test]
+    fn a_file_has_the_documented_shape_and_is_a_file_although_it_is_a_picture() {
+        for (name, mime) in [
+            ("document.pdf", "application/pdf"),
+            ("photo.png", "image/png"),
+        ] {
+            let mut message = hello();
+            message.file = Some(file(name, mime));
+            let event = RoomEvent::MessagePosted(message);
+            let shown = payloads(&direct().event(&room(), &event).expect("shown"));
+            assert_eq!(shown[0]["message_type"], "file");
+            assert_eq!(shown[0]["content"], "Hello, how are you?");
+            let path = shown[0]["file_attachment"]["file"]
+                .as_str()
+                .expect("a path");
+            let expected = json!({
+                "id": 1,
+                "file": path,
+                "file_url": format!("http://localhost{path}"),
+                "filename": name,
+                "file_size": 102_400,
+                "file_size_display": "100.0 KB",
+                "file_type": mime,
+                "uploaded_at": "2026-01-14T10:00:00.000Z"
+            });
+            assert_eq!(shown[0]["file_attachment"], expected);
+        }
+    }
 
     #[test]
     fn a_message_has_the_documented_shape() {
-        let frame = DirectDialect.event(&room(), &RoomEvent::MessagePosted(hello()));
+        let frame = direct().event(&room(), &RoomEvent::MessagePosted(hello()));
         let expected = json!({
             "id": 1_048_577,
             "conversation": 1,
@@ -145,7 +190,7 @@ mod tests {
     fn what_was_taken_back_is_not_shown() {
         let mut message = hello();
         message.blank(Timestamp(1));
-        let shown = DirectDialect.event(&room(), &RoomEvent::MessagePosted(message));
+        let shown = direct().event(&room(), &RoomEvent::MessagePosted(message));
         assert_eq!(shown, None);
     }
 }

@@ -9,14 +9,17 @@
 //! whatever has an `id`.
 
 pub(crate) mod dialect;
+mod inline;
+mod scan;
 
-use frontdesk_protocol::{CloseCode, ErrorCode, Seq};
-use serde_json::Value;
+use frontdesk_protocol::{CloseCode, Seq};
 
 pub(crate) use dialect::DirectDialect;
+pub(crate) use inline::Inline;
 
 use super::chat::{self, Fields};
 use crate::ws::desk::Desk;
+use crate::ws::speaker::Speaker;
 
 /// Closes sockets on conversations that are not the caller's.
 pub(crate) const REFUSED: CloseCode = CloseCode::UnknownRoom;
@@ -35,7 +38,7 @@ pub(crate) fn fields_came(desk: &mut Desk, fields: &Fields) {
     };
     match chat::kind_of(fields) {
         "chat_message" => chat::post(desk, room, fields),
-        "file_message" => file_message(desk, fields),
+        "file_message" => inline::message(desk, fields),
         "typing" => chat::typing(desk, fields),
         "mark_read" => chat::mark_read(desk, room, Seq(u64::MAX)),
         // Clients are known to send back what the server says.
@@ -44,15 +47,25 @@ pub(crate) fn fields_came(desk: &mut Desk, fields: &Fields) {
     }
 }
 
-fn file_message(desk: &Desk, fields: &Fields) {
-    let has = |key: &str| {
-        let text = fields.get(key).and_then(Value::as_str);
-        text.is_some_and(|text| !text.is_empty())
-    };
-    if !has("file") || !has("filename") {
-        let why = "File data and filename are required";
-        return chat::refuse(desk, ErrorCode::BadField, why);
+/// A part of a text came that is too large to be held: only files are so large.
+pub(crate) fn piece(desk: &mut Desk, piece: &[u8], is_last: bool) {
+    inline::piece(desk, piece, is_last);
+}
+
+/// A message came that is too large to be read; one that is larger than any file may be was to be
+/// one.
+pub(crate) fn oversize(desk: &mut Desk, announced_bytes: u64, limit: u64) {
+    match announced_bytes > limit {
+        true => inline::give_up(desk),
+        false => chat::oversize(desk, announced_bytes),
     }
-    let why = "Files are not accepted on this server yet";
-    chat::refuse(desk, ErrorCode::NotSupported, why);
+}
+
+/// What a frame calls itself tells a client that has not been known until now.
+fn narrow(desk: &Desk, kind: &str) {
+    use frontdesk_actors::Listener;
+    let is_union = desk.shared.dialect() == Speaker::Union.dialect();
+    if is_union && kind == "file_message" {
+        desk.shared.set_dialect(Speaker::Direct.dialect());
+    }
 }

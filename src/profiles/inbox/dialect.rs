@@ -2,6 +2,8 @@
 //!
 //! Never: knows who gets them, but for telling an author from the others.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use frontdesk_actors::{Dialect, RoomContext};
 use frontdesk_protocol::PersonId;
@@ -10,10 +12,14 @@ use frontdesk_protocol::event::RoomEvent;
 use serde::Serialize;
 
 use super::shape::{self, MessageShape};
+use crate::profiles::files::FileAddresses;
 use crate::profiles::frame::{HostId, frame, host_id};
 
 /// The encoder.
-pub(crate) struct InboxDialect;
+pub(crate) struct InboxDialect {
+    /// Where files are found.
+    pub(crate) files: Arc<FileAddresses>,
+}
 
 #[derive(Serialize)]
 struct MessageFrame<'a> {
@@ -37,7 +43,7 @@ struct PersonFrame<'a> {
 
 impl Dialect for InboxDialect {
     fn event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
-        message_frame("new_message", room, event)
+        self.message_frame("new_message", room, event)
     }
 
     fn ephemeral(&self, room: &RoomContext, ephemeral: &Ephemeral) -> Option<Bytes> {
@@ -60,7 +66,7 @@ impl Dialect for InboxDialect {
     }
 
     fn own_event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
-        message_frame("message_sent", room, event)
+        self.message_frame("message_sent", room, event)
     }
 
     fn status(&self, person: &PersonId, is_online: bool) -> Option<Bytes> {
@@ -74,16 +80,23 @@ impl Dialect for InboxDialect {
     }
 }
 
-/// A new message; there is no frame for one that was taken back.
-fn message_frame(kind: &'static str, room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
-    let RoomEvent::MessagePosted(message) = event else {
-        return None;
-    };
-    if message.deleted_at.is_some() {
-        return None;
+impl InboxDialect {
+    /// A new message; there is no frame for one that was taken back.
+    fn message_frame(
+        &self,
+        kind: &'static str,
+        room: &RoomContext,
+        event: &RoomEvent,
+    ) -> Option<Bytes> {
+        let RoomEvent::MessagePosted(message) = event else {
+            return None;
+        };
+        if message.deleted_at.is_some() {
+            return None;
+        }
+        let message = shape::message(&self.files, room, message)?;
+        Some(frame(&MessageFrame { kind, message }))
     }
-    let message = shape::message(room.conversation, message)?;
-    Some(frame(&MessageFrame { kind, message }))
 }
 
 #[cfg(test)]
@@ -92,13 +105,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::profiles::files::tests::addresses;
     use crate::profiles::frame::tests::{hello, payloads, room};
+
+    fn inbox() -> InboxDialect {
+        InboxDialect { files: addresses() }
+    }
 
     #[test]
     fn an_author_and_the_others_are_told_in_their_own_words() {
         let event = RoomEvent::MessagePosted(hello());
-        let others = payloads(&InboxDialect.event(&room(), &event).expect("shown"));
-        let own = payloads(&InboxDialect.own_event(&room(), &event).expect("shown"));
+        let others = payloads(&inbox().event(&room(), &event).expect("shown"));
+        let own = payloads(&inbox().own_event(&room(), &event).expect("shown"));
         assert_eq!(others[0]["type"], "new_message");
         assert_eq!(own[0]["type"], "message_sent");
         assert_eq!(own[0]["message"], others[0]["message"]);
@@ -106,7 +124,7 @@ mod tests {
         let mut gone = hello();
         gone.blank(Timestamp(1));
         assert_eq!(
-            InboxDialect.event(&room(), &RoomEvent::MessagePosted(gone)),
+            inbox().event(&room(), &RoomEvent::MessagePosted(gone)),
             None
         );
     }
@@ -125,8 +143,7 @@ mod tests {
             after: Seq(0),
             seq: Seq(1),
         };
-        let shown =
-            |ephemeral| payloads(&InboxDialect.ephemeral(&room(), ephemeral).expect("shown"));
+        let shown = |ephemeral| payloads(&inbox().ephemeral(&room(), ephemeral).expect("shown"));
         assert_eq!(
             shown(&typing),
             [json!({"type": "typing", "conversation_id": 1, "user_id": 5, "is_typing": true})]
@@ -135,7 +152,7 @@ mod tests {
             shown(&read),
             [json!({"type": "messages_read", "conversation_id": 1, "user_id": 5})]
         );
-        let status = payloads(&InboxDialect.status(&person, false).expect("shown"));
+        let status = payloads(&inbox().status(&person, false).expect("shown"));
         assert_eq!(
             status,
             [json!({"type": "user_status", "user_id": 5, "is_online": false})]

@@ -4,11 +4,13 @@
 //!
 //! Never: reads a store.
 
+use frontdesk_actors::RoomContext;
 use frontdesk_protocol::command::Card;
 use frontdesk_protocol::event::Message;
-use frontdesk_protocol::{ConversationNo, MessageNo, PersonId};
+use frontdesk_protocol::{MessageNo, PersonId};
 use serde::Serialize;
 
+use crate::profiles::files::{FileAddresses, Found};
 use crate::profiles::frame::{HostId, host_id, utc};
 
 /// A person.
@@ -29,11 +31,11 @@ pub(crate) struct MessageShape<'a> {
     sender: PersonShape<'a>,
     content: &'a str,
     message_type: &'static str,
-    /// Files are not there yet.
-    attachment: Option<()>,
-    attachment_url: Option<()>,
-    attachment_name: Option<()>,
-    attachment_size: Option<()>,
+    /// Where the file is.
+    attachment: Option<String>,
+    attachment_url: Option<String>,
+    attachment_name: Option<String>,
+    attachment_size: Option<u64>,
     is_image: bool,
     reply_to: Option<u64>,
     /// These clients read what is answered from their list.
@@ -58,19 +60,25 @@ fn person<'a>(person: &'a PersonId, card: &'a Card) -> PersonShape<'a> {
 
 /// A message that was said just now, so that nobody else has read it. `None` for numbers that no
 /// client can hold.
-pub(crate) fn message(conversation: ConversationNo, message: &Message) -> Option<MessageShape<'_>> {
+pub(crate) fn message<'a>(
+    files: &FileAddresses,
+    room: &RoomContext,
+    message: &'a Message,
+) -> Option<MessageShape<'a>> {
+    let conversation = room.conversation;
     let number = |seq| MessageNo::new(conversation, seq).map(|number| number.0);
+    let file = files.of(room, message);
     Some(MessageShape {
         id: number(message.seq)?,
         conversation: conversation.0,
         sender: person(&message.author.id, &message.author.card),
         content: &message.text,
-        message_type: "text",
-        attachment: None,
-        attachment_url: None,
-        attachment_name: None,
-        attachment_size: None,
-        is_image: false,
+        message_type: file.as_ref().map_or("text", Found::message_type),
+        attachment: file.as_ref().map(|found| found.url.clone()),
+        attachment_url: file.as_ref().map(|found| found.url.clone()),
+        attachment_size: file.as_ref().map(|found| found.size),
+        is_image: file.as_ref().is_some_and(Found::is_image),
+        attachment_name: file.map(|found| found.name),
         reply_to: message.reply_to.and_then(number),
         reply_to_message: None,
         is_deleted: message.deleted_at.is_some(),
@@ -87,10 +95,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::profiles::frame::tests::hello;
+    use crate::profiles::files::tests::{addresses, file};
+    use crate::profiles::frame::tests::{hello, room};
 
     fn shown(one: &Message) -> Value {
-        let shape = message(ConversationNo(1), one).expect("shown");
+        let (files, room) = (addresses(), room());
+        let shape = message(&files, &room, one).expect("shown");
         serde_json::to_value(&shape).expect("json")
     }
 
@@ -118,6 +128,25 @@ mod tests {
             "updated_at": "2026-01-14T10:00:00.000Z"
         });
         assert_eq!(shown(&hello()), expected);
+    }
+
+    #[test]
+    fn a_picture_is_an_image_and_anything_else_a_file() {
+        for (name, mime, kind, is_image) in [
+            ("photo.png", "image/png", "image", true),
+            ("offer.pdf", "application/pdf", "file", false),
+        ] {
+            let mut said = hello();
+            said.file = Some(file(name, mime));
+            let shown = shown(&said);
+            assert_eq!(shown["message_type"], kind);
+            assert_eq!(shown["is_image"], is_image);
+            assert_eq!(shown["attachment_name"], name);
+            assert_eq!(shown["attachment_size"], 102_400);
+            let url = shown["attachment_url"].as_str().expect("a link");
+            assert!(url.starts_with("http://localhost/media/"), "{url}");
+            assert_eq!(shown["attachment"], url);
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::http::openapi::BehindToken;
 use crate::http::rooms::Naming;
 use crate::http::schemas::ConversationNumberSchema;
 use crate::http::{ApiError, Authenticated, ErrorBody, JsonBody};
-use crate::profiles::wire::ConversationRef;
+use crate::profiles::wire::{ConversationRef, FileRef};
 
 /// A message to the bot, characters: what these clients' own server takes.
 const MESSAGE_CHARS_MAX: usize = 1_000;
@@ -56,6 +56,9 @@ struct UserResponse {
     /// The conversation, as text or number; a new one if it is absent.
     #[schema(value_type = Option<ConversationNumberSchema>)]
     conversation_id: Option<ConversationRef>,
+    /// A file that was uploaded before, as text or number.
+    #[schema(value_type = Option<u64>)]
+    attachment_id: Option<FileRef>,
 }
 
 /// Where it was said.
@@ -91,14 +94,15 @@ async fn user_response(
     JsonBody(said): JsonBody<UserResponse>,
 ) -> Result<Response, ApiError> {
     let naming = Naming::of(&principal, &headers)?;
-    let text = checked(said.message.unwrap_or_default())?;
+    let files: Vec<_> = said.attachment_id.iter().map(|file| file.0).collect();
+    let text = checked(said.message.unwrap_or_default(), !files.is_empty())?;
     let name = match said.conversation_id {
         Some(ConversationRef(name)) => name,
         None => {
             let opening = Opening {
                 participants: Vec::new(),
                 direct: false,
-                title: Some(text.trim().chars().take(TITLE_CHARS).collect()),
+                title: title_of(&text),
                 with_bot: true,
             };
             RoomName::Id(open_room(&app, &principal, &naming, opening).await?.room)
@@ -109,9 +113,10 @@ async fn user_response(
         text,
         rich: None,
         reply_to: None,
-        files: Vec::new(),
+        files,
     };
-    let answer = place.ask(&app, &principal, command, naming.cid).await?;
+    let answer = place.ask(&app, &principal, command, naming.cid).await;
+    let answer = answer.map_err(of_attachment)?;
     let Answer::Posted { seq, .. } = answer else {
         return Err(ApiError::new(ErrorCode::Unavailable));
     };
@@ -123,10 +128,27 @@ async fn user_response(
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
 
+/// A conversation is called as its first message begins.
+fn title_of(text: &str) -> Option<String> {
+    let title: String = text.trim().chars().take(TITLE_CHARS).collect();
+    (!title.is_empty()).then_some(title)
+}
+
+/// A file that cannot be attached is said of the field.
+pub(super) fn of_attachment(error: ApiError) -> ApiError {
+    match error.code() {
+        ErrorCode::NotFound => {
+            let why = error.to_string();
+            ApiError::because(ErrorCode::BadField, why).of_field("attachment_id")
+        }
+        _ => error,
+    }
+}
+
 /// The words of the clients' own server.
-fn checked(text: String) -> Result<String, ApiError> {
+fn checked(text: String, has_file: bool) -> Result<String, ApiError> {
     let refuse = |code, why: String| Err(ApiError::because(code, why).of_field("message"));
-    if !frontdesk_protocol::visible::has_visible(&text) {
+    if !has_file && !frontdesk_protocol::visible::has_visible(&text) {
         return refuse(
             ErrorCode::TextEmpty,
             "This field may not be blank.".to_owned(),

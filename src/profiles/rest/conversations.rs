@@ -110,7 +110,7 @@ async fn list(
 ) -> Result<Response, ApiError> {
     let limit = query.limit.or(query.page_size);
     let is_paged = query.cursor.is_some() || query.page.is_some() || limit.is_some();
-    if !is_paged && app.profiles.rest == RestStyle::Inbox {
+    if !is_paged && app.profiles.rest != RestStyle::Crm {
         let page = read(&app, &principal, ListFrom::default(), ARRAY_COUNT_MAX).await?;
         let bodies = bodies(&app, &principal, Style::Inbox, &page).await?;
         let mut response = unless_known(&headers, &ConversationList::Array(bodies));

@@ -21,6 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::bot::of_attachment;
 use super::place::{Place, enter, enter_path, fault, no_text};
 use super::shape::{MessageBody, Style};
 use crate::app::{App, Known};
@@ -32,23 +33,18 @@ use crate::http::schemas::{
     ConversationIdSchema, CountSchema, MessageIdSchema, MessageNumberSchema, WholeSchema,
 };
 use crate::http::{ApiError, Authenticated, ErrorBody, JsonBody, PathOf, QueryOf};
-use crate::profiles::wire::MessageRef;
+use crate::profiles::wire::{FileRef, MessageRef};
 
 /// Messages on a page when the client names no number.
 const PAGE_COUNT_DEFAULT: u64 = 50;
 /// Messages on a page.
 const PAGE_COUNT_MAX: u64 = 100;
-/// What is answered where files will be.
-const NO_FILES: &str = "Files are not accepted on this server yet.";
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()
         .routes(routes!(list, post))
         .routes(routes!(delete))
-        .routes(routes!(send_file))
-        .routes(routes!(upload_file))
-        .routes(routes!(stage_file))
 }
 
 /// Which part of the messages.
@@ -132,7 +128,7 @@ async fn list(
         let count = count(query.limit) as usize;
         let page = app.node.messages(&place.entity, from, count).await;
         let page = page.map_err(fault)?;
-        let shown = place.show_messages(&app, &principal, Style::Crm, page.messages);
+        let shown = place.show_messages(&app, &principal, (Style::Crm, &headers), page.messages);
         let array = shown.await?;
         return Ok(unless_known(&headers, &MessageList::Array(array)));
     }
@@ -148,7 +144,7 @@ async fn list(
         return Err(ApiError::because(ErrorCode::NotFound, "Invalid page."));
     }
     let total = page.total;
-    let shown = place.show_messages(&app, &principal, style, page.messages);
+    let shown = place.show_messages(&app, &principal, (style, &headers), page.messages);
     let mut results = shown.await?;
     results.reverse();
     let link = |is_there: bool, page_no: u64| {
@@ -178,6 +174,9 @@ struct PostMessage {
     /// The message that is answered.
     #[schema(value_type = Option<MessageNumberSchema>)]
     reply_to: Option<MessageRef>,
+    /// A file that was uploaded before, as text or number.
+    #[schema(value_type = Option<u64>)]
+    attachment_id: Option<FileRef>,
 }
 
 /// Sends a text.
@@ -220,18 +219,20 @@ async fn post(
         text: wanted.content.unwrap_or_default(),
         rich: None,
         reply_to,
-        files: Vec::new(),
+        files: wanted.attachment_id.iter().map(|file| file.0).collect(),
     };
     let answer = place.ask(&app, &principal, command, naming.cid).await;
-    let answer = answer.map_err(|why| match why.code() {
-        ErrorCode::TextEmpty => no_text(),
-        _ => why,
-    })?;
+    let answer = answer
+        .map_err(of_attachment)
+        .map_err(|why| match why.code() {
+            ErrorCode::TextEmpty => no_text(),
+            _ => why,
+        })?;
     let Answer::Posted { seq, .. } = answer else {
         return Err(ApiError::new(ErrorCode::Unavailable));
     };
     let shown = place
-        .show_message(&app, &principal, app.profiles.rest.into(), seq)
+        .show_message(&app, &principal, (app.profiles.rest.into(), &headers), seq)
         .await?;
     Ok((StatusCode::CREATED, Json(shown)).into_response())
 }
@@ -296,71 +297,4 @@ pub(super) async fn find(
         true => Ok((place, named.seq)),
         false => Err(no_message()),
     }
-}
-
-/// Files come later.
-#[utoipa::path(
-    post,
-    path = "/api/chat/conversations/{id}/send-file",
-    tag = "conversations",
-    operation_id = "messages_send_file",
-    security(("bearer" = [])),
-    params(("id" = inline(ConversationIdSchema), Path, description = "the conversation's number")),
-    responses(
-        (status = 403, description = "not one of the caller's", body = ErrorBody),
-        (status = 404, description = "no such conversation", body = ErrorBody),
-        (status = 413, description = "the body is too large", body = ErrorBody),
-        (status = 400, description = "files are not accepted yet", body = ErrorBody),
-        BehindToken,
-    ),
-)]
-async fn send_file(
-    State(app): State<Arc<App>>,
-    Authenticated(Known { principal, .. }): Authenticated,
-    PathOf(id): PathOf<String>,
-) -> Result<(), ApiError> {
-    enter_path(&app, &principal, &id).await?;
-    Err(ApiError::because(ErrorCode::NotSupported, NO_FILES))
-}
-
-/// Files come later.
-#[utoipa::path(
-    post,
-    path = "/api/chat/conversations/{id}/upload_file",
-    tag = "conversations",
-    operation_id = "messages_upload_file",
-    security(("bearer" = [])),
-    params(("id" = inline(ConversationIdSchema), Path, description = "the conversation's number")),
-    responses(
-        (status = 403, description = "not one of the caller's", body = ErrorBody),
-        (status = 404, description = "no such conversation", body = ErrorBody),
-        (status = 413, description = "the body is too large", body = ErrorBody),
-        (status = 400, description = "files are not accepted yet", body = ErrorBody),
-        BehindToken,
-    ),
-)]
-async fn upload_file(
-    State(app): State<Arc<App>>,
-    Authenticated(Known { principal, .. }): Authenticated,
-    PathOf(id): PathOf<String>,
-) -> Result<(), ApiError> {
-    enter_path(&app, &principal, &id).await?;
-    Err(ApiError::because(ErrorCode::NotSupported, NO_FILES))
-}
-
-/// Files come later.
-#[utoipa::path(
-    post,
-    path = "/api/chat/upload",
-    tag = "conversations",
-    operation_id = "messages_stage_file",
-    security(("bearer" = [])),
-    responses(
-        (status = 413, description = "the body is too large", body = ErrorBody),
-        (status = 400, description = "files are not accepted yet", body = ErrorBody),
-        BehindToken,
-    ),
-)]
-async fn stage_file(Authenticated(_known): Authenticated) -> Result<(), ApiError> {
-    Err(ApiError::because(ErrorCode::NotSupported, NO_FILES))
 }

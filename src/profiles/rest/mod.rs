@@ -9,7 +9,7 @@ mod bot;
 mod conversations;
 mod messages;
 mod opening;
-mod place;
+pub(in crate::profiles) mod place;
 mod presence;
 pub(crate) mod shape;
 

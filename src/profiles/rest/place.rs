@@ -8,9 +8,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use frontdesk_actors::{Answer, Command, Conversation, Outcome};
 use frontdesk_protocol::command::{Principal, RoomCommand};
 use frontdesk_protocol::event::Message;
+use frontdesk_protocol::file::SharedFile;
 use frontdesk_protocol::limits::TEXT_CHARS_MAX;
 use frontdesk_protocol::native::RoomName;
 use frontdesk_protocol::visible::has_visible;
@@ -23,28 +25,28 @@ use crate::app::App;
 use crate::http::ApiError;
 
 /// See the module's text.
-pub(super) struct Place {
-    pub(super) entity: EntityId,
-    pub(super) room: RoomId,
-    pub(super) conversation: ConversationNo,
+pub(in crate::profiles) struct Place {
+    pub(in crate::profiles) entity: EntityId,
+    pub(in crate::profiles) room: RoomId,
+    pub(in crate::profiles) conversation: ConversationNo,
     /// The last event.
-    pub(super) head: Seq,
+    pub(in crate::profiles) head: Seq,
     /// Everyone in it, with their read marks.
-    pub(super) marks: BTreeMap<PersonId, Seq>,
+    pub(in crate::profiles) marks: BTreeMap<PersonId, Seq>,
 }
 
 /// The storage is at fault.
-pub(super) fn fault(error: frontdesk_storage::Error) -> ApiError {
+pub(in crate::profiles) fn fault(error: frontdesk_storage::Error) -> ApiError {
     ApiError::fault(&error)
 }
 
 /// There is no such conversation.
-pub(super) fn no_conversation() -> ApiError {
+pub(in crate::profiles) fn no_conversation() -> ApiError {
     ApiError::because(ErrorCode::UnknownRoom, "No such conversation.")
 }
 
 /// The conversation that a caller named.
-pub(super) async fn enter(
+pub(in crate::profiles) async fn enter(
     app: &Arc<App>,
     principal: &Principal,
     name: RoomName,
@@ -66,7 +68,7 @@ pub(super) async fn enter(
 }
 
 /// The conversation of a path.
-pub(super) async fn enter_path(
+pub(in crate::profiles) async fn enter_path(
     app: &Arc<App>,
     principal: &Principal,
     text: &str,
@@ -77,7 +79,7 @@ pub(super) async fn enter_path(
 
 impl Place {
     /// Asks the room, in the caller's name.
-    pub(super) async fn ask(
+    pub(in crate::profiles) async fn ask(
         &self,
         app: &Arc<App>,
         principal: &Arc<Principal>,
@@ -93,7 +95,7 @@ impl Place {
 
     /// The conversation as the caller sees it now. Of more people than lists hold the summary names
     /// none; that the caller is among them was checked when they entered.
-    pub(super) async fn show(
+    pub(in crate::profiles) async fn show(
         &self,
         app: &Arc<App>,
         principal: &Principal,
@@ -115,28 +117,28 @@ impl Place {
     }
 
     /// One of its messages as the caller sees it.
-    pub(super) async fn show_message(
+    pub(in crate::profiles) async fn show_message(
         &self,
         app: &Arc<App>,
         principal: &Principal,
-        style: Style,
+        (style, headers): (Style, &HeaderMap),
         seq: Seq,
     ) -> Result<MessageBody, ApiError> {
         let found = app.node.message(&self.entity, seq).await.map_err(fault)?;
         let no_message = || ApiError::because(ErrorCode::NotFound, "No such message.");
         let found = found.ok_or_else(no_message)?;
         let shown = self
-            .show_messages(app, principal, style, vec![found])
+            .show_messages(app, principal, (style, headers), vec![found])
             .await?;
         shown.into_iter().next().ok_or_else(no_message)
     }
 
     /// Some of its messages as the caller sees them, each with the one it answers.
-    pub(super) async fn show_messages(
+    pub(in crate::profiles) async fn show_messages(
         &self,
         app: &Arc<App>,
         principal: &Principal,
-        style: Style,
+        (style, headers): (Style, &HeaderMap),
         messages: Vec<Message>,
     ) -> Result<Vec<MessageBody>, ApiError> {
         let by_seq = |found: &Message| (found.seq, found.clone());
@@ -150,6 +152,11 @@ impl Place {
         let authors = known.values().map(|found| found.author.id.clone());
         let cards = app.node.cards(&principal.company, authors).await;
         let cards = cards.map_err(fault)?;
+        let find = |file: &SharedFile| {
+            let absolute = |path: &str| app.absolute(headers, path);
+            let addresses = &app.file_addresses;
+            addresses.find_as(&principal.company, file, absolute)
+        };
         let shown = messages.iter().map(|found| {
             let replied = found.reply_to.and_then(|seq| known.get(&seq));
             message(
@@ -159,6 +166,7 @@ impl Place {
                 replied,
                 &self.marks,
                 &cards,
+                &find,
             )
         });
         Ok(shown.collect())
@@ -166,7 +174,7 @@ impl Place {
 }
 
 /// What is known of everyone in these conversations.
-pub(super) async fn cards_of(
+pub(in crate::profiles) async fn cards_of(
     app: &Arc<App>,
     principal: &Principal,
     conversations: &[Conversation],
@@ -181,7 +189,7 @@ pub(super) async fn cards_of(
 }
 
 /// Refuses a text that no room takes, in the words in which a room's refusal is shown.
-pub(super) fn check_text(text: &str) -> Result<(), ApiError> {
+pub(in crate::profiles) fn check_text(text: &str) -> Result<(), ApiError> {
     if !has_visible(text) {
         return Err(no_text());
     }
@@ -194,12 +202,12 @@ pub(super) fn check_text(text: &str) -> Result<(), ApiError> {
 }
 
 /// A message says nothing.
-pub(super) fn no_text() -> ApiError {
+pub(in crate::profiles) fn no_text() -> ApiError {
     ApiError::because(ErrorCode::TextEmpty, "Message content cannot be empty.")
 }
 
 /// What was done, or why not.
-pub(super) fn done(outcome: Outcome) -> Result<Answer, ApiError> {
+pub(in crate::profiles) fn done(outcome: Outcome) -> Result<Answer, ApiError> {
     match outcome {
         Outcome::Done(answer) => Ok(answer),
         Outcome::Refused(why) => Err(why.into()),

@@ -12,20 +12,24 @@ use std::collections::BTreeMap;
 use frontdesk_actors::{Conversation, LastMessage, SeatSummary, Summary};
 use frontdesk_protocol::command::Card;
 use frontdesk_protocol::event::{Author, Message};
+use frontdesk_protocol::file::SharedFile;
 use frontdesk_protocol::{ConversationNo, MessageNo, PersonId, Seq};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::config::RestStyle;
 use crate::profiles::crm::shape::kind_of;
+use crate::profiles::files::{self, FileAttachment, Found};
 use crate::profiles::frame::{shown_name, utc};
 use crate::profiles::wire::{WireId, host_id};
 
 /// Whose clients read a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// `inbox` and `direct`: ids are numbers, a sender is an object.
+    /// `inbox`: ids are numbers, a sender is an object.
     Inbox,
+    /// `direct`: as `inbox`, and whatever has a file is a file.
+    Direct,
     /// `crm`: ids are texts, a sender is an id.
     Crm,
 }
@@ -34,6 +38,7 @@ impl From<RestStyle> for Style {
     fn from(style: RestStyle) -> Self {
         match style {
             RestStyle::Inbox => Style::Inbox,
+            RestStyle::Direct => Style::Direct,
             RestStyle::Crm => Style::Crm,
         }
     }
@@ -42,15 +47,23 @@ impl From<RestStyle> for Style {
 impl Style {
     fn id(self, number: u64) -> WireId {
         match self {
-            Style::Inbox => WireId::Number(number),
+            Style::Inbox | Style::Direct => WireId::Number(number),
             Style::Crm => WireId::Text(number.to_string()),
         }
     }
 
     fn person(self, person: &PersonId) -> WireId {
         match self {
-            Style::Inbox => host_id(person),
+            Style::Inbox | Style::Direct => host_id(person),
             Style::Crm => WireId::Text(person.to_string()),
+        }
+    }
+
+    /// The kind of a message; clients of `direct` know no pictures.
+    fn message_type(self, kind: &'static str) -> String {
+        match (self, kind) {
+            (Style::Direct, "image") => "file".to_owned(),
+            _ => kind.to_owned(),
         }
     }
 }
@@ -101,17 +114,18 @@ pub(crate) struct MessageBody {
     content: String,
     /// The same as `content`.
     text: String,
-    /// `text`; files will have other words.
+    /// `text`, `image` or `file`.
     message_type: String,
     /// `user` or `bot`.
     #[serde(rename = "type")]
     kind: String,
     rich: Option<serde_json::Value>,
+    /// Where the file is, the same as `attachment_url`.
     attachment: Option<String>,
     attachment_url: Option<String>,
     attachment_name: Option<String>,
     attachment_size: Option<u64>,
-    file_attachment: Option<serde_json::Value>,
+    file_attachment: Option<FileAttachment>,
     is_image: bool,
     reply_to: Option<WireId>,
     reply_to_message: Option<RepliedBody>,
@@ -129,7 +143,7 @@ pub(crate) struct MessageBody {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct LastMessageBody {
     id: WireId,
-    /// The beginning of what is said, at most 200 characters.
+    /// The beginning of what is said, at most 200 characters; of a file a sign and its name.
     content: String,
     /// The same as `content`.
     text: String,
@@ -207,6 +221,7 @@ pub(crate) fn message(
     replied: Option<&Message>,
     marks: &BTreeMap<PersonId, Seq>,
     cards: &Cards,
+    find: &dyn Fn(&SharedFile) -> Found,
 ) -> MessageBody {
     let author = &message.author;
     let card = card_of(author, cards);
@@ -216,13 +231,16 @@ pub(crate) fn message(
         id: style.id(number(replied.seq)),
         sender: sender(style, &replied.author.id, &card_of(&replied.author, cards)),
         content: replied.text.to_string(),
-        message_type: "text".to_owned(),
+        message_type: style.message_type(kind_of_file(replied.file.as_deref())),
         is_deleted: replied.deleted_at.is_some(),
         created_at: utc(replied.at),
     });
     let name = shown_name(&author.id, &card);
     let rich = message.rich.as_deref();
     let changed_at = message.deleted_at.unwrap_or(message.at);
+    let file = message.file.as_deref();
+    let found = file.map(find);
+    let url = found.as_ref().map(|found| found.url.clone());
     MessageBody {
         id: style.id(number(message.seq)),
         conversation: style.id(conversation.0),
@@ -231,15 +249,15 @@ pub(crate) fn message(
         sender_name: Some(name.to_owned()),
         content: message.text.to_string(),
         text: message.text.to_string(),
-        message_type: "text".to_owned(),
+        message_type: style.message_type(kind_of_file(file)),
         kind: kind_of(author.role).to_owned(),
         rich: rich.and_then(|rich| serde_json::from_str(rich).ok()),
-        attachment: None,
-        attachment_url: None,
-        attachment_name: None,
-        attachment_size: None,
-        file_attachment: None,
-        is_image: false,
+        attachment: url.clone(),
+        attachment_url: url,
+        attachment_name: found.as_ref().map(|found| found.name.clone()),
+        attachment_size: found.as_ref().map(|found| found.size),
+        is_image: found.as_ref().is_some_and(Found::is_image),
+        file_attachment: found.map(|found| FileAttachment::new(found, message.at)),
         reply_to: message.reply_to.map(|seq| style.id(number(seq))),
         reply_to_message: replied,
         is_deleted: message.deleted_at.is_some(),
@@ -249,6 +267,11 @@ pub(crate) fn message(
         created_at: utc(message.at),
         updated_at: utc(changed_at),
     }
+}
+
+/// The kind of a message by its file.
+fn kind_of_file(file: Option<&SharedFile>) -> &'static str {
+    file.map_or("text", |file| files::message_type(&file.mime))
 }
 
 /// What is known of an author: as when it was written, and gaps filled from what is known now.
@@ -261,7 +284,7 @@ fn card_of(author: &Author, cards: &Cards) -> Card {
 
 fn sender(style: Style, id: &PersonId, card: &Card) -> Sender {
     match style {
-        Style::Inbox => Sender::Person(person(style, id, card)),
+        Style::Inbox | Style::Direct => Sender::Person(person(style, id, card)),
         Style::Crm => Sender::Id(style.person(id)),
     }
 }
@@ -342,13 +365,15 @@ fn last_message(
 ) -> LastMessageBody {
     let number = MessageNo::new(summary.conversation, last.seq).map_or(0, |number| number.0);
     let marks = summary.people.iter().map(|seat| (&seat.person, &seat.read));
+    let file = last.file.as_ref();
+    let content = file.map_or_else(|| last.preview.to_string(), files::preview);
     LastMessageBody {
         id: style.id(number),
-        content: last.preview.to_string(),
-        text: last.preview.to_string(),
-        message_type: "text".to_owned(),
+        content: content.clone(),
+        text: content,
+        message_type: style.message_type(files::kind_of_last(file)),
         kind: kind_of(last.role).to_owned(),
-        attachment_name: None,
+        attachment_name: file.map(|file| file.name.to_string()),
         sender_id: style.person(&last.author),
         sender: style.person(&last.author),
         sender_name: Some(shown_name(&last.author, card).to_owned()),
@@ -380,6 +405,7 @@ mod tests {
 
     use super::*;
     use crate::profiles::crm::CrmDialect;
+    use crate::profiles::files::tests::{addresses, file};
     use crate::profiles::frame::tests::{hello, payloads, room, talker};
     use crate::profiles::inbox::InboxDialect;
 
@@ -400,19 +426,35 @@ mod tests {
             ..talker()
         };
         for card in [talker(), unnamed, Card::default()] {
-            for role in [Role::Visitor, Role::Bot] {
+            for (role, attached) in [
+                (Role::Visitor, None),
+                (Role::Bot, None),
+                (Role::Visitor, Some(file("a.png", "image/png"))),
+                (Role::Visitor, Some(file("a.pdf", "application/pdf"))),
+            ] {
                 let mut said = hello();
+                said.file = attached;
                 (said.author.card, said.author.role) = (card.clone(), role);
                 said.reply_to = Some(Seq(1));
                 let event = RoomEvent::MessagePosted(said.clone());
                 let of_routes = |style| {
                     let none = (BTreeMap::new(), Cards::new());
-                    let body = message(style, room().conversation, &said, None, &none.0, &none.1);
+                    let body = message(
+                        style,
+                        room().conversation,
+                        &said,
+                        None,
+                        &none.0,
+                        &none.1,
+                        &|file| addresses().find(&room().company, file),
+                    );
                     serde_json::to_value(body).expect("json")
                 };
                 let crm = CrmDialect {
                     echo_to_sender: true,
+                    files: addresses(),
                 };
+                let inbox = InboxDialect { files: addresses() };
                 let of_crm = payloads(&crm.event(&room(), &event).expect("shown"));
                 let mut of_crm = of_crm[0]["message"].clone();
                 // The socket's own word for the conversation.
@@ -423,7 +465,7 @@ mod tests {
                     .expect("fields")
                     .remove("conversation_id");
                 agrees(&of_crm, &of_routes(Style::Crm));
-                let of_inbox = payloads(&InboxDialect.event(&room(), &event).expect("shown"));
+                let of_inbox = payloads(&inbox.event(&room(), &event).expect("shown"));
                 agrees(&of_inbox[0]["message"], &of_routes(Style::Inbox));
             }
         }

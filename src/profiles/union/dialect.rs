@@ -6,6 +6,8 @@
 //!
 //! Never: knows who gets them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use frontdesk_actors::{Dialect, RoomContext};
 use frontdesk_protocol::ephemeral::Ephemeral;
@@ -15,10 +17,14 @@ use serde::Serialize;
 use crate::profiles::crm::dialect::{presence_frames, read_frame};
 use crate::profiles::crm::shape::{NewMessage, new_message};
 use crate::profiles::direct::dialect as direct;
+use crate::profiles::files::FileAddresses;
 use crate::profiles::frame::{HostId, frame, frames, host_id, shown_name};
 
 /// The encoder.
-pub(crate) struct UnionDialect;
+pub(crate) struct UnionDialect {
+    /// Where files are found.
+    pub(crate) files: Arc<FileAddresses>,
+}
 
 #[derive(Serialize)]
 struct MessageFrame<'a> {
@@ -47,8 +53,8 @@ impl Dialect for UnionDialect {
         };
         Some(frame(&MessageFrame {
             kind: "message:new",
-            message: new_message(room, message)?,
-            direct: direct::message_frame(room, message)?,
+            message: new_message(&self.files, room, message)?,
+            direct: direct::message_frame(&self.files, room, message)?,
         }))
     }
 
@@ -92,19 +98,28 @@ mod tests {
     use super::*;
     use crate::profiles::crm::CrmDialect;
     use crate::profiles::direct::DirectDialect;
+    use crate::profiles::files::tests::{addresses, file};
     use crate::profiles::frame::tests::{hello, payloads, room, talker};
+
+    fn union() -> UnionDialect {
+        UnionDialect { files: addresses() }
+    }
 
     #[test]
     fn a_message_is_what_both_show_in_one_frame() {
-        let event = RoomEvent::MessagePosted(hello());
-        let union = payloads(&UnionDialect.event(&room(), &event).expect("shown"));
+        let mut message = hello();
+        message.file = Some(file("a.png", "image/png"));
+        let event = RoomEvent::MessagePosted(message);
+        let union = payloads(&union().event(&room(), &event).expect("shown"));
         let [union] = &union[..] else {
             panic!("one frame: {union:?}")
         };
         let crm = CrmDialect {
             echo_to_sender: true,
+            files: addresses(),
         };
-        for dialect in [&crm as &dyn Dialect, &DirectDialect] {
+        let direct = DirectDialect { files: addresses() };
+        for dialect in [&crm as &dyn Dialect, &direct] {
             let alone = payloads(&dialect.event(&room(), &event).expect("shown"));
             for (name, value) in alone[0].as_object().expect("an object") {
                 assert_eq!(&union[name], value, "{name}");
@@ -121,7 +136,7 @@ mod tests {
             after: Seq(0),
             seq: Seq(1),
         };
-        let shown = payloads(&UnionDialect.ephemeral(&room(), &read).expect("shown"));
+        let shown = payloads(&union().ephemeral(&room(), &read).expect("shown"));
         let kinds: Vec<&Value> = shown.iter().map(|frame| &frame["type"]).collect();
         assert_eq!(kinds, ["read_receipt", "read"]);
         assert!(shown.iter().all(|frame| frame.get("id").is_none()));
@@ -130,7 +145,7 @@ mod tests {
             card: talker(),
             active: true,
         };
-        let shown = payloads(&UnionDialect.ephemeral(&room(), &typing).expect("shown"));
+        let shown = payloads(&union().ephemeral(&room(), &typing).expect("shown"));
         assert_eq!(
             shown,
             [

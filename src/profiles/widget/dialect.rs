@@ -3,6 +3,8 @@
 //! Never: shows why a chat was handed over or what was written down at its end: that is for the
 //! company's people.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use frontdesk_actors::{Dialect, RoomContext};
 use frontdesk_protocol::Seq;
@@ -13,7 +15,8 @@ use frontdesk_protocol::event::RoomEvent;
 use serde::Serialize;
 use serde_json::json;
 
-use super::frames::{Said, handoff_no, said, typist_type};
+use super::frames::{Said, handoff_no, said, shared, typist_type};
+use crate::profiles::files::FileAddresses;
 use crate::profiles::frame::{frame, frames};
 
 /// What an agent is called where nobody knows better.
@@ -28,7 +31,10 @@ pub(crate) const RELEASED: &str =
 pub(crate) const RESOLVED: &str = "This conversation has been resolved.";
 
 /// The encoder.
-pub(crate) struct WidgetDialect;
+pub(crate) struct WidgetDialect {
+    /// Where files are found.
+    pub(crate) files: Arc<FileAddresses>,
+}
 
 #[derive(Serialize)]
 struct SaidFrame<'a> {
@@ -41,10 +47,14 @@ struct SaidFrame<'a> {
 impl Dialect for WidgetDialect {
     fn event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
         match event {
-            RoomEvent::MessagePosted(message) => Some(frame(&SaidFrame {
-                kind: "chat_message",
-                said: said(room, message)?,
-            })),
+            RoomEvent::MessagePosted(message) => {
+                let said = said(room, message)?;
+                let kind = "chat_message";
+                let shared = shared(&self.files, room, message);
+                let is_said = shared.is_none() || !message.text.is_empty();
+                let said = is_said.then(|| frame(&SaidFrame { kind, said }));
+                frames(shared.into_iter().chain(said))
+            }
             RoomEvent::HandoffMoved { seq, by, step, .. } => match step {
                 HandoffStep::Escalated { .. } => escalated(room, *seq),
                 HandoffStep::Assigned { name, .. } => Some(agent_joined(name.as_deref())),
@@ -118,7 +128,12 @@ mod tests {
 
     use super::super::frames::tests::chat_room;
     use super::*;
+    use crate::profiles::files::tests::{addresses, file};
     use crate::profiles::frame::tests::{hello, payloads, room};
+
+    fn widget() -> WidgetDialect {
+        WidgetDialect { files: addresses() }
+    }
 
     fn person(text: &str) -> PersonId {
         PersonId::new(text).expect("valid")
@@ -135,7 +150,7 @@ mod tests {
             },
             step,
         };
-        payloads(&WidgetDialect.event(&chat_room(), &event).expect("shown"))
+        payloads(&widget().event(&chat_room(), &event).expect("shown"))
     }
 
     #[test]
@@ -189,6 +204,27 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_told_in_a_frame_of_its_own_and_what_is_said_with_it_in_another() {
+        let mut message = hello();
+        message.file = Some(file("photo.png", "image/png"));
+        let told = |message| {
+            let event = RoomEvent::MessagePosted(message);
+            payloads(&widget().event(&chat_room(), &event).expect("shown"))
+        };
+        let both = told(message.clone());
+        assert_eq!(both.len(), 2);
+        assert_eq!(both[0]["type"], "file_shared");
+        assert_eq!(both[0]["uploader"], "user");
+        assert_eq!(both[0]["session_id"], "TES001_abc");
+        assert_eq!(both[0]["name"], "photo.png");
+        assert_eq!(both[0]["original_name"], "photo.png");
+        assert_eq!(both[1]["type"], "chat_message");
+        assert_eq!(both[1]["message"], "Hello, how are you?");
+        message.text = "".into();
+        assert_eq!(told(message), both[..1]);
+    }
+
+    #[test]
     fn who_writes_is_told_by_what_they_are_and_not_by_who_they_are() {
         for (who, sender_type) in [("5", "user"), ("agent:11", "agent"), ("bot:echo", "bot")] {
             let typing = Ephemeral::Typing {
@@ -196,14 +232,14 @@ mod tests {
                 card: Default::default(),
                 active: true,
             };
-            let shown = WidgetDialect.ephemeral(&chat_room(), &typing);
+            let shown = widget().ephemeral(&chat_room(), &typing);
             let expected = json!({"type": "typing_indicator", "sender_type": sender_type,
                 "is_typing": true});
             assert_eq!(payloads(&shown.expect("shown")), [expected]);
-            assert_eq!(WidgetDialect.ephemeral(&room(), &typing), None);
+            assert_eq!(widget().ephemeral(&room(), &typing), None);
         }
         let said = RoomEvent::MessagePosted(hello());
-        let shown = payloads(&WidgetDialect.event(&chat_room(), &said).expect("shown"));
+        let shown = payloads(&widget().event(&chat_room(), &said).expect("shown"));
         assert_eq!(shown[0]["type"], "chat_message");
         assert!(!shown[0].to_string().contains("talker@example.com"));
     }

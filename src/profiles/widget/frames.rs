@@ -3,6 +3,7 @@
 //!
 //! Never: names a person otherwise than by what they are called.
 
+use bytes::Bytes;
 use frontdesk_actors::RoomContext;
 use frontdesk_protocol::chat::Stage;
 use frontdesk_protocol::command::Role;
@@ -10,7 +11,8 @@ use frontdesk_protocol::event::Message;
 use frontdesk_protocol::{ConversationNo, MessageNo, PersonId, Seq};
 use serde::{Deserialize, Serialize};
 
-use crate::profiles::frame::utc;
+use crate::profiles::files::{Attachment, ChatFile, FileAddresses, Sent};
+use crate::profiles::frame::{frame, utc};
 
 /// A message of a chat.
 #[derive(Debug, Serialize)]
@@ -45,6 +47,58 @@ pub(crate) fn said<'a>(room: &'a RoomContext, message: &'a Message) -> Option<Sa
             .as_deref()
             .filter(|_| message.author.role == Role::Bot)
             .and_then(suggestions),
+    })
+}
+
+#[derive(Serialize)]
+struct SharedFrame {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The message that it came with.
+    message_id: u64,
+    #[serde(flatten)]
+    file: ChatFile,
+}
+
+/// The frame of a message's file, if it has one.
+pub(crate) fn shared(
+    files: &FileAddresses,
+    room: &RoomContext,
+    message: &Message,
+) -> Option<Bytes> {
+    let chat = room.chat.as_ref()?;
+    let sent = Sent {
+        company: &room.company,
+        session: chat.id.as_str(),
+        role: message.author.role,
+        at: message.at,
+    };
+    Some(frame(&SharedFrame {
+        kind: "file_shared",
+        message_id: MessageNo::new(room.conversation, message.seq)?.0,
+        file: ChatFile::new(files.of(room, message)?, &sent),
+    }))
+}
+
+/// A message's file in the frame of the message itself.
+#[derive(Debug, Serialize)]
+pub(crate) struct Attached {
+    attachments: Vec<Attachment>,
+    file_url: String,
+    file_name: String,
+}
+
+/// What a message's frame says of its file, if it has one.
+pub(crate) fn attached(
+    files: &FileAddresses,
+    room: &RoomContext,
+    message: &Message,
+) -> Option<Attached> {
+    let found = files.of(room, message)?;
+    Some(Attached {
+        file_url: found.url.clone(),
+        file_name: found.name.clone(),
+        attachments: vec![found.into()],
     })
 }
 

@@ -18,12 +18,13 @@ use frontdesk_actors::{Command, Joined, Start};
 use frontdesk_protocol::chat::Priority;
 use frontdesk_protocol::command::{Role, RoomCommand};
 use frontdesk_protocol::{CloseCode, ErrorCode, Rejection};
-use frontdesk_storage::EntityId;
+use frontdesk_storage::{EntityId, EntityKind};
 use serde_json::{Value, json};
 
 pub(crate) use dialect::WidgetDialect;
 
 use super::chat::{self, COMMAND_OVERHEAD_BYTES, Fields};
+use super::files::{CHAT_FILE_COUNT_MAX, ChatFile};
 use super::frame::utc;
 use crate::app::App;
 use crate::identity::sockets::Brought;
@@ -90,7 +91,7 @@ pub(crate) fn act(desk: &mut Desk, fields: Fields) {
         "chat_message" => say(desk, room, fields),
         "typing" | "typing_indicator" => chat::typing(desk, &fields),
         "escalate_to_human" => escalate(desk, room, &fields),
-        "request_file_list" => list_files(desk),
+        "request_file_list" => list_files(desk, room),
         "ping" => pong(desk, &fields),
         // Clients are known to send back what the server says.
         "connection_established"
@@ -149,20 +150,37 @@ fn escalate(desk: &mut Desk, room: EntityId, fields: &Fields) {
     desk.submit(None, room, command, None, weight_bytes);
 }
 
-/// There are no files yet.
-fn list_files(desk: &Desk) {
-    let (Some(joined), Some(who)) = (desk.rooms.first(), desk.principal()) else {
+/// Lists what was sent in the chat, the oldest first.
+fn list_files(desk: &mut Desk, entity: EntityId) {
+    let chat = desk.rooms.first().and_then(|joined| joined.edge().chat());
+    let (EntityKind::Room(room), Some(chat)) = (entity.kind, chat) else {
         return;
     };
-    let chat = joined.edge().chat();
-    let session = chat.as_ref().map(|chat| chat.id.as_str());
-    chat::say(
-        desk,
-        &json!({
-            "type": "file_list", "files": [], "session_id": session,
-            "company_id": who.company.as_str(),
-        }),
-    );
+    let (app, company) = (Arc::clone(&desk.app), entity.company);
+    desk.start(async move {
+        let count = CHAT_FILE_COUNT_MAX;
+        let kept = app.node.files_of_room(&company, &room, count).await;
+        let go_on: Continuation = Box::new(move |desk| {
+            let Ok(kept) = kept else {
+                let why = ErrorCode::Unavailable;
+                return chat::refuse(desk, why, why.text());
+            };
+            let session = chat.id.as_str();
+            let shown = kept.iter().rev().map(|file| {
+                let found = desk.app.file_addresses.find(&company, &file.shared);
+                ChatFile::kept(found, &company, session, file)
+            });
+            let files: Vec<ChatFile> = shown.collect();
+            chat::say(
+                desk,
+                &json!({
+                    "type": "file_list", "files": files, "session_id": session,
+                    "company_id": company.as_str(),
+                }),
+            );
+        });
+        go_on
+    });
 }
 
 /// Answers a client's own ping, with its own time if it sent one.

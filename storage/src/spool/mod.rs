@@ -13,6 +13,7 @@
 //! one upload are kept apart above.
 
 mod marks;
+mod nameless;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::files;
 use crate::journal::{Durability, Error, Result};
 use marks::{Mark, Marks};
+pub use nameless::Nameless;
 
 const BYTES_END: &str = "bytes";
 const MARKS_END: &str = "marks";

@@ -2,7 +2,7 @@
 //!
 //! Invariants: as in `rows`.
 
-use super::row::{Row, get, post};
+use super::row::{Row, file, get, post};
 use super::rows::ACCOUNTS;
 use super::world::Kind::{Admin, Agent, Ann, Bob};
 
@@ -39,6 +39,11 @@ pub(super) const DESK_ROWS: &[Row] = &[
         .with("?agent_id=<ann>&company_id=<company>")
         .own(&[Ann], "her own company, and her own chats"),
     get("/api/human-handoff/agent/sessions").own(&[Admin, Agent, Bob, Ann], "their own"),
+    file(
+        "/api/human-handoff/agent/upload",
+        r#"{"session_id": "<chat>", "message": "mine"}"#,
+    )
+    .skips(&[Ann]),
     get("/api/human-handoff/agent/sessions/{session_id=chat}/messages")
         .own(&[Ann], "the chat that she has"),
     get("/api/human-handoff/agent/sessions/{session_id=chat}/messages")

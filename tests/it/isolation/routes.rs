@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use reqwest::multipart::Part;
 use serde_json::Value;
 
 use super::desk_rows::DESK_ROWS;
@@ -95,6 +96,18 @@ pub(super) fn with_query(path: &str, token: &str) -> String {
     format!("{path}{mark}session_token={token}&token={token}")
 }
 
+/// A form of these fields, and a file.
+fn form_of(fields: &str) -> reqwest::multipart::Form {
+    let fields = serde_json::from_str::<Value>(fields).expect("an object");
+    let fields = fields.as_object().expect("an object");
+    let form = reqwest::multipart::Form::new();
+    let form = fields.iter().fold(form, |form, (name, value)| {
+        let text = value.as_str().expect("a text").to_owned();
+        form.text(name.clone(), text)
+    });
+    form.part("file", Part::text("plain words").file_name("a.txt"))
+}
+
 /// A request with what this attacker has, and its text.
 fn prepared(world: &World, row: &Row, by: &Attacker) -> (reqwest::RequestBuilder, String) {
     let mut path = world.aimed(&row.aim(), by);
@@ -120,9 +133,10 @@ fn prepared(world: &World, row: &Row, by: &Attacker) -> (reqwest::RequestBuilder
         Proof::Nothing | Proof::Query(_) | Proof::Field(_) => request,
     };
     let mut said = format!("{path} {body}");
-    let mut request = match body.is_empty() {
-        true => request,
-        false => request
+    let mut request = match (body.is_empty(), row.is_form) {
+        (false, true) => request.multipart(form_of(&body)),
+        (true, _) => request,
+        (false, false) => request
             .header("content-type", "application/json")
             .body(body),
     };

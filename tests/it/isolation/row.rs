@@ -12,6 +12,8 @@ pub(super) struct Row {
     query: &'static str,
     /// A JSON object; empty for nothing.
     pub(super) body: &'static str,
+    /// The body goes as a form with a file.
+    pub(super) is_form: bool,
     /// Header fields, the values aimed like the rest.
     pub(super) headers: &'static [(&'static str, &'static str)],
     /// Who may be answered with 2xx, and why that is no way across.
@@ -29,6 +31,7 @@ pub(super) const fn row(method: &'static str, path: &'static str, body: &'static
         path,
         query: "",
         body,
+        is_form: false,
         headers: &[],
         own: (&[], ""),
         skips: &[],
@@ -44,6 +47,13 @@ pub(super) const fn get(path: &'static str) -> Row {
 /// Something that is done.
 pub(super) const fn post(path: &'static str, body: &'static str) -> Row {
     row("POST", path, body)
+}
+
+/// A file that is sent, with these fields before it.
+pub(super) const fn file(path: &'static str, body: &'static str) -> Row {
+    let mut row = row("POST", path, body);
+    row.is_form = true;
+    row
 }
 
 impl Row {

@@ -3,7 +3,7 @@
 //! Invariants: each route of the document stands here, some with several attacks; whoever is not
 //! named in a row is refused with 4xx.
 
-use super::row::{Row, get, post, row};
+use super::row::{Row, file, get, post, row};
 use super::world::Kind::{
     self, Admin, Agent, Ann, Bob, Eve, Forged, Hal, Host, HostAdmin, Nobody, Sam, Visitor,
 };
@@ -180,8 +180,16 @@ pub(super) const ROWS: &[Row] = &[
         r#"{"content": "mine", "reply_to": <message>}"#,
     )
     .skips(&[Hal]),
-    post("/api/chat/conversations/{id=number}/send-file", "{}"),
-    post("/api/chat/conversations/{id=number}/upload_file", "{}"),
+    file(
+        "/api/chat/conversations/{id=number}/send-file",
+        r#"{"caption": "mine"}"#,
+    )
+    .skips(&[Hal]),
+    file(
+        "/api/chat/conversations/{id=number}/upload_file",
+        r#"{"content": "mine"}"#,
+    )
+    .skips(&[Hal]),
     row("DELETE", "/api/chat/messages/{id=idas}/delete", ""),
     post("/api/chat/messages/{id=message}/read", "{}").skips(&[Hal]),
     get("/api/chat/status/{id=hal}").own(
@@ -194,7 +202,27 @@ pub(super) const ROWS: &[Row] = &[
     )
     .skips(&[Hal]),
     get("/api/chat/unread-count").own(PEOPLE, "how much of their own is unread"),
-    post("/api/chat/upload", r#"{"conversation_id": <number>}"#),
+    get("/api/chat/files")
+        .with("?session_id=<chat>&company_id=<company>")
+        .own(&[Ann], "the chat that she has"),
+    get("/api/chat/files/{session_id=chat}").own(&[Ann], "the chat that she has"),
+    file(
+        "/api/chat/upload",
+        r#"{"session_id": "<chat>", "company_id": "<company>", "uploader": "agent"}"#,
+    )
+    .skips(&[Ann]),
+    file("/api/chat/upload", r#"{"conversation_id": "<number>"}"#)
+        .own(PEOPLE, "kept for themselves, whatever else is in the form"),
+    file(
+        "/api/chatbot/upload",
+        r#"{"session_id": "<chat>", "company_id": "<company>"}"#,
+    )
+    .skips(&[Ann]),
+    post(
+        "/api/chatbot/chat",
+        r#"{"session_id": "<own chat>", "company_id": "<own>", "message": "x",
+            "attachment_ids": [1]}"#,
+    ),
     get("/api/chatbot/chat").own(ALL, OPEN),
     post(
         "/api/chatbot/chat",

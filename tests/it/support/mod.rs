@@ -6,6 +6,7 @@
 pub(crate) mod bucket;
 pub(crate) mod chats;
 pub(crate) mod files;
+pub(crate) mod forms;
 pub(crate) mod msgpack;
 pub(crate) mod raw;
 pub(crate) mod socket;

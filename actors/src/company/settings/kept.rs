@@ -120,6 +120,14 @@ impl Node {
     }
 }
 
+impl Node {
+    /// The same as far as they are in memory, else the defaults: for those who cannot wait.
+    pub fn settings_at_hand(&self, company: &CompanyId) -> Arc<CompanySettings> {
+        let found = self.settings.find(company);
+        found.unwrap_or_else(|_| Arc::default())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

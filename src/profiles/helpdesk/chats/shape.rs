@@ -10,6 +10,7 @@ use frontdesk_protocol::{CompanyId, ConversationNo, MessageNo, Seq, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::profiles::files::{Attachment, Found};
 use crate::profiles::frame::utc;
 
 /// A message's number.
@@ -193,10 +194,17 @@ pub(super) struct ChatMessage {
     sender_name: Option<String>,
     content: String,
     timestamp: String,
+    /// Its file, if it has one.
+    attachments: Vec<Attachment>,
 }
 
-pub(super) fn chat_message(conversation: ConversationNo, message: &Message) -> ChatMessage {
+pub(super) fn chat_message(
+    conversation: ConversationNo,
+    message: &Message,
+    found: Option<Found>,
+) -> ChatMessage {
     ChatMessage {
+        attachments: found.into_iter().map(Attachment::from).collect(),
         id: number(conversation, message.seq),
         message_type: match message.author.role {
             Role::Visitor => "user",

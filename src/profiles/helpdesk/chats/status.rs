@@ -14,6 +14,7 @@ use frontdesk_actors::form::FormSpec;
 use frontdesk_protocol::ErrorCode;
 use frontdesk_protocol::chat::FormAnswers;
 use frontdesk_protocol::command::RoomCommand;
+use frontdesk_protocol::event::Message;
 use frontdesk_protocol::settings::FormChoice;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -126,9 +127,14 @@ pub(super) async fn history_of(app: &Arc<App>, chat: &ChatScope) -> Result<Histo
     let page = page.await.map_err(|error| ApiError::fault(&error))?;
     let conversation = chat.facts().conversation;
     let shown = page.messages.iter().filter(|it| it.deleted_at.is_none());
+    let found = |message: &Message| {
+        let file = message.file.as_deref()?;
+        Some(app.file_addresses.find(chat.company(), file))
+    };
+    let messages = shown.map(|it| chat_message(conversation, it, found(it)));
     Ok(History {
         session_id: chat.facts().chat.id.to_string(),
-        messages: shown.map(|it| chat_message(conversation, it)).collect(),
+        messages: messages.collect(),
     })
 }
 

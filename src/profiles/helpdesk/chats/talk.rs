@@ -15,8 +15,9 @@ use frontdesk_actors::Answer;
 use frontdesk_actors::clock::fresh_cid;
 use frontdesk_protocol::command::RoomCommand;
 use frontdesk_protocol::event::Message;
+use frontdesk_protocol::file::StoredFile;
 use frontdesk_protocol::visible::has_visible;
-use frontdesk_protocol::{ErrorCode, Seq, Timestamp};
+use frontdesk_protocol::{ErrorCode, FileNo, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -33,8 +34,10 @@ use crate::http::{ApiError, ErrorBody, JsonOrForm, Peer};
 use crate::identity::chats::{ChatScope, company_of};
 use crate::identity::visitors::VisitorAsked;
 use crate::identity::visits::language;
+use crate::profiles::files::Attachment;
 use crate::profiles::frame::utc;
 use crate::profiles::rest::answer_to;
+use crate::profiles::wire::FileRef;
 
 /// A message, characters: what these clients' own server takes.
 const MESSAGE_CHARS_MAX: usize = 2_000;
@@ -63,7 +66,8 @@ pub(super) struct Said {
     company_id: Option<String>,
     /// Files that were sent before.
     #[serde(default)]
-    attachment_ids: Vec<u64>,
+    #[schema(value_type = Vec<u64>, max_items = 10)]
+    attachment_ids: Vec<FileRef>,
     /// The proof that came with the chat; a cookie holds the same.
     session_token: Option<String>,
     /// Who the company's own application says it is.
@@ -88,7 +92,8 @@ struct Responded {
     session_token: Option<String>,
     company_id: String,
     escalated: bool,
-    attachments: Vec<Value>,
+    /// The files that were sent with it.
+    attachments: Vec<Attachment>,
     user_message: SaidMessage,
     /// The visitor's id, the same in every chat of theirs.
     persistent_user_id: String,
@@ -112,7 +117,7 @@ struct SaidMessage {
 #[derive(Serialize, ToSchema)]
 struct About {
     message: &'static str,
-    fields: [&'static str; 5],
+    fields: [&'static str; 6],
 }
 
 /// Says how to talk.
@@ -131,6 +136,7 @@ async fn about() -> Json<About> {
             "session_id",
             "company_id",
             "context",
+            "attachment_ids",
             "session_token",
         ],
     })
@@ -171,24 +177,55 @@ async fn talk(
     let entered = app.enter_chat(&asked, language(&headers), address).await?;
     let (mut chat, keepsake) = entered;
     let naming = Naming::of(chat.principal(), &headers)?;
+    let files: Vec<FileNo> = said.attachment_ids.iter().map(|file| file.0).collect();
     let post = RoomCommand::PostMessage {
         text: text.clone(),
         rich: None,
         reply_to: None,
-        files: Vec::new(),
+        files: files.clone(),
     };
-    let Answer::Posted { seq, at, .. } = chat.ask(&app, post, naming.cid).await? else {
+    let posted = chat.ask(&app, post, naming.cid).await;
+    let Answer::Posted { seq, at, .. } = posted.map_err(of_files)? else {
         return Err(ApiError::new(ErrorCode::Internal));
     };
+    let attachments = attached(&app, &chat, &files).await?;
     chat.look_again(&app).await?;
     let shown = answered(&app, &mut chat, seq).await?;
     let body = Responded {
         session_token: keepsake.token,
+        attachments,
         user_message: kept(&chat, seq, at, text),
         ..shown
     };
     let cookie = keepsake.cookie.map(|cookie| (header::SET_COOKIE, cookie));
     Ok((AppendHeaders(cookie), Json(body)).into_response())
+}
+
+/// What is wrong with files is said of their field, with the status that these clients know.
+fn of_files(error: ApiError) -> ApiError {
+    match error.code() {
+        ErrorCode::NotFound => {
+            let why = error.to_string();
+            ApiError::because(ErrorCode::BadField, why).of_field("attachment_ids")
+        }
+        _ => error,
+    }
+}
+
+/// The files that were sent.
+async fn attached(
+    app: &Arc<App>,
+    chat: &ChatScope,
+    files: &[FileNo],
+) -> Result<Vec<Attachment>, ApiError> {
+    let mut attached = Vec::with_capacity(files.len());
+    for no in files {
+        let file = app.node.file(chat.company(), *no).await;
+        let file = file.map_err(|error| ApiError::fault(&error))?;
+        let found = |file: StoredFile| app.file_addresses.find(chat.company(), &file.shared);
+        attached.extend(file.map(found).map(Attachment::from));
+    }
+    Ok(attached)
 }
 
 fn kept(chat: &ChatScope, seq: Seq, at: Timestamp, content: String) -> SaidMessage {
@@ -261,17 +298,13 @@ fn form_of(message: &Message) -> Option<(String, Vec<String>)> {
 
 fn checked(said: &Said) -> Result<String, ApiError> {
     let refuse = |field, code, why: String| Err(ApiError::because(code, why).of_field(field));
-    if !said.attachment_ids.is_empty() {
-        let why = "files cannot be attached yet".to_owned();
-        return refuse("attachment_ids", ErrorCode::NotSupported, why);
-    }
     let context_chars = said.context.as_deref().map_or(0, |it| it.chars().count());
     if context_chars > CONTEXT_CHARS_MAX {
         let why = format!("Ensure this field has no more than {CONTEXT_CHARS_MAX} characters.");
         return refuse("context", ErrorCode::TextTooLong, why);
     }
     let text = said.message.as_deref().unwrap_or_default();
-    if !has_visible(text) {
+    if !has_visible(text) && said.attachment_ids.is_empty() {
         let why = "Either message or attachments must be provided.".to_owned();
         return refuse("message", ErrorCode::TextEmpty, why);
     }

@@ -12,19 +12,26 @@ use frontdesk_actors::clock::Clock;
 use frontdesk_actors::{Dialect, HandoffNotice, RoomContext};
 use frontdesk_protocol::chat::HandoffStep;
 use frontdesk_protocol::ephemeral::Ephemeral;
-use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::event::{Message, RoomEvent};
 use serde::Serialize;
 
-use super::frames::{Agent, Moved, SaidBy, Writing, agent, moved, said_by, writing};
+use super::frames::{Agent, Moved, Writing, agent, moved, said_by, writing};
+use crate::profiles::files::FileAddresses;
 use crate::profiles::frame::{frame, frames, utc};
+use crate::profiles::widget::frames::{attached, shared};
 
 /// The encoder for the agents' page of `widget`.
-pub(crate) struct WidgetAgentDialect;
+pub(crate) struct WidgetAgentDialect {
+    /// Where files are found.
+    pub(crate) files: Arc<FileAddresses>,
+}
 
 /// The encoder for agents of `helpdesk`.
 pub(crate) struct HelpdeskDialect {
     /// For what is shown now and has no time of its own.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where files are found.
+    pub(crate) files: Arc<FileAddresses>,
 }
 
 #[derive(Serialize)]
@@ -63,9 +70,9 @@ struct AgentJoined<'a> {
     timestamp: String,
 }
 
-fn message<'a>(room: &'a RoomContext, event: &'a RoomEvent) -> Option<SaidBy<'a>> {
+fn message(event: &RoomEvent) -> Option<&Message> {
     match event {
-        RoomEvent::MessagePosted(message) => said_by(room, message),
+        RoomEvent::MessagePosted(message) => Some(message),
         _ => None,
     }
 }
@@ -84,8 +91,12 @@ fn typing<'a>(room: &'a RoomContext, ephemeral: &'a Ephemeral) -> Option<Writing
 impl Dialect for WidgetAgentDialect {
     fn event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
         let kind = "chat_message";
-        let data = message(room, event)?;
-        Some(frame(&Holding { kind, data }))
+        let message = message(event)?;
+        let data = said_by(room, message)?;
+        let shared = shared(&self.files, room, message);
+        let is_said = shared.is_none() || !message.text.is_empty();
+        let said = is_said.then(|| frame(&Holding { kind, data }));
+        frames(shared.into_iter().chain(said))
     }
 
     fn ephemeral(&self, room: &RoomContext, ephemeral: &Ephemeral) -> Option<Bytes> {
@@ -109,7 +120,8 @@ impl Dialect for WidgetAgentDialect {
 impl Dialect for HelpdeskDialect {
     fn event(&self, room: &RoomContext, event: &RoomEvent) -> Option<Bytes> {
         let kind = "chat_message";
-        let body = message(room, event)?;
+        let message = message(event)?;
+        let body = said_by(room, message)?.with(attached(&self.files, room, message));
         Some(frame(&Flat { kind, body }))
     }
 
@@ -161,15 +173,21 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::profiles::files::tests::{addresses, file};
     use crate::profiles::frame::tests::{hello, payloads, room};
     use crate::profiles::widget::frames::tests::chat_room;
 
     const AT: Timestamp = Timestamp(1_768_384_800_000);
     const TIME: &str = "2026-01-14T10:00:00.000Z";
 
+    fn board() -> WidgetAgentDialect {
+        WidgetAgentDialect { files: addresses() }
+    }
+
     fn helpdesk() -> HelpdeskDialect {
         HelpdeskDialect {
             clock: Arc::new(SystemClock::default()),
+            files: addresses(),
         }
     }
 
@@ -242,14 +260,26 @@ mod tests {
         let mut expected = body.clone();
         expected["type"] = json!("chat_message");
         assert_eq!(flat, [expected]);
-        let held = payloads(
-            &WidgetAgentDialect
-                .event(&chat_room(), &event)
-                .expect("shown"),
-        );
+        let held = payloads(&board().event(&chat_room(), &event).expect("shown"));
         assert_eq!(held, [json!({"type": "chat_message", "data": body})]);
-        assert_eq!(WidgetAgentDialect.event(&room(), &event), None);
+        assert_eq!(board().event(&room(), &event), None);
         assert_eq!(helpdesk().event(&room(), &event), None);
+    }
+
+    #[test]
+    fn a_file_stands_in_the_frame_of_its_message_or_in_one_of_its_own() {
+        let mut said = hello();
+        (said.file, said.text) = (Some(file("a.pdf", "application/pdf")), "".into());
+        let event = RoomEvent::MessagePosted(said);
+        let flat = payloads(&helpdesk().event(&chat_room(), &event).expect("shown"));
+        assert_eq!(flat[0]["type"], "chat_message");
+        assert_eq!(flat[0]["file_name"], "a.pdf");
+        assert_eq!(flat[0]["attachments"][0]["file_type"], "document");
+        assert_eq!(flat[0]["attachments"][0]["file_url"], flat[0]["file_url"]);
+        let held = payloads(&board().event(&chat_room(), &event).expect("shown"));
+        assert_eq!(held.len(), 1);
+        assert_eq!(held[0]["type"], "file_shared");
+        assert_eq!(held[0]["url"], flat[0]["file_url"]);
     }
 
     #[test]
@@ -257,7 +287,7 @@ mod tests {
         let steps: Vec<(Vec<Value>, Vec<Value>)> = story()
             .iter()
             .map(|notice| {
-                let held = WidgetAgentDialect.handoff(notice).expect("shown");
+                let held = board().handoff(notice).expect("shown");
                 let flat = helpdesk().handoff(notice).expect("shown");
                 (payloads(&held), payloads(&flat))
             })
@@ -306,7 +336,7 @@ mod tests {
             card: Default::default(),
             active: true,
         };
-        let held = WidgetAgentDialect.ephemeral(&chat_room(), &typing);
+        let held = board().ephemeral(&chat_room(), &typing);
         let mut flat = payloads(&helpdesk().ephemeral(&chat_room(), &typing).expect("shown"));
         let sender = json!({"id": 5, "name": null, "type": "user"});
         let mut expected = json!({"type": "typing_indicator", "session_id": "TES001_abc",
@@ -316,6 +346,6 @@ mod tests {
         expected["timestamp"] = flat[0]["timestamp"].clone();
         assert!(expected["timestamp"].is_string());
         assert_eq!(flat.pop(), Some(expected));
-        assert_eq!(WidgetAgentDialect.ephemeral(&room(), &typing), None);
+        assert_eq!(board().ephemeral(&room(), &typing), None);
     }
 }

@@ -11,7 +11,9 @@ use frontdesk_protocol::event::Message;
 use serde::Serialize;
 
 use crate::profiles::frame::utc;
-use crate::profiles::widget::frames::{Said, handoff_no, said, sender_type, status, typist_type};
+use crate::profiles::widget::frames::{
+    Attached, Said, handoff_no, said, sender_type, status, typist_type,
+};
 use crate::profiles::wire::{WireId, host_id};
 
 /// Who says something.
@@ -29,6 +31,8 @@ pub(super) struct SaidBy<'a> {
     #[serde(flatten)]
     said: Said<'a>,
     sender_info: Sender<'a>,
+    #[serde(flatten)]
+    attached: Option<Attached>,
 }
 
 pub(super) fn said_by<'a>(room: &'a RoomContext, message: &'a Message) -> Option<SaidBy<'a>> {
@@ -40,7 +44,16 @@ pub(super) fn said_by<'a>(room: &'a RoomContext, message: &'a Message) -> Option
             name: author.card.name.as_deref(),
             kind: sender_type(author.role),
         },
+        attached: None,
     })
+}
+
+impl SaidBy<'_> {
+    /// With the message's file, where that has no frame of its own.
+    pub(super) fn with(mut self, attached: Option<Attached>) -> Self {
+        self.attached = attached;
+        self
+    }
 }
 
 /// Who writes.

@@ -26,10 +26,11 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::identity::sockets::Brought;
 use crate::profiles::chat;
+use crate::profiles::files::FileAddresses;
 use crate::profiles::frame::{frame, utc};
 use crate::profiles::widget;
 use crate::profiles::widget::dialect::{AGENT_NAME, PASSED_ON, RELEASED, RESOLVED};
-use crate::profiles::widget::frames::{Said, said, sender_type, typist_type};
+use crate::profiles::widget::frames::{Attached, Said, attached, said, sender_type, typist_type};
 use crate::ws::Shared;
 use crate::ws::desk::{Continuation, Desk, Place, join};
 
@@ -98,6 +99,8 @@ pub(crate) fn message(desk: &mut Desk, is_text: bool, payload: &[u8]) {
 pub(crate) struct HelpdeskVisitorDialect {
     /// For what is shown now and has no time of its own.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where files are found.
+    pub(crate) files: Arc<FileAddresses>,
 }
 
 /// Who says something, by what they are: visitors know nobody's number.
@@ -115,6 +118,8 @@ struct SaidFrame<'a> {
     #[serde(flatten)]
     said: Said<'a>,
     sender_info: Speaking<'a>,
+    #[serde(flatten)]
+    attached: Option<Attached>,
 }
 
 impl Dialect for HelpdeskVisitorDialect {
@@ -127,6 +132,7 @@ impl Dialect for HelpdeskVisitorDialect {
                     name: message.author.card.name.as_deref(),
                     kind: sender_type(message.author.role),
                 },
+                attached: attached(&self.files, room, message),
             })),
             RoomEvent::HandoffMoved { at, step, .. } => moved(room, *at, step),
             _ => None,

@@ -1,0 +1,172 @@
+//! The doors of files that come in one piece, for clients of the profiles.
+//!
+//! A form may say who sends what before its file or behind it. Where that is known the file goes to
+//! its upload as it comes; else it is spilled until the form has ended.
+//!
+//! Invariants: who uploaded is who proved to be, whatever a field says; whatever is answered was
+//! inspected, stored and, where it is for a chat, said there; a refused file is 400 to these
+//! clients, which know no other.
+//! Never: holds a file in memory.
+
+mod chats;
+mod rooms;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use frontdesk_actors::{Answer, Command, Outcome};
+use frontdesk_protocol::command::{Principal, RoomCommand};
+use frontdesk_protocol::file::StoredFile;
+use frontdesk_protocol::{Cid, ErrorCode, Rejection, Seq};
+use frontdesk_storage::EntityId;
+use http_body_util::BodyExt;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+use crate::http::ApiError;
+use crate::http::multipart::{FilePart, Form};
+use crate::rates::TooSoon;
+use crate::uploads::{Door, Source, Whole};
+
+/// Time without a byte after which a spill is ended, milliseconds.
+const IDLE_MS: u64 = 30_000;
+/// Ends of the paths of these doors.
+const ENDS: [&str; 5] = [
+    "/send-file",
+    "/upload_file",
+    "/api/chat/upload",
+    "/api/chatbot/upload",
+    "/agent/upload",
+];
+
+/// The routes of these doors.
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    chats::routes().merge(rooms::routes())
+}
+
+/// Whether a body may be larger than others: what comes here is never gathered.
+pub(crate) fn takes_files(path: &str) -> bool {
+    ENDS.iter().any(|end| path.ends_with(end))
+}
+
+/// A refusal as these clients know it.
+struct Refused(ApiError);
+
+impl<T: Into<ApiError>> From<T> for Refused {
+    fn from(error: T) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+        }
+        response
+    }
+}
+
+/// The file of a form, on its way.
+struct Arriving {
+    whole: Whole,
+    source: Source,
+}
+
+impl Arriving {
+    /// As it comes.
+    fn straight(part: FilePart) -> Self {
+        let (name, mime) = (part.name, part.mime);
+        Self {
+            whole: Whole { name, mime },
+            source: Source::Body(part.body),
+        }
+    }
+
+    /// Kept until the form has said what it is for.
+    async fn spilled(app: &App, mut part: FilePart, form: &mut Form) -> Result<Self, ApiError> {
+        let mut spill = app.uploads.spill().await?;
+        let idle = Duration::from_millis(IDLE_MS);
+        let broken = |why: &str| ApiError::because(ErrorCode::BadFrame, why);
+        loop {
+            let next = tokio::time::timeout(idle, part.body.frame()).await;
+            let next = next.map_err(|_| broken("the body comes too slowly"))?;
+            let Some(frame) = next else { break };
+            let frame = frame.map_err(|_| broken("the body was cut off"))?;
+            let bytes = frame.into_data().unwrap_or_default();
+            let spilled = app.uploads.spill_on(&mut spill, &bytes).await;
+            spilled.map_err(of_file)?;
+        }
+        app.uploads.spilled(&mut spill).await?;
+        let (name, mime) = (part.name, part.mime);
+        drop(part.body);
+        form.rest().await?;
+        Ok(Self {
+            whole: Whole { name, mime },
+            source: Source::Spill(spill),
+        })
+    }
+
+    /// Has it made a file that waits to be sent, and reads the form to its end.
+    async fn stage(
+        self,
+        app: &Arc<App>,
+        who: &Arc<Principal>,
+        door: Door,
+        form: &mut Form,
+    ) -> Result<StoredFile, ApiError> {
+        let Self { whole, source } = self;
+        let taken = app.uploads.take_whole(who, door, whole, source).await;
+        let file = taken.map_err(of_file)?;
+        if let Err(why) = form.rest().await {
+            let no = file.shared.no;
+            app.uploads.drop_waiting(&who.company, no).await;
+            return Err(why);
+        }
+        Ok(file)
+    }
+}
+
+/// Counts an upload of this person.
+fn count(app: &App, who: &Principal, door: Door) -> Result<(), TooSoon> {
+    app.rates.take_upload(who, door)
+}
+
+/// What is wrong with a file is said of the field too.
+fn of_file(why: Rejection) -> ApiError {
+    let code = why.code;
+    let error = ApiError::from(why);
+    match code {
+        ErrorCode::BadField | ErrorCode::FileTooLarge => error.of_field("file"),
+        _ => error,
+    }
+}
+
+/// Says a file in a room. One that cannot be said there is taken away again.
+async fn send(
+    app: &Arc<App>,
+    (room, who): (&EntityId, &Arc<Principal>),
+    (text, file): (String, &StoredFile),
+    cid: Cid,
+) -> Result<Seq, ApiError> {
+    let no = file.shared.no;
+    let command = Command::Room(RoomCommand::PostMessage {
+        text,
+        rich: None,
+        reply_to: None,
+        files: vec![no],
+    });
+    let asked = app.node.ask(room.clone(), Arc::clone(who), command, cid);
+    let why = match asked.await {
+        Outcome::Done(Answer::Posted { seq, .. }) => return Ok(seq),
+        Outcome::Done(_) => ApiError::new(ErrorCode::Internal),
+        Outcome::Refused(why) => why.into(),
+        // It may have been said.
+        Outcome::Unknown => return Err(ApiError::new(ErrorCode::Unavailable)),
+    };
+    app.uploads.drop_waiting(&who.company, no).await;
+    Err(why)
+}
