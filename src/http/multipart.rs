@@ -302,9 +302,7 @@ mod tests {
         assert!(why(&long).await.starts_with("a field of more than"));
         let mut pieces = vec!["--x\r\nX-More: ".to_owned()];
         pieces.extend((0..64).map(|_| "y".repeat(1_024)));
-        let pieces = pieces
-            .into_iter()
-            .map(|piece| Ok::<_, std::io::Error>(piece));
+        let pieces = pieces.into_iter().map(Ok::<_, std::io::Error>);
         let body = Body::from_stream(futures_util::stream::iter(pieces));
         let headers = headers("multipart/form-data; boundary=x");
         let mut form = Form::new(&headers, body).expect("a form");
