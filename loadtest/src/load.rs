@@ -328,13 +328,11 @@ impl Load {
                 self.write(member, Opcode::Pong, payload);
                 Ok(())
             }
-            Incoming::Pong(_) => Ok(()),
+            Incoming::Pong(_) | Incoming::Piece { .. } => Ok(()),
             Incoming::Close { code, reason } => {
                 let code = code.unwrap_or_default();
                 Err(format!("{CLOSED_BY_SERVER} with {code} {reason}"))
             }
-            // This reader streams nothing.
-            Incoming::Piece { .. } => Ok(()),
             Incoming::Oversize { announced_bytes } => {
                 Err(format!("a message of {announced_bytes} bytes"))
             }

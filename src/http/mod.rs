@@ -36,8 +36,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::ErrorCode;
@@ -213,5 +213,12 @@ async fn check_announced(
         let why = format!("body too large: {announced_bytes} bytes, limit {limit_bytes}");
         return ApiError::because(ErrorCode::FrameTooLarge, why).into_response();
     }
-    next.run(request).await
+    let is_form = doors::takes_files(path);
+    let mut response = next.run(request).await;
+    if is_form && !response.status().is_success() {
+        // What still comes of the form is dropped, and the connection with it.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }

@@ -128,8 +128,9 @@ impl Uploads {
         body: Body,
         limit: u64,
     ) -> Result<(), (UploadEnd, Rejection)> {
-        let cancelled = |why| (UploadEnd::Cancelled, why);
-        let writer = self.write(job).await.map_err(cancelled)?;
+        // Whoever sent it may not be there to say so.
+        let lost = |why| (UploadEnd::Failed(UploadFailure::Lost), why);
+        let writer = self.write(job).await.map_err(lost)?;
         let pumped = pump(writer, body, limit, None).await;
         self.took(pumped.kept);
         match pumped.outcome {
@@ -138,26 +139,26 @@ impl Uploads {
                 let failure = UploadFailure::TooLarge;
                 Err((UploadEnd::Failed(failure), rejection(failure, limit)))
             }
-            Err(PumpError::Write(error)) => Err(cancelled(refused(&error))),
+            Err(PumpError::Write(error)) => Err(lost(refused(&error))),
             Err(error) => {
                 let why = error.to_string();
-                Err(cancelled(Rejection::because(ErrorCode::BadFrame, why)))
+                Err(lost(Rejection::because(ErrorCode::BadFrame, why)))
             }
         }
     }
 
     async fn pour(&self, job: &Arc<Job>, spill: Spill) -> Result<(), (UploadEnd, Rejection)> {
-        let cancelled = |why| (UploadEnd::Cancelled, why);
-        let mut writer = self.write(job).await.map_err(cancelled)?;
+        let lost = |why| (UploadEnd::Failed(UploadFailure::Lost), why);
+        let mut writer = self.write(job).await.map_err(lost)?;
         let mut at = 0;
         while at < spill.bytes() {
-            let piece = spill.read(&self.disk, at).await.map_err(cancelled)?;
+            let piece = spill.read(&self.disk, at).await.map_err(lost)?;
             at += piece.len() as u64;
             let written = writer.write(piece).await;
-            written.map_err(|error| cancelled(refused(&error)))?;
+            written.map_err(|error| lost(refused(&error)))?;
         }
         let kept = writer.keep().await;
-        self.took(kept.map_err(|error| cancelled(refused(&error)))?);
+        self.took(kept.map_err(|error| lost(refused(&error)))?);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::websocket::{Item, feed};
 
 const MESSAGE_BYTES_MAX: u32 = 300;
 /// What a reader holds beside the bytes it keeps: its own fields, and vectors grow by doubling.
-const FIXED_BYTES: usize = 256;
+const FIXED_BYTES: usize = 320;
 
 fn opcode() -> impl Strategy<Value = Opcode> {
     prop_oneof![

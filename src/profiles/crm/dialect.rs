@@ -172,9 +172,6 @@ mod tests {
             "sender_name": "John Talker",
             "created_at": "2026-01-14T10:00:00.000Z",
             "attachment": null,
-            "attachment_url": null,
-            "attachment_name": null,
-            "attachment_size": null,
         }});
         assert_eq!(payloads(&shown.expect("shown")), [expected]);
         message.author.role = Role::Bot;

@@ -26,8 +26,11 @@ pub(crate) struct NewMessage<'a> {
     created_at: String,
     /// Where the file is.
     attachment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     attachment_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     attachment_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     attachment_size: Option<u64>,
 }
 

@@ -301,12 +301,8 @@ pub(crate) fn conversation(
     let card_of = |id: &PersonId| cards.get(id).unwrap_or(&unknown);
     let shown = |seat: &SeatSummary| person(style, &seat.person, card_of(&seat.person));
     let owner = owner(summary);
-    let others = || {
-        summary
-            .people
-            .iter()
-            .filter(|seat| !is_same(Some(*seat), owner))
-    };
+    let people = || summary.people.iter();
+    let others = || people().filter(|seat| !is_same(Some(*seat), owner));
     let viewers_own = summary.people.iter().find(|seat| seat.person == *viewer);
     let other = summary.people.iter().find(|seat| seat.person != *viewer);
     ConversationBody {
