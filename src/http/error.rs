@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::{ErrorCode, Rejection, Retry};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::schemas::{ErrorCodeSchema, MessageSchema, RetrySchema};
@@ -65,6 +65,8 @@ pub struct ApiError {
     request_id: String,
     retry_after_s: Option<u64>,
     field: Option<&'static str>,
+    /// More keys of the body, for a protocol that has its own.
+    members: Option<Box<Map<String, Value>>>,
 }
 
 /// The body of every error.
@@ -102,6 +104,7 @@ impl ApiError {
             request_id: request_id(),
             retry_after_s: None,
             field: None,
+            members: None,
         }
     }
 
@@ -109,6 +112,13 @@ impl ApiError {
     #[must_use]
     pub fn of_field(mut self, field: &'static str) -> Self {
         self.field = Some(field);
+        self
+    }
+
+    /// The same, with more keys in its body.
+    #[must_use]
+    pub(crate) fn with_members(mut self, members: Map<String, Value>) -> Self {
+        self.members = Some(Box::new(members));
         self
     }
 
@@ -181,6 +191,9 @@ impl IntoResponse for ApiError {
         if let Some(field) = self.field {
             // A field may be called `message` too: its clients read the list.
             body[field] = Value::from(vec![self.message]);
+        }
+        for (name, value) in self.members.into_iter().flat_map(|members| *members) {
+            body[name] = value;
         }
         let body = Json(body);
         let mut response = (status(self.code), body).into_response();

@@ -43,5 +43,6 @@ mod settings;
 mod sleep;
 mod slow_readers;
 mod support;
+mod uploads_draft;
 mod visitor_socket;
 mod widget_socket;

@@ -4,13 +4,17 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use frontdesk_protocol::{ErrorCode, Rejection, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
 
+use super::draft::Problem;
 use super::headers::{
     EXTENSIONS, TUS_CHECKSUM_ALGORITHM, TUS_EXTENSION, TUS_MAX_SIZE, TUS_RESUMABLE, TUS_VERSION,
-    UPLOAD_EXPIRES, UPLOAD_OFFSET, VERSION,
+    UPLOAD_EXPIRES, UPLOAD_LIMIT, UPLOAD_OFFSET, VERSION,
 };
 use crate::http::ApiError;
 use crate::uploads::{Checking, PumpError, WriteError, refused};
@@ -22,6 +26,7 @@ const CHECKSUM_MISMATCH: u16 = 460;
 pub(super) struct Tus {
     status: StatusCode,
     headers: HeaderMap,
+    body: Option<Value>,
 }
 
 impl Tus {
@@ -29,7 +34,15 @@ impl Tus {
         Self {
             status,
             headers: HeaderMap::new(),
+            body: None,
         }
+    }
+
+    #[must_use]
+    pub(super) fn saying(mut self, status: StatusCode, body: &impl Serialize) -> Self {
+        self.status = status;
+        self.body = Some(serde_json::to_value(body).expect("texts and numbers always encode"));
+        self
     }
 
     #[must_use]
@@ -55,19 +68,25 @@ impl Tus {
 
 /// An answer that refuses.
 pub(super) struct Refusal {
-    error: ApiError,
+    error: Box<ApiError>,
     status: Option<StatusCode>,
     says_version: bool,
     is_of_body: bool,
+    /// Where the upload stands, if that is why.
+    stands: Option<u64>,
+    /// What the draft calls it, if it has a name for it.
+    problem: Option<Problem>,
 }
 
 impl Refusal {
     fn with(code: ErrorCode, why: &str, status: StatusCode) -> Self {
         Self {
-            error: ApiError::because(code, why),
+            error: Box::new(ApiError::because(code, why)),
             status: Some(status),
             says_version: false,
             is_of_body: false,
+            stands: None,
+            problem: None,
         }
     }
 
@@ -90,7 +109,10 @@ impl Refusal {
 
     pub(super) fn elsewhere(stands: u64) -> Self {
         let why = format!("upload-offset: the upload stands at {stands}");
-        Self::with(ErrorCode::WrongStage, &why, StatusCode::CONFLICT)
+        Self {
+            stands: Some(stands),
+            ..Self::with(ErrorCode::WrongStage, &why, StatusCode::CONFLICT)
+        }
     }
 
     pub(super) fn media_type(expected: &str) -> Self {
@@ -112,6 +134,28 @@ impl Refusal {
         Self::with(ErrorCode::FileTooLarge, &why, StatusCode::PAYLOAD_TOO_LARGE)
     }
 
+    /// Where the upload stands, if the request was refused because it meant another place.
+    pub(super) fn stands(&self) -> Option<u64> {
+        self.stands
+    }
+
+    #[must_use]
+    pub(super) fn of_problem(mut self, problem: Problem) -> Self {
+        self.problem = Some(problem);
+        self
+    }
+
+    /// What the draft calls it.
+    pub(super) fn problem(&self) -> Option<Problem> {
+        self.problem
+    }
+
+    /// Whether the body is not what its checksum is of.
+    pub(super) fn is_mismatch(&self) -> bool {
+        self.status
+            .is_some_and(|status| status.as_u16() == CHECKSUM_MISMATCH)
+    }
+
     /// Whether the body alone was at fault: what it was for is there.
     pub(super) fn is_of_body(&self) -> bool {
         self.is_of_body
@@ -123,7 +167,7 @@ impl Refusal {
             PumpError::TooLong => Self::too_long(limit),
             PumpError::Mismatch => Self::with(
                 ErrorCode::BadField,
-                "upload-checksum: the body has another",
+                "the body has another checksum",
                 StatusCode::from_u16(CHECKSUM_MISMATCH).unwrap_or(StatusCode::BAD_REQUEST),
             ),
             PumpError::Cut => Self {
@@ -148,10 +192,12 @@ impl Refusal {
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
         Self {
-            error,
+            error: Box::new(error),
             status: None,
             says_version: false,
             is_of_body: false,
+            stands: None,
+            problem: None,
         }
     }
 }
@@ -162,24 +208,43 @@ impl From<Rejection> for Refusal {
     }
 }
 
-/// What is sent.
+/// What is sent to clients of tus.
 pub(super) fn of(answered: Result<Tus, Refusal>) -> Response {
+    let says_version = answered.as_ref().is_err_and(|refusal| refusal.says_version);
+    let mut response = plain(answered);
+    let headers = response.headers_mut();
+    if says_version {
+        headers.insert(TUS_VERSION, HeaderValue::from_static(VERSION));
+    }
+    headers.insert(TUS_RESUMABLE, HeaderValue::from_static(VERSION));
+    response
+}
+
+/// What is sent, without a word of tus.
+pub(super) fn plain(answered: Result<Tus, Refusal>) -> Response {
     let mut response = match answered {
+        Ok(Tus {
+            status,
+            headers,
+            body: Some(body),
+        }) => (status, headers, Json(body)).into_response(),
         Ok(tus) => (tus.status, tus.headers).into_response(),
         Err(refusal) => {
-            let mut response = refusal.error.into_response();
-            if let Some(status) = refusal.status {
+            let status = refusal.status;
+            let mut response = match refusal.problem {
+                Some(problem) => refusal
+                    .error
+                    .with_members(problem.members())
+                    .into_response(),
+                None => refusal.error.into_response(),
+            };
+            if let Some(status) = status {
                 *response.status_mut() = status;
-            }
-            if refusal.says_version {
-                let version = HeaderValue::from_static(VERSION);
-                response.headers_mut().insert(TUS_VERSION, version);
             }
             response
         }
     };
     let headers = response.headers_mut();
-    headers.insert(TUS_RESUMABLE, HeaderValue::from_static(VERSION));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -190,6 +255,7 @@ pub(super) fn options(size_max: u64) -> Response {
         .with(TUS_VERSION, VERSION)
         .with(TUS_EXTENSION, EXTENSIONS)
         .with(TUS_MAX_SIZE, size_max)
-        .with(TUS_CHECKSUM_ALGORITHM, Checking::ALGORITHMS.join(","));
+        .with(TUS_CHECKSUM_ALGORITHM, Checking::ALGORITHMS.join(","))
+        .with(UPLOAD_LIMIT, format!("max-size={size_max}"));
     of(Ok(tus))
 }

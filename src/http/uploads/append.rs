@@ -89,7 +89,8 @@ pub(super) async fn append(
         found.view.wish.size = Some(size);
     }
     let expires_at = found.view.terms.expires_at;
-    let kept = take_body(app, who, &found, (headers, body), checking).await?;
+    let kept = take_body(app, &found, (headers, body), checking).await?;
+    app.uploads.seal_if_whole(&found).await?;
     Ok(Tus::new(StatusCode::NO_CONTENT)
         .offset(kept)
         .expires(expires_at))
@@ -98,7 +99,6 @@ pub(super) async fn append(
 /// Takes a body's bytes at the end of what is kept; answers up to where bytes are kept then.
 pub(super) async fn take_body(
     app: &Arc<App>,
-    _who: &Arc<Principal>,
     found: &Upload,
     (headers, body): (&HeaderMap, Body),
     checking: Option<Checking>,
@@ -134,9 +134,6 @@ pub(super) async fn take_body(
             return Err(Refusal::too_long(found.view.wish.size.unwrap_or(size_max)));
         }
         Err(error) => return Err(Refusal::pumped(error, end)),
-    }
-    if found.view.wish.size == Some(pumped.kept) {
-        app.uploads.seal_if_whole(found).await?;
     }
     Ok(pumped.kept)
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use frontdesk_actors::clock::fresh_upload_id;
+use frontdesk_actors::task::spawn;
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::native::RoomName;
 use frontdesk_protocol::upload::UploadWish;
-use frontdesk_protocol::{ErrorCode, RoomId};
+use frontdesk_protocol::{ErrorCode, RoomId, UploadId};
 use frontdesk_storage::EntityKind;
 
 use super::answers::{Refusal, Tus};
@@ -70,13 +71,11 @@ pub(super) async fn create(
     if with_bytes && job.is_of_parts() {
         return Err(Refusal::of_parts());
     }
+    let untold = Untold::new(app, who, upload);
     let body = with_bytes.then_some((body, checking));
-    let answered = answer(app, who, &job, headers, body).await;
-    if answered.is_err() {
-        // Nobody is told where it is.
-        let _ = app.uploads.cancel(who, upload).await;
-    }
-    answered
+    let answered = answer(app, who, &job, headers, body).await?;
+    untold.told();
+    Ok(answered)
 }
 
 async fn answer(
@@ -93,20 +92,56 @@ async fn answer(
         // Absolute: not every client resolves one that is not.
         .with(header::LOCATION.as_str(), app.absolute(headers, &place))
         .expires(found.view.terms.expires_at);
-    match body {
-        Some((body, checking)) => {
-            // What did not come is sent again: the upload is there.
-            let taken = take_body(app, who, &found, (headers, body), checking).await;
-            let kept = match taken {
-                Ok(kept) => kept,
-                Err(refusal) if refusal.is_of_body() => job.kept(),
-                Err(refusal) => return Err(refusal),
-            };
-            tus = tus.offset(kept);
-        }
-        None => app.uploads.seal_if_whole(&found).await?,
+    if let Some((body, checking)) = body {
+        // What did not come is sent again: the upload is there.
+        let taken = take_body(app, &found, (headers, body), checking).await;
+        let kept = match taken {
+            Ok(kept) => kept,
+            Err(refusal) if refusal.is_of_body() => job.kept(),
+            Err(refusal) => return Err(refusal),
+        };
+        tus = tus.offset(kept);
     }
+    app.uploads.seal_if_whole(&found).await?;
     Ok(tus)
+}
+
+/// An upload that nobody was told of yet: it ends if nobody is, since nobody could go on with it,
+/// and until its time is over it would count among its owner's.
+pub(super) struct Untold {
+    app: Arc<App>,
+    who: Arc<Principal>,
+    upload: Option<UploadId>,
+}
+
+impl Untold {
+    pub(super) fn new(app: &Arc<App>, who: &Arc<Principal>, upload: UploadId) -> Self {
+        Self {
+            app: Arc::clone(app),
+            who: Arc::clone(who),
+            upload: Some(upload),
+        }
+    }
+
+    /// Its owner learns where it is.
+    pub(super) fn told(mut self) {
+        self.upload = None;
+    }
+}
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        let Some(upload) = self.upload else {
+            return;
+        };
+        let (app, who) = (Arc::clone(&self.app), Arc::clone(&self.who));
+        // Also when the request is dropped because its client is gone.
+        spawn(async move {
+            if let Err(why) = app.uploads.cancel(&who, upload).await {
+                tracing::debug!(%upload, %why, "an upload that nobody knows of stays");
+            }
+        });
+    }
 }
 
 /// How long it will be; `None` when that is said later.
@@ -130,8 +165,7 @@ fn size(headers: &HeaderMap, concat: &Concat) -> Result<Option<u64>, ApiError> {
 /// Whether the first bytes come with the request.
 fn carries_bytes(headers: &HeaderMap) -> Result<bool, ApiError> {
     let is_of_bytes = one(headers, "content-type")? == Some(BYTES_TYPE);
-    let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
-    let has_body = is_chunked || body_bytes(headers)?.is_some_and(|bytes| bytes > 0);
+    let has_body = body_bytes(headers)? != Some(0);
     if has_body && !is_of_bytes {
         let why = format!("content-type: a body is {BYTES_TYPE}");
         return Err(ApiError::because(ErrorCode::BadFrame, why));

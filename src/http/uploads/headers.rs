@@ -4,7 +4,7 @@
 //! Never: decides what follows from a value.
 
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use frontdesk_protocol::limits::{UPLOAD_METADATA_BYTES_MAX, UPLOAD_PART_COUNT_MAX};
@@ -31,6 +31,7 @@ pub(super) const UPLOAD_METADATA: &str = "upload-metadata";
 pub(super) const UPLOAD_EXPIRES: &str = "upload-expires";
 pub(super) const UPLOAD_CONCAT: &str = "upload-concat";
 pub(super) const UPLOAD_CHECKSUM: &str = "upload-checksum";
+pub(super) const UPLOAD_LIMIT: &str = "upload-limit";
 pub(super) const METHOD_OVERRIDE: &str = "x-http-method-override";
 
 /// The type of a body of bytes.
@@ -68,9 +69,11 @@ pub(super) fn number(headers: &HeaderMap, name: &'static str) -> Result<Option<u
         .ok_or_else(|| bad(name, "is not a number of bytes"))
 }
 
-/// How long a body says it is; `None` when it comes in pieces.
+/// How long a body says it is, none at all included; `None` when it comes in pieces.
 pub(super) fn body_bytes(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
-    number(headers, CONTENT_LENGTH.as_str())
+    let bytes = number(headers, CONTENT_LENGTH.as_str())?;
+    let is_chunked = headers.contains_key(TRANSFER_ENCODING);
+    Ok(bytes.or((!is_chunked).then_some(0)))
 }
 
 /// What is said of a file.

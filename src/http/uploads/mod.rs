@@ -12,6 +12,7 @@
 mod answers;
 mod append;
 mod create;
+mod draft;
 mod headers;
 mod status;
 
@@ -19,9 +20,10 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
+use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::{ErrorCode, UploadId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -34,6 +36,7 @@ use super::{ApiError, PathOf};
 use crate::app::{App, Known};
 use answers::{Refusal, Tus};
 use headers::{METHOD_OVERRIDE, PATH, TUS_RESUMABLE, VERSION};
+use status::UploadStatus;
 
 /// The routes of this file.
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -114,18 +117,25 @@ fn upload_id(path: InPath) -> Result<UploadId, Refusal> {
     tag = "uploads",
     security(("bearer" = [])),
     params(
-        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Tus-Resumable" = Option<String>, Header, description = "1.0.0; not in the draft"),
         ("Upload-Length" = Option<u64>, Header, description = "Bytes; or `Upload-Defer-Length: 1`"),
         ("Upload-Metadata" = Option<String>, Header, description =
             "`filename`, `filetype`, `room` (its id or number), `caption`, each with base64"),
         ("Upload-Concat" = Option<String>, Header, description = "`partial`, or `final;` parts"),
+        ("Upload-Complete" = Option<String>, Header, description =
+            "In the draft: `?1` if the body is all of the file, else `?0`"),
+        ("filename" = Option<String>, Query, description = "In the draft: what it is called"),
+        ("room" = Option<String>, Query, description = "In the draft: a room's id or number"),
+        ("caption" = Option<String>, Query, description = "In the draft: what is said with it"),
     ),
     responses(
         (status = 201, description = "begun; `Location` is where its bytes go"),
         (status = 400, description = "a header does not fit", body = ErrorBody),
+        (status = 403, description = "the room is not the caller's any more", body = UploadStatus),
         (status = 404, description = "no such room, or not one of the caller's", body = ErrorBody),
         (status = 412, description = "another version of tus", body = ErrorBody),
         (status = 413, description = "the file is too large", body = ErrorBody),
+        (status = 422, description = "the file is not taken", body = UploadStatus),
         (status = 507, description = "no room for the file", body = ErrorBody),
         BehindToken,
     ),
@@ -133,9 +143,14 @@ fn upload_id(path: InPath) -> Result<UploadId, Refusal> {
 async fn create_upload(
     State(app): State<Arc<App>>,
     Sending(known): Sending,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    if draft::is_spoken(&headers) {
+        let created = draft::create(&app, &known, &uri, &headers, body).await;
+        return draft::of(&headers, created);
+    }
     let created = async {
         check_version(&headers)?;
         create::create(&app, &known, &headers, body).await
@@ -151,10 +166,11 @@ async fn create_upload(
     security(("bearer" = [])),
     params(
         ("upload" = inline(UploadIdSchema), Path),
-        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Tus-Resumable" = Option<String>, Header, description = "1.0.0; not in the draft"),
     ),
     responses(
         (status = 200, description = "`Upload-Offset` says up to where"),
+        (status = 204, description = "the same in the draft, with `Upload-Complete`"),
         (status = 404, description = "no such upload, or not one of the caller's"),
         (status = 410, description = "it ended without a file"),
         (status = 412, description = "another version of tus"),
@@ -167,6 +183,13 @@ async fn find_offset(
     upload: InPath,
     headers: HeaderMap,
 ) -> Response {
+    if draft::is_bare(&headers) {
+        let asked = async {
+            let upload = upload_id(upload)?;
+            draft::offset(&app, &known.principal, upload, &headers).await
+        };
+        return draft::of(&headers, asked.await);
+    }
     answers::of(offset(&app, &known, upload, &headers).await)
 }
 
@@ -189,12 +212,15 @@ async fn offset(
     security(("bearer" = [])),
     params(
         ("upload" = inline(UploadIdSchema), Path),
-        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Tus-Resumable" = Option<String>, Header, description = "1.0.0; not in the draft"),
         ("Upload-Offset" = u64, Header, description = "Where the body belongs"),
+        ("Upload-Complete" = Option<String>, Header, description =
+            "In the draft: `?1` if nothing comes after the body, else `?0`"),
         ("Upload-Checksum" = Option<String>, Header, description =
             "`sha1`, `sha256`, `crc32c` or `blake3`, and the body's digest in base64"),
     ),
     responses(
+        (status = 200, description = "the last of it, in the draft", body = UploadStatus),
         (status = 204, description = "kept; `Upload-Offset` says up to where"),
         (status = 400, description = "a header does not fit", body = ErrorBody),
         (status = 403, description = "the upload is made of parts", body = ErrorBody),
@@ -203,7 +229,8 @@ async fn offset(
         (status = 410, description = "it ended without a file", body = ErrorBody),
         (status = 412, description = "another version of tus", body = ErrorBody),
         (status = 413, description = "more than was announced or may come", body = ErrorBody),
-        (status = 415, description = "not application/offset+octet-stream", body = ErrorBody),
+        (status = 415, description = "not the protocol's type", body = ErrorBody),
+        (status = 422, description = "the file is not taken", body = UploadStatus),
         (status = 423, description = "another request has taken over", body = ErrorBody),
         (status = 507, description = "no room for the file", body = ErrorBody),
         BehindToken,
@@ -216,6 +243,13 @@ async fn append_bytes(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    if draft::is_spoken(&headers) {
+        let appended = async {
+            let upload = upload_id(upload)?;
+            draft::append(&app, &known.principal, upload, &headers, body).await
+        };
+        return draft::of(&headers, appended.await);
+    }
     answers::of(append(&app, &known, upload, &headers, body).await)
 }
 
@@ -239,7 +273,7 @@ async fn append(
     security(("bearer" = [])),
     params(
         ("upload" = inline(UploadIdSchema), Path),
-        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Tus-Resumable" = Option<String>, Header, description = "1.0.0; not in the draft"),
     ),
     responses(
         (status = 204, description = "ended"),
@@ -256,6 +290,13 @@ async fn cancel_upload(
     upload: InPath,
     headers: HeaderMap,
 ) -> Response {
+    if draft::is_bare(&headers) {
+        let cancelled = async {
+            let upload = upload_id(upload)?;
+            draft::cancel(&app, &known.principal, upload, &headers).await
+        };
+        return draft::of(&headers, cancelled.await);
+    }
     answers::of(cancel(&app, &known, upload, &headers).await)
 }
 
@@ -266,12 +307,20 @@ async fn cancel(
     headers: &HeaderMap,
 ) -> Result<Tus, Refusal> {
     check_version(headers)?;
-    let upload = upload_id(upload)?;
-    let found = app.uploads.find(&known.principal, upload).await?;
+    cancel_found(app, &known.principal, upload_id(upload)?).await
+}
+
+/// Ends an upload, or takes back the file that it became while that waits to be sent.
+async fn cancel_found(
+    app: &Arc<App>,
+    who: &Arc<Principal>,
+    upload: UploadId,
+) -> Result<Tus, Refusal> {
+    let found = app.uploads.find(who, upload).await?;
     if found.end().is_some() {
         return Err(Refusal::gone());
     }
-    app.uploads.cancel(&known.principal, upload).await?;
+    app.uploads.cancel(who, upload).await?;
     Ok(Tus::new(StatusCode::NO_CONTENT))
 }
 
@@ -284,7 +333,7 @@ async fn cancel(
     params(
         ("upload" = inline(UploadIdSchema), Path),
         ("X-HTTP-Method-Override" = String, Header, description = "PATCH, DELETE or HEAD"),
-        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Tus-Resumable" = Option<String>, Header, description = "1.0.0; not in the draft"),
     ),
     responses(
         (status = 204, description = "as the method says"),
