@@ -66,6 +66,7 @@ fn read_in_pieces(bytes: &[u8], mut cuts: Vec<usize>, pause: bool) -> (Vec<Item>
     cuts.extend([0, bytes.len()]);
     cuts.sort_unstable();
     let (mut reader, mut items) = (FrameReader::new(MESSAGE_BYTES_MAX), Vec::new());
+    let mut longest = 0;
     for cut in cuts.windows(2) {
         let mut piece = bytes[cut[0]..cut[1]].to_vec();
         let mut on = |incoming: Incoming<'_>| {
@@ -80,7 +81,11 @@ fn read_in_pieces(bytes: &[u8], mut cuts: Vec<usize>, pause: bool) -> (Vec<Item>
             return (items, true);
         }
         let kept = (cut[1]).min(MESSAGE_BYTES_MAX as usize + limits::CONTROL_PAYLOAD_BYTES_MAX);
-        assert!(reader.held_bytes() <= FIXED_BYTES + 2 * kept + 2 * piece.len());
+        let held = reader.held_bytes();
+        // What is left of a piece keeps its room until it is spent.
+        longest = longest.max(piece.len());
+        let limit = FIXED_BYTES + 2 * kept + 2 * longest;
+        assert!(held <= limit, "{held} of {limit}");
     }
     (items, false)
 }
