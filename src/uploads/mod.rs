@@ -63,6 +63,8 @@ pub(crate) struct Uploads {
     ends: DashMap<Key, watch::Sender<Option<UploadStage>>>,
     memory: Arc<Semaphore>,
     metrics: UploadMetrics,
+    /// Whatever is older was begun by an earlier process.
+    started_at: Timestamp,
     node: OnceLock<Weak<Node>>,
 }
 
@@ -103,6 +105,7 @@ impl Uploads {
     ) -> Self {
         let writer_count = (limits.upload_memory_bytes / WRITE_BYTES).max(1);
         Self {
+            started_at: clock.now(),
             spool,
             blobs,
             disk: Arc::new(Disk::new(clock)),

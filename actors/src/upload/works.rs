@@ -17,7 +17,7 @@ use frontdesk_storage::{EntityId, EntityKind};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use super::UploadView;
+use super::{UploadStage, UploadView};
 use crate::bus::BusMessage;
 use crate::entity::{Answer, Caller, Command, Envelope, Outcome, ReplyTo};
 use crate::node::{ASK_DOOR, Node};
@@ -133,6 +133,8 @@ impl Node {
             return Ok(());
         };
         let found = match work {
+            // It ended while it waited for this.
+            Work::Inspect if view.stage != UploadStage::Sealed => Ok(None),
             Work::Inspect => {
                 let inspected = by.inspect(company, upload, view).await;
                 inspected.map(|kind| Some(UploadCommand::Pass { kind }))
