@@ -36,11 +36,8 @@ impl Uploads {
             view.map(|view| view.stage).ok_or_else(unknown)
         };
         let now = read().await;
-        let is_over = |stage: &UploadStage| {
-            matches!(stage, UploadStage::Finished { .. } | UploadStage::Ended(_))
-        };
         let stage = match now {
-            Ok(stage) if !is_over(&stage) => {
+            Ok(stage) if !stage.is_over() => {
                 let ended = tokio::time::timeout(limit, end.wait_for(Option::is_some)).await;
                 let told = ended.ok().and_then(Result::ok).and_then(|stage| *stage);
                 match told {

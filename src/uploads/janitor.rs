@@ -4,6 +4,7 @@
 //! Invariant: what is removed is in no state in which it could still become somebody's file.
 //! Never: judges by the clock of the disk alone what an upload's journal says.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +14,15 @@ use frontdesk_protocol::upload::UploadEnd;
 use frontdesk_protocol::{CompanyId, FileNo, Timestamp};
 use frontdesk_storage::Spooled;
 
-use super::{Job, Upload, Uploads, later_than};
+use super::{Job, Key, Upload, Uploads, later_than};
 use crate::files::store::THUMBNAIL_END;
 
 /// Pause between looks, milliseconds.
 const LOOK_MS: u64 = 60_000;
 /// How long bytes without an upload stay, milliseconds: many times what beginning one takes.
 const ORPHAN_MS: u64 = 10 * 60 * 1_000;
+/// Without a byte for so long nobody writes, milliseconds.
+const QUIET_MS: u64 = 5_000;
 
 impl Uploads {
     /// Looks for as long as the node runs.
@@ -51,8 +54,33 @@ impl Uploads {
                 return;
             }
         };
-        for one in spooled {
-            self.look_at(node, &one).await;
+        for one in &spooled {
+            self.look_at(node, one).await;
+        }
+        self.forget_without_bytes(node, &spooled).await;
+    }
+
+    /// Jobs of which nothing is on the disk: whoever began one went away before its file was made,
+    /// or looked at it while it ended.
+    async fn forget_without_bytes(&self, node: &Arc<Node>, spooled: &[Spooled]) {
+        let on_disk: HashSet<_> = spooled
+            .iter()
+            .map(|one| (&one.company, one.upload))
+            .collect();
+        let now_ms = self.disk.now_ms();
+        let jobs = self.jobs.iter().filter(|job| {
+            job.is_quiet_for(now_ms, ORPHAN_MS) && !on_disk.contains(&(&job.company, job.upload))
+        });
+        let keys: Vec<Key> = jobs.map(|job| job.key().clone()).collect();
+        for key in keys {
+            let is_over = match node.upload(&key.0, &key.1).await {
+                Ok(Some(view)) => view.stage.is_over(),
+                Ok(None) => true,
+                Err(_) => false,
+            };
+            if is_over {
+                self.forget(&key).await;
+            }
         }
     }
 
@@ -67,8 +95,10 @@ impl Uploads {
         };
         let now = node.clock().now();
         let Some(view) = view else {
-            let is_begun_now = self.jobs.contains_key(&key);
-            if !is_begun_now && later_than(now, spooled.changed_at, ORPHAN_MS) {
+            // An earlier process begins nothing any more.
+            let is_of_earlier = later_than(self.started_at, spooled.changed_at, 0);
+            let is_old = is_of_earlier || later_than(now, spooled.changed_at, ORPHAN_MS);
+            if is_old && !self.jobs.contains_key(&key) {
                 self.forget(&key).await;
             }
             return;
@@ -80,7 +110,7 @@ impl Uploads {
                 };
                 if view.terms.expires_at <= now {
                     self.fail(&job, UploadEnd::Expired).await;
-                } else if job.is_quiet(self.disk.now_ms()) {
+                } else if self.is_left(&job, &view) {
                     self.go_on(&job, view).await;
                 }
             }
@@ -93,6 +123,12 @@ impl Uploads {
             | UploadStage::Passed
             | UploadStage::Published => {}
         }
+    }
+
+    /// Whether nobody here is at it: an earlier process was, or somebody was and stopped.
+    fn is_left(&self, job: &Job, view: &UploadView) -> bool {
+        let is_of_earlier = view.at < self.started_at && job.is_untouched();
+        is_of_earlier || job.is_quiet_for(self.disk.now_ms(), QUIET_MS)
     }
 
     /// All came, and the node ended before it said so; or it ended while it put parts together.
@@ -137,10 +173,7 @@ impl Uploads {
             };
             let view = node.upload(key.company(), &upload).await;
             let is_over = match view {
-                Ok(Some(view)) => matches!(
-                    view.stage,
-                    UploadStage::Finished { .. } | UploadStage::Ended(_)
-                ),
+                Ok(Some(view)) => view.stage.is_over(),
                 Ok(None) => true,
                 Err(_) => false,
             };

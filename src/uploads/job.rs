@@ -28,8 +28,6 @@ use super::disk::Disk;
 pub(crate) const WRITE_BYTES: usize = 256 * 1024;
 /// Bytes after which what was written is kept, while more comes.
 const KEEP_BYTES: u64 = 4 * 1024 * 1024;
-/// Without a byte for so long nobody writes, milliseconds.
-const QUIET_MS: u64 = 5_000;
 /// Read at once from the spool, bytes.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -229,10 +227,15 @@ impl Job {
         self.is_of_parts
     }
 
-    /// Whether nothing was written for a while.
-    pub(crate) fn is_quiet(&self, now_ms: u64) -> bool {
+    /// Nobody here has written to it yet: an earlier process did.
+    pub(crate) fn is_untouched(&self) -> bool {
+        *self.turn.borrow() == 0
+    }
+
+    /// Whether nothing was written for so long.
+    pub(crate) fn is_quiet_for(&self, now_ms: u64, quiet_ms: u64) -> bool {
         let touched_ms = self.touched_ms.load(Ordering::Relaxed);
-        now_ms.saturating_sub(touched_ms) >= QUIET_MS
+        now_ms.saturating_sub(touched_ms) >= quiet_ms
     }
 
     /// Takes the turn from whoever has it; answers when they have written their last.

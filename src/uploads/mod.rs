@@ -70,6 +70,8 @@ pub(crate) struct Uploads {
     /// Places for bytes of which nobody knows yet whose they are.
     spills: Arc<Semaphore>,
     metrics: UploadMetrics,
+    /// Whatever is older was begun by an earlier process.
+    started_at: Timestamp,
     node: OnceLock<Weak<Node>>,
 }
 
@@ -110,6 +112,7 @@ impl Uploads {
     ) -> Self {
         let writer_count = (limits.upload_memory_bytes / WRITE_BYTES).max(1);
         Self {
+            started_at: clock.now(),
             spool,
             blobs,
             disk: Arc::new(Disk::new(clock)),

@@ -54,6 +54,7 @@ impl Uploads {
             Kinds::Everything => Taken::Everything,
             Kinds::Only(types) => Taken::Only(types.clone()),
         };
+        self.remove_made(company, upload).await?;
         let file = self.spool.bytes_path(company, &upload);
         let work = self.spool.work_path(company, &upload);
         let wish = &view.wish;
@@ -66,6 +67,14 @@ impl Uploads {
             Err(Verdict::Refused(failure)) => Err(WorkError::Refused(failure)),
             Err(Verdict::TryLater) => Err(WorkError::Later),
         }
+    }
+
+    /// What an inspection that was cut off left behind is of no use, and may be half a file.
+    async fn remove_made(&self, company: &CompanyId, upload: UploadId) -> Result<(), WorkError> {
+        let (spool, company) = (self.spool.clone(), company.clone());
+        let removing = move || spool.remove_made(&company, &upload);
+        let removed = self.disk.run(removing).await;
+        removed.map_err(|error| later(&error))
     }
 
     /// What held when it was begun may not hold any more: its room, and its company's space.

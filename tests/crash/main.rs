@@ -8,6 +8,7 @@
 //! - `power_loss`: the same with everything lost that no sync covered.
 //! - `sync_failure`: syncs that fail or hang.
 //! - `lists`: lists and unread counts after kills and losses.
+//! - `uploads`: files on their way through kills and losses, and what is left of them.
 //! - `drain`: told to stop under load.
 //! - `transfer`: export and import between engines.
 //! - `cli`: what the program prints and exits with.
@@ -27,3 +28,4 @@ mod sigkill;
 mod support;
 mod sync_failure;
 mod transfer;
+mod uploads;

@@ -410,6 +410,11 @@ impl UploadState {
 }
 
 impl UploadStage {
+    /// Whether it is a file, or will never be one.
+    pub const fn is_over(self) -> bool {
+        matches!(self, UploadStage::Finished { .. } | UploadStage::Ended(_))
+    }
+
     /// The place in the only order there is.
     const fn order(self) -> u8 {
         match self {

@@ -137,6 +137,8 @@ impl Node {
             later()
         })?;
         let found = match (work, view) {
+            // It ended while it waited for this.
+            (Work::Inspect, Some(view)) if view.stage != UploadStage::Sealed => Ok(None),
             (Work::Inspect, Some(view)) => {
                 let inspected = by.inspect(company, upload, view).await;
                 inspected.map(|kind| Some(UploadCommand::Pass { kind }))

@@ -26,12 +26,16 @@ pub(super) async fn offset(
     who: &Arc<Principal>,
     upload: UploadId,
 ) -> Result<Tus, Refusal> {
-    let found = app.uploads.find(who, upload).await?;
+    let mut found = app.uploads.find(who, upload).await?;
+    if let Err(why) = stand_still(app, &found).await {
+        // All of it may have come meanwhile, and what was under way is no more.
+        found = app.uploads.find(who, upload).await?;
+        if found.job.is_some() {
+            return Err(why);
+        }
+    }
     if found.end().is_some() {
         return Err(Refusal::gone());
-    }
-    if let Some(job) = found.job.as_ref().filter(|job| !job.is_of_parts()) {
-        drop(app.uploads.write(job).await?);
     }
     let wish = &found.view.wish;
     let mut tus = Tus::new(StatusCode::OK).expires(found.view.terms.expires_at);
@@ -52,6 +56,16 @@ pub(super) async fn offset(
         tus = tus.with(UPLOAD_CONCAT, &wish.parts_text);
     }
     Ok(tus.offset(found.offset()))
+}
+
+/// Takes the turn, and seals what came whole without anybody saying so: the server ended meanwhile,
+/// or could not write it down. Whoever asks then takes the answer for the end.
+async fn stand_still(app: &Arc<App>, found: &Upload) -> Result<(), Refusal> {
+    if let Some(job) = found.job.as_ref().filter(|job| !job.is_of_parts()) {
+        drop(app.uploads.write(job).await?);
+        app.uploads.seal_if_whole(found).await?;
+    }
+    Ok(())
 }
 
 /// Takes a body that belongs where the upload stands.

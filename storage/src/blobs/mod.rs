@@ -164,6 +164,9 @@ impl ObjectBlobs {
     /// When the folder cannot be made.
     pub fn in_folder(path: &Path, durability: Durability) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(files::failed("make the blobs' folder"))?;
+        if let (Durability::Fsync, Some(above)) = (durability, path.parent()) {
+            files::sync_folder(above)?;
+        }
         let objects = LocalFileSystem::new_with_prefix(path).map_err(failed)?;
         let objects = objects.with_fsync(durability == Durability::Fsync);
         let files = LocalFileSystem::new_with_prefix(path).map_err(failed)?;

@@ -36,6 +36,8 @@ const BYTES_END: &str = "bytes";
 const MARKS_END: &str = "marks";
 /// What is made of an upload before it is stored, by whoever inspects it.
 const MADE_ENDS: [&str; 2] = ["stripped", "thumbnail"];
+/// All that there can be of an upload.
+const ALL_ENDS: [&str; 4] = [BYTES_END, MARKS_END, MADE_ENDS[0], MADE_ENDS[1]];
 /// Read at once while an upload is opened again, bytes.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -66,10 +68,14 @@ impl Spool {
     /// When the folder cannot be made.
     pub fn open(folder: &Path, durability: Durability) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(files::failed("make the spool's folder"))?;
-        Ok(Self {
+        let spool = Self {
             folder: folder.to_owned(),
             durability,
-        })
+        };
+        folder
+            .parent()
+            .map_or(Ok(()), |above| spool.sync_folder(above))?;
+        Ok(spool)
     }
 
     fn path(&self, company: &CompanyId, upload: &UploadId, end: &str) -> PathBuf {
@@ -139,6 +145,14 @@ impl Spool {
         self.folder.join(company.as_str()).join(upload.to_string())
     }
 
+    /// Takes away what was made of an upload's bytes: an earlier attempt may have been cut off.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn remove_made(&self, company: &CompanyId, upload: &UploadId) -> Result<()> {
+        self.remove_ends(company, upload, &MADE_ENDS)
+    }
+
     /// Takes an upload's files away, as far as they are there.
     ///
     /// # Errors
@@ -146,8 +160,13 @@ impl Spool {
     pub fn remove(&self, company: &CompanyId, upload: &UploadId) -> Result<()> {
         // The bytes first and the marks last: without bytes they are of no upload, and say that
         // there is more to remove.
-        let made = MADE_ENDS.into_iter();
-        for end in [BYTES_END].into_iter().chain(made).chain([MARKS_END]) {
+        self.remove_ends(company, upload, &[BYTES_END])?;
+        self.remove_ends(company, upload, &MADE_ENDS)?;
+        self.remove_ends(company, upload, &[MARKS_END])
+    }
+
+    fn remove_ends(&self, company: &CompanyId, upload: &UploadId, ends: &[&str]) -> Result<()> {
+        for end in ends {
             match std::fs::remove_file(self.path(company, upload, end)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -184,19 +203,19 @@ fn entries(folder: &Path) -> Result<Vec<std::fs::DirEntry>> {
         .collect()
 }
 
-/// One upload, by whichever of its files is there: the marks alone are left of one whose removal
-/// was cut off.
+/// One upload, by the first of its files that is there: without bytes they are left of one whose
+/// removal was cut off.
 fn spooled(company: &CompanyId, file: &std::fs::DirEntry) -> Result<Option<Spooled>> {
     let path = file.path();
     let end = path.extension().and_then(|end| end.to_str());
     let stem = path.file_stem().and_then(|stem| stem.to_str());
     let upload = stem.and_then(|stem| stem.parse().ok());
-    let is_counted = match end {
-        Some(BYTES_END) => true,
-        Some(MARKS_END) => !path.with_extension(BYTES_END).exists(),
-        _ => false,
-    };
-    let (Some(upload), true) = (upload, is_counted) else {
+    let place = ALL_ENDS.iter().position(|known| end == Some(*known));
+    let is_first = place.is_some_and(|place| {
+        let mut before = ALL_ENDS[..place].iter();
+        !before.any(|other| path.with_extension(other).exists())
+    });
+    let (Some(upload), true) = (upload, is_first) else {
         return Ok(None);
     };
     let meta = match file.metadata() {

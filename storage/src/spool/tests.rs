@@ -156,6 +156,12 @@ fn uploads_are_listed_and_gone_once_removed() {
     }
     std::fs::write(folder.path().join("TES001/letter"), b"mine").expect("written");
     std::fs::remove_file(spool.bytes_path(&other, &upload(1))).expect("cut off");
+    for (of, number) in [(&company(), 1), (&other, 2)] {
+        let made = spool.work_path(of, &upload(number));
+        for end in MADE_ENDS {
+            std::fs::write(made.with_extension(end), b"made of it").expect("written");
+        }
+    }
     let mut found = spool.list().expect("lists");
     found.sort_by_key(|found| (found.company.clone(), found.upload));
     let found: Vec<_> = found
@@ -164,6 +170,7 @@ fn uploads_are_listed_and_gone_once_removed() {
         .collect();
     let expected = [
         ("SPA001", upload(1), 0),
+        ("SPA001", upload(2), 0),
         ("TES001", upload(1), 1),
         ("TES001", upload(2), 2),
     ];

@@ -119,21 +119,37 @@ impl Asker {
 
     /// Reads everything a room holds.
     pub(crate) async fn history(&self, server: SocketAddr, room: &str) -> Result<History, String> {
-        let mut history = History::default();
+        let (history_id, events) = self.events(server, room).await?;
+        let lines: Result<_, _> = events.iter().map(Line::read).collect();
+        Ok(History {
+            history_id,
+            lines: lines?,
+        })
+    }
+
+    /// The same as it is answered: the log's name, and all events.
+    pub(crate) async fn events(
+        &self,
+        server: SocketAddr,
+        room: &str,
+    ) -> Result<(String, Vec<Value>), String> {
+        let mut all: Vec<Value> = Vec::new();
         loop {
-            let after = history.lines.last().map_or(0, |line| line.seq);
+            let after = all.last().map_or(Some(0), |event| event["seq"].as_u64());
+            let after = after.ok_or("an event without seq")?;
             let url = format!(
                 "http://{server}/v1/rooms/{room}/messages?after_seq={after}&limit={PAGE_EVENTS}"
             );
-            let page = self.json(self.client.get(url)).await?;
-            let id = page["history_id"].as_str().ok_or("no history id")?;
-            history.history_id = id.to_owned();
-            let events = page["events"].as_array().ok_or("no events")?;
-            for event in events {
-                history.lines.push(Line::read(event)?);
-            }
-            match (page["more"].as_bool(), events.is_empty()) {
-                (Some(false), _) => return Ok(history),
+            let mut page = self.json(self.client.get(url)).await?;
+            let id = page["history_id"]
+                .as_str()
+                .ok_or("no history id")?
+                .to_owned();
+            let events = page["events"].as_array_mut().ok_or("no events")?;
+            let is_empty = events.is_empty();
+            all.append(events);
+            match (page["more"].as_bool(), is_empty) {
+                (Some(false), _) => return Ok((id, all)),
                 (Some(true), false) => {}
                 _ => return Err(format!("a page leads nowhere: {page}")),
             }
