@@ -42,6 +42,8 @@ mod rooms_http;
 mod settings;
 mod sleep;
 mod slow_readers;
+mod socket_upload_rules;
+mod socket_uploads;
 mod support;
 mod visitor_socket;
 mod widget_socket;

@@ -13,6 +13,7 @@ mod answers;
 mod append;
 mod create;
 mod headers;
+mod holder;
 mod status;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::{ErrorCode, UploadId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -31,9 +33,11 @@ use super::extract::Sending;
 use super::openapi::BehindToken;
 use super::schemas::UploadIdSchema;
 use super::{ApiError, PathOf};
-use crate::app::{App, Known};
+use crate::app::App;
 use answers::{Refusal, Tus};
 use headers::{METHOD_OVERRIDE, PATH, TUS_RESUMABLE, VERSION};
+use holder::Holder;
+pub(crate) use status::state as upload_state;
 
 /// The routes of this file.
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -163,22 +167,22 @@ async fn create_upload(
 )]
 async fn find_offset(
     State(app): State<Arc<App>>,
-    Sending(known): Sending,
+    Holder(who): Holder,
     upload: InPath,
     headers: HeaderMap,
 ) -> Response {
-    answers::of(offset(&app, &known, upload, &headers).await)
+    answers::of(offset(&app, &who, upload, &headers).await)
 }
 
 async fn offset(
     app: &Arc<App>,
-    known: &Known,
+    who: &Arc<Principal>,
     upload: InPath,
     headers: &HeaderMap,
 ) -> Result<Tus, Refusal> {
     check_version(headers)?;
     let upload = upload_id(upload)?;
-    append::offset(app, &known.principal, upload).await
+    append::offset(app, who, upload).await
 }
 
 /// Adds bytes to an upload where it stands.
@@ -211,24 +215,24 @@ async fn offset(
 )]
 async fn append_bytes(
     State(app): State<Arc<App>>,
-    Sending(known): Sending,
+    Holder(who): Holder,
     upload: InPath,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    answers::of(append(&app, &known, upload, &headers, body).await)
+    answers::of(append(&app, &who, upload, &headers, body).await)
 }
 
 async fn append(
     app: &Arc<App>,
-    known: &Known,
+    who: &Arc<Principal>,
     upload: InPath,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Tus, Refusal> {
     check_version(headers)?;
     let upload = upload_id(upload)?;
-    append::append(app, &known.principal, upload, headers, body).await
+    append::append(app, who, upload, headers, body).await
 }
 
 /// Ends an upload that has made no file yet.
@@ -252,26 +256,26 @@ async fn append(
 )]
 async fn cancel_upload(
     State(app): State<Arc<App>>,
-    Sending(known): Sending,
+    Holder(who): Holder,
     upload: InPath,
     headers: HeaderMap,
 ) -> Response {
-    answers::of(cancel(&app, &known, upload, &headers).await)
+    answers::of(cancel(&app, &who, upload, &headers).await)
 }
 
 async fn cancel(
     app: &Arc<App>,
-    known: &Known,
+    who: &Arc<Principal>,
     upload: InPath,
     headers: &HeaderMap,
 ) -> Result<Tus, Refusal> {
     check_version(headers)?;
     let upload = upload_id(upload)?;
-    let found = app.uploads.find(&known.principal, upload).await?;
+    let found = app.uploads.find(who, upload).await?;
     if found.end().is_some() {
         return Err(Refusal::gone());
     }
-    app.uploads.cancel(&known.principal, upload).await?;
+    app.uploads.cancel(who, upload).await?;
     Ok(Tus::new(StatusCode::NO_CONTENT))
 }
 
@@ -303,7 +307,7 @@ async fn cancel(
         BehindToken,
     ),
 )]
-async fn override_method(_who: Sending) -> Response {
+async fn override_method(_who: Holder) -> Response {
     // What names one of them was given that method before its route was looked for.
     answers::of(Err(ApiError::new(ErrorCode::MethodNotAllowed).into()))
 }

@@ -12,6 +12,7 @@ pub(crate) mod raw;
 pub(crate) mod socket;
 pub(crate) mod staff;
 pub(crate) mod token;
+pub(crate) mod uploads;
 
 use std::future::Future;
 use std::net::SocketAddr;
