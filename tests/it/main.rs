@@ -41,6 +41,7 @@ mod revoked;
 mod rooms_http;
 mod settings;
 mod sleep;
+mod slow_links;
 mod slow_readers;
 mod socket_upload_rules;
 mod socket_uploads;
