@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::ephemeral::Ephemeral;
 use frontdesk_protocol::{Cid, CompanyId, Epoch, ErrorCode, HistoryId, PersonId, Rejection};
 use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Row, RowsWait};
 use tokio::sync::oneshot;
@@ -284,6 +285,12 @@ impl Node {
             Ok(edge) => edge.typing(who, active),
             Err(error) => tracing::warn!(%entity, %error, "typing cannot be shown"),
         }
+    }
+
+    /// A file for a room is on its way: shown to whoever is there, and stored nowhere. The caller
+    /// has checked that its owner is in it, and says so seldom.
+    pub fn show_upload(self: &Arc<Self>, room: &EntityId, progress: Ephemeral) {
+        self.send(BusMessage::Ephemeral(room.clone(), progress));
     }
 
     /// A write and an actor's turn through the real path, in time. One probe is under way at most,

@@ -1,7 +1,7 @@
 //! The load generator: many cheap WebSocket clients that check every delivery.
 //!
-//! Owns: scenarios ([`steady`], [`lists`], [`crm`], [`logins`], [`companies`]), the checks
-//! ([`check`]), and a server of its own to load ([`server`]). The binary parses options and prints
+//! Owns: scenarios ([`steady`], [`lists`], [`crm`], [`logins`], [`companies`], [`upload`]),
+//! the checks ([`check`]), and a server of its own to load ([`server`]). The binary parses options and prints
 //! a [`report::Summary`].
 //!
 //! Invariants:
@@ -30,4 +30,5 @@ pub mod server;
 pub mod steady;
 pub mod token;
 mod upgrade;
+pub mod upload;
 pub mod usage;

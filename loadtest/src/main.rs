@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use frontdesk_loadtest::options::{
     CompaniesOptions, CrmOptions, ListsOptions, LoginsOptions, ServerOptions, SteadyOptions,
+    UploadOptions,
 };
 use frontdesk_loadtest::report::{Report, Summary};
 use frontdesk_loadtest::server::{Launch, Server};
 use frontdesk_loadtest::steady::{self, Target};
 use frontdesk_loadtest::token::Tokens;
-use frontdesk_loadtest::{companies, crm, lists, logins};
+use frontdesk_loadtest::{companies, crm, lists, logins, upload};
 
 /// Loads a frontdesk server and checks every delivery.
 #[derive(Parser)]
@@ -34,6 +35,8 @@ enum Scenario {
     Logins(LoginsOptions),
     /// An installation of many companies, and an empty one.
     Companies(CompaniesOptions),
+    /// Files: one beside a chat on a slow link, one over tus, or many at once.
+    Upload(UploadOptions),
 }
 
 impl Scenario {
@@ -44,6 +47,7 @@ impl Scenario {
             Scenario::Crm(options) => &options.server,
             Scenario::Logins(options) => &options.server,
             Scenario::Companies(options) => &options.server,
+            Scenario::Upload(options) => &options.server,
         }
     }
 
@@ -54,6 +58,7 @@ impl Scenario {
             Scenario::Crm(options) => options.check(),
             Scenario::Logins(options) => options.check(),
             Scenario::Companies(options) => options.check(),
+            Scenario::Upload(options) => options.check(),
         }
     }
 
@@ -62,6 +67,10 @@ impl Scenario {
         match self {
             Scenario::Logins(options) => logins::run(options, launch),
             Scenario::Companies(options) => companies::run(options, launch),
+            Scenario::Upload(options) => {
+                let server = Server::start(&upload::prepare(launch))?;
+                upload::run(options, &server.target)
+            }
             Scenario::Steady(_) | Scenario::Lists(_) | Scenario::Crm(_) => {
                 // Each run has a server and a store of its own, so that runs are alike.
                 let server = Server::start(launch)?;
@@ -77,6 +86,7 @@ impl Scenario {
             Scenario::Steady(options) => steady::run(options, target),
             Scenario::Lists(options) => lists::run(options, target),
             Scenario::Crm(options) => crm::run(options, target),
+            Scenario::Upload(options) => upload::run(options, target),
             Scenario::Logins(_) | Scenario::Companies(_) => {
                 Err("this scenario starts servers of its own".to_owned())
             }

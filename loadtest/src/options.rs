@@ -398,6 +398,52 @@ impl CompaniesOptions {
     }
 }
 
+/// Options of `upload`: one file on a socket over a slow link beside a chat, one over tus, or many
+/// at once.
+#[derive(Debug, Clone, Args)]
+pub struct UploadOptions {
+    /// One file on a socket, over a link of so many Mbit/s with a round trip of 20 ms.
+    #[arg(long, conflicts_with = "uploads")]
+    pub shape: Option<u32>,
+    /// Files over tus at once, each of another person; without this and --shape it is one.
+    #[arg(long)]
+    pub uploads: Option<usize>,
+    /// Seconds of the file on a socket.
+    #[arg(long, default_value_t = 60.0)]
+    pub secs: f64,
+    /// Seconds of chat alone before it.
+    #[arg(long, default_value_t = 10.0)]
+    pub idle_secs: f64,
+    /// Bytes of each file over tus.
+    #[arg(long, default_value_t = 256 * 1024 * 1024)]
+    pub size: u64,
+    /// Bytes of each request of it.
+    #[arg(long, default_value_t = 8 * 1024 * 1024)]
+    pub chunk: usize,
+    /// Fail where a figure is beyond its bar: chat's 99th percentile and the file's rate on links
+    /// of 2, 10 and 100 Mbit/s; 128 MiB more of memory with many at once.
+    #[arg(long)]
+    pub bars: bool,
+    /// Runs, report and server.
+    #[command(flatten)]
+    pub server: ServerOptions,
+}
+
+impl UploadOptions {
+    /// Whether the options make sense together.
+    pub fn check(&self) -> Result<(), String> {
+        first_broken(&[
+            (self.shape != Some(0), "--shape must be at least 1"),
+            (self.uploads != Some(0), "--uploads must be at least 1"),
+            (self.secs > 0.0, "--secs must be above 0"),
+            (self.idle_secs > 0.0, "--idle-secs must be above 0"),
+            (self.size > 0, "--size must be at least 1"),
+            (self.chunk > 0, "--chunk must be at least 1"),
+            (self.server.runs > 0, "--runs must be at least 1"),
+        ])
+    }
+}
+
 /// A rule of scenarios that start a server with settings of their own.
 fn own_server(options: &ServerOptions) -> (bool, &'static str) {
     let why = "--address: this scenario starts servers of its own";

@@ -40,6 +40,8 @@ close_codes! {
     UnsupportedFrame = 1003, false, "this socket takes no such frame";
     /// A text frame that is not UTF-8.
     InvalidUtf8 = 1007, false, "text is not utf-8";
+    /// The rules of sending files were broken again.
+    PolicyViolation = 1008, false, "more was sent than there was credit for";
     /// A message beyond every limit, or endless fragments.
     TooBig = 1009, false, "message too big";
     /// Our side broke.

@@ -1,10 +1,12 @@
 //! What is shown now and stored never: typing, presence, read marks on their way to screens.
 //! Ephemerals carry no seq; the newest of a kind replaces the one before it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::command::Card;
-use crate::ids::{PersonId, Seq};
+use crate::ids::{PersonId, Seq, UploadId};
 
 /// Someone who came or went, with what is known of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,13 +47,28 @@ pub enum Ephemeral {
         /// Everything up to here is read.
         seq: Seq,
     },
+    /// A file for the room is on its way.
+    UploadProgress {
+        /// Whose.
+        person: PersonId,
+        /// Which upload.
+        upload: UploadId,
+        /// What the file is called.
+        name: Arc<str>,
+        /// Bytes that came.
+        received: u64,
+        /// Its length, once it is known, bytes.
+        size: Option<u64>,
+    },
 }
 
 impl Ephemeral {
     /// Whom it is about and never sent to: one's own typing and marks are no news.
     pub fn about(&self) -> Option<&PersonId> {
         match self {
-            Ephemeral::Typing { person, .. } | Ephemeral::Read { person, .. } => Some(person),
+            Ephemeral::Typing { person, .. }
+            | Ephemeral::Read { person, .. }
+            | Ephemeral::UploadProgress { person, .. } => Some(person),
             Ephemeral::Presence { .. } => None,
         }
     }

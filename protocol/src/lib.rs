@@ -19,6 +19,7 @@ pub mod ephemeral;
 pub mod error;
 pub mod event;
 pub mod file;
+pub mod file_frame;
 pub mod ids;
 pub mod limits;
 pub mod native;

@@ -44,6 +44,16 @@ pub const FILE_NAME_CHARS_MAX: usize = 255;
 pub const UPLOAD_METADATA_BYTES_MAX: usize = 4 * 1024;
 /// Parts of one upload: what clients send at once, many times over.
 pub const UPLOAD_PART_COUNT_MAX: usize = 1_000;
+/// Bytes of a file in one frame of a socket, at most: larger ones gain nothing, and chat waits
+/// behind each.
+pub const FILE_CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a file in one frame that a client may always send: smaller ones cost more than they
+/// carry.
+pub const FILE_CHUNK_BYTES_MIN: usize = 4 * 1024;
+/// What stands before the bytes of a file in a frame, bytes.
+pub const FILE_FRAME_HEADER_BYTES: usize = 16;
+/// Uploads that one connection sends at once: more do not make a link faster.
+pub const CONNECTION_STREAM_COUNT_MAX: usize = 8;
 /// Files sent with one message: a screen of pictures.
 pub const MESSAGE_FILE_COUNT_MAX: usize = 10;
 /// Prompts of a company: two screens of buttons.

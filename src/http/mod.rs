@@ -51,6 +51,7 @@ pub(crate) use extract::Authenticated;
 pub use extract::{JsonBody, PathOf, QueryOf};
 pub(crate) use extract::{JsonOrForm, Peer};
 pub use health::ReadyProbe;
+pub(crate) use uploads::upload_state;
 
 use crate::config::Config;
 use crate::profiles::doors;

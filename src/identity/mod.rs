@@ -29,6 +29,7 @@ pub(crate) mod scope;
 pub(crate) mod setup;
 pub(crate) mod sockets;
 pub(crate) mod staff;
+mod tickets;
 pub(crate) mod visitors;
 pub(crate) mod visits;
 

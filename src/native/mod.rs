@@ -9,9 +9,11 @@ pub(crate) mod admin;
 mod dialect;
 mod joining;
 mod requests;
+mod uploads;
 
 use frontdesk_actors::{Answer as EntityAnswer, Outcome};
 use frontdesk_protocol::codec::{Codec, decode_client};
+use frontdesk_protocol::file_frame::FileFrame;
 use frontdesk_protocol::limits::CLIENT_MESSAGE_BYTES_MAX;
 use frontdesk_protocol::native::{
     Answer, Done, FrameRef, Marked, Posted, Push, ServerFrame, WireError,
@@ -27,7 +29,13 @@ use crate::ws::desk::{Desk, Waiting};
 
 /// A message came.
 pub(crate) fn message(codec: Codec, desk: &mut Desk, is_text: bool, payload: &[u8]) {
+    if !is_text && FileFrame::is_one(payload) && desk.principal().is_some() {
+        return desk.take_file_frame(payload);
+    }
     desk.app.metrics.frames.increment(1);
+    if payload.len() > CLIENT_MESSAGE_BYTES_MAX {
+        return oversize(codec, desk, payload.len() as u64);
+    }
     if is_text == codec.is_binary() {
         let code = CloseCode::UnsupportedFrame;
         return desk.close(code, code.reason());

@@ -14,7 +14,7 @@ use frontdesk_protocol::native::{
 };
 use frontdesk_protocol::{Cid, ErrorCode, FileNo, Rejection, Seq};
 
-use super::{event_bodies, joining, refuse, reply};
+use super::{event_bodies, joining, refuse, reply, uploads};
 use crate::ws::desk::{Continuation, Desk, JoinedRoom};
 
 /// What a command weighs beside its text, bytes.
@@ -76,6 +76,11 @@ pub(super) fn handle(codec: Codec, desk: &mut Desk, frame: ClientFrame) {
             reply(codec, desk, id, Answer::Occupants(Occupants { present }));
         }
         ClientRequest::Refresh { token } => joining::refresh(codec, desk, id, token),
+        ClientRequest::UploadOpen(open) => uploads::open(codec, desk, id, *open),
+        ClientRequest::UploadResume { upload, ticket } => {
+            uploads::resume(codec, desk, id, upload, ticket);
+        }
+        ClientRequest::UploadCancel { upload } => uploads::cancel(codec, desk, id, upload),
     }
 }
 

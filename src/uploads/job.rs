@@ -23,6 +23,7 @@ use frontdesk_storage::{Error as StoreError, Spool, SpoolFile};
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, watch};
 
 use super::disk::Disk;
+use super::progress::Progress;
 
 /// Bytes of a writer that wait to be written: one write for many reads of a socket.
 pub(crate) const WRITE_BYTES: usize = 256 * 1024;
@@ -57,6 +58,7 @@ pub(crate) struct Job {
     /// When something was written last, milliseconds of the clock that never goes back.
     touched_ms: AtomicU64,
     turn: watch::Sender<u64>,
+    progress: Option<Progress>,
     kept: AtomicU64,
     open: Arc<Mutex<Open>>,
 }
@@ -176,6 +178,7 @@ impl Job {
         owner: PersonId,
         (reserved_bytes, is_of_parts): (u64, bool),
         now_ms: u64,
+        progress: Option<Progress>,
     ) -> Self {
         Self {
             company,
@@ -185,6 +188,7 @@ impl Job {
             reserved_bytes: AtomicU64::new(reserved_bytes),
             touched_ms: AtomicU64::new(now_ms),
             turn: watch::Sender::new(0),
+            progress,
             kept: AtomicU64::new(0),
             open: Arc::default(),
         }
@@ -222,6 +226,13 @@ impl Job {
         self.kept.load(Ordering::Acquire)
     }
 
+    /// How long it is has become known.
+    pub(crate) fn sized(&self, size: u64) {
+        if let Some(progress) = &self.progress {
+            progress.sized(size);
+        }
+    }
+
     /// Whether its bytes are copied from others.
     pub(crate) fn is_of_parts(&self) -> bool {
         self.is_of_parts
@@ -245,7 +256,7 @@ impl Job {
     pub(crate) async fn take_turn(
         self: &Arc<Self>,
         disk: &Arc<Disk>,
-        permit: OwnedSemaphorePermit,
+        permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Writer, WriteError> {
         let mut turn = 0;
         self.turn.send_modify(|current| {
@@ -261,10 +272,12 @@ impl Job {
             waiting: Vec::new(),
             waiting_bytes: 0,
             unkept_bytes: 0,
+            written: 0,
             is_trial: false,
             _permit: permit,
         };
         writer.on_disk(open, Open::end_turn).await?;
+        writer.written = self.kept();
         Ok(writer)
     }
 
@@ -315,15 +328,22 @@ pub(crate) struct Writer {
     waiting: Vec<Bytes>,
     waiting_bytes: usize,
     unkept_bytes: u64,
+    /// Up to where bytes left this memory.
+    written: u64,
     is_trial: bool,
-    /// Of the memory that all writers share.
-    _permit: OwnedSemaphorePermit,
+    /// Of the memory that all writers share; a socket's is its credit's.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Writer {
     /// Up to where bytes are kept.
     pub(crate) fn kept(&self) -> u64 {
         self.job.kept()
+    }
+
+    /// Up to where bytes left this memory for the disk.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     /// Ends when somebody else takes the turn.
@@ -361,6 +381,9 @@ impl Writer {
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), WriteError> {
         self.waiting_bytes += bytes.len();
         self.waiting.push(bytes);
+        if let Some(progress) = &self.job.progress {
+            progress.came(self.written + self.waiting_bytes as u64, self.now_ms());
+        }
         if self.waiting_bytes < WRITE_BYTES {
             return Ok(());
         }
@@ -387,7 +410,9 @@ impl Writer {
         self.waiting_bytes = 0;
         self.is_trial = false;
         let open = self.own().await?;
-        self.on_disk(open, Open::end_turn).await
+        self.on_disk(open, Open::end_turn).await?;
+        self.written = self.kept();
+        Ok(())
     }
 
     async fn flush(&mut self, keeps: bool) -> Result<(), WriteError> {
@@ -407,7 +432,9 @@ impl Writer {
                 false => Ok(open.file.as_ref().map_or(0, SpoolFile::kept)),
             }
         })
-        .await
+        .await?;
+        self.written += bytes;
+        Ok(())
     }
 
     /// The file, if the turn is not over.

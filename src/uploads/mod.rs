@@ -4,9 +4,9 @@
 //!
 //! Owns: [`Uploads`], the jobs under way on this node and what they may use up; in its files `job`
 //! the bytes, `works` what the entity leaves to the node, `terms` what an upload may come to,
-//! `pump` a request's body, `parts` uploads made of others, `ends` waiting for an end, `whole`
-//! a file that comes in one piece, `spill` bytes that are nobody's yet, `janitor` what was left
-//! lying.
+//! `pump` a request's body, `parts` uploads made of others, `lease` and `window` what a socket may
+//! send, `progress` what its room is shown, `ends` waiting for an end, `whole` a file that comes in
+//! one piece, `spill` bytes that are nobody's yet, `janitor` what was left lying.
 //!
 //! Invariants:
 //! 1. A door is told of kept bytes only.
@@ -19,11 +19,14 @@ mod disk;
 mod ends;
 mod janitor;
 mod job;
+pub(crate) mod lease;
 mod parts;
+mod progress;
 mod pump;
 mod spill;
 mod terms;
 mod whole;
+pub(crate) mod window;
 mod works;
 
 use std::sync::atomic::Ordering;
@@ -52,7 +55,8 @@ use crate::config::Limits;
 use crate::files::inspect::Inspector;
 use crate::files::names;
 use crate::telemetry::UploadMetrics;
-use job::{Found, WRITE_BYTES};
+use job::Found;
+use progress::Progress;
 
 type Key = (CompanyId, UploadId);
 
@@ -110,7 +114,6 @@ impl Uploads {
         limits: &Limits,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let writer_count = (limits.upload_memory_bytes / WRITE_BYTES).max(1);
         Self {
             started_at: clock.now(),
             spool,
@@ -120,7 +123,7 @@ impl Uploads {
             limits: limits.clone(),
             jobs: DashMap::new(),
             ends: DashMap::new(),
-            memory: Arc::new(Semaphore::new(writer_count)),
+            memory: lease::memory(limits),
             spills: Arc::new(Semaphore::new(spill::SPILL_COUNT_MAX)),
             metrics: UploadMetrics::new(),
             node: OnceLock::new(),
@@ -188,6 +191,7 @@ impl Uploads {
             who.person.clone(),
             (wanted_bytes, !wish.parts.is_empty()),
             now_ms,
+            Progress::of(&node, &key, &who.person, &wish),
         ));
         match self.jobs.entry(key.clone()) {
             Entry::Vacant(free) => drop(free.insert(Arc::clone(&job))),
@@ -297,7 +301,9 @@ impl Uploads {
         let fresh = || {
             let owner = view.owner.id.clone();
             let reserved = (wanted_bytes, !view.wish.parts.is_empty());
-            Arc::new(Job::new(key.clone(), owner, reserved, now_ms))
+            let node = self.node.get().and_then(Weak::upgrade);
+            let progress = node.and_then(|node| Progress::of(&node, &key, &owner, &view.wish));
+            Arc::new(Job::new(key.clone(), owner, reserved, now_ms, progress))
         };
         let job = Arc::clone(&self.jobs.entry(key.clone()).or_insert_with(fresh));
         match job.open(&self.spool, &self.disk, Found::Earlier).await {
@@ -314,15 +320,12 @@ impl Uploads {
     /// # Errors
     /// When the upload is over, the disk fails, or no memory is free in time.
     pub(crate) async fn write(&self, job: &Arc<Job>) -> Result<Writer, Rejection> {
-        let memory = Arc::clone(&self.memory).acquire_owned();
+        let memory = Arc::clone(&self.memory).acquire_many_owned(lease::WRITER_UNITS);
         let limit = Duration::from_millis(terms::MEMORY_WAIT_MS);
         let Ok(Ok(permit)) = tokio::time::timeout(limit, memory).await else {
             return Err(Rejection::new(ErrorCode::Busy));
         };
-        let opened = job.open(&self.spool, &self.disk, Found::Earlier).await;
-        opened.map_err(|error| refused(&error))?;
-        let turn = job.take_turn(&self.disk, permit).await;
-        turn.map_err(|error| refused(&error))
+        self.turn(job, Some(permit)).await
     }
 
     /// Says how long an upload is.
@@ -343,6 +346,7 @@ impl Uploads {
                 .await,
         )?;
         job.reserved_bytes.store(size, Ordering::Relaxed);
+        job.sized(size);
         Ok(())
     }
 

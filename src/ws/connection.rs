@@ -178,6 +178,9 @@ impl Connection {
             let why = "the login or the account behind this connection has ended";
             self.desk.close(CloseCode::Unauthenticated, why);
         }
+        if mail.has_streams {
+            self.desk.look_at_streams();
+        }
         if mail.look {
             self.clockwork.look(&mut self.desk, self.speaker);
         }
@@ -281,7 +284,7 @@ impl Connection {
                 }
                 Incoming::Oversize { announced_bytes } => speaker.oversize(desk, announced_bytes),
                 Incoming::Ping(payload) => desk.reply(server_frame(Opcode::Pong, payload)),
-                Incoming::Pong(_) => {}
+                Incoming::Pong(payload) => desk.on_pong(payload),
                 Incoming::Close { .. } => desk.close(CloseCode::Normal, ""),
             }
             desk.count_frame();

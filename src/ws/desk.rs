@@ -28,6 +28,7 @@ use frontdesk_storage::EntityId;
 
 use super::feed::RoomFeed;
 use super::shared::Shared;
+use super::streams::Streams;
 use crate::app::App;
 use crate::profiles::direct;
 use crate::rates::Pace;
@@ -127,6 +128,10 @@ pub(crate) struct Desk {
     pub(crate) inline: Option<Box<direct::Inline>>,
     /// Counts the person as online.
     arrival: Option<Arrival>,
+    /// The uploads whose bytes come here.
+    pub(super) streams: Option<Box<Streams>>,
+    /// What was read last is paid for otherwise.
+    pub(super) is_paid: bool,
 }
 
 impl Desk {
@@ -153,6 +158,8 @@ impl Desk {
             feed: None,
             inline: None,
             arrival: None,
+            streams: None,
+            is_paid: false,
         }
     }
 
@@ -282,6 +289,9 @@ impl Desk {
 
     /// A frame was read. Beyond the rate it is owed, and reading pauses until it is paid.
     pub(super) fn count_frame(&mut self) {
+        if std::mem::take(&mut self.is_paid) {
+            return;
+        }
         if let Err(refused) = self.app.rates.take_command(&self.pace) {
             let now_ms = self.app.node.clock().monotonic_ms();
             self.paced_until_ms = now_ms + refused.wait_ms;
@@ -352,6 +362,7 @@ impl Desk {
         self.work = None;
         self.inline = None;
         self.replay = None;
+        self.streams = None;
     }
 
     /// These rooms fell behind. Returns those that had not been.

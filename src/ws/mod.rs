@@ -15,6 +15,7 @@ mod feed;
 mod outbox;
 mod shared;
 pub(crate) mod speaker;
+pub(crate) mod streams;
 mod timers;
 pub(crate) mod upgrade;
 

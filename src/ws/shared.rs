@@ -41,6 +41,8 @@ pub(super) struct Mail {
     pub(super) drain_after_ms: Option<u64>,
     /// The token that opened the connection is void.
     pub(super) is_revoked: bool,
+    /// Something happened to an upload of the connection.
+    pub(super) has_streams: bool,
 }
 
 impl Mail {
@@ -52,6 +54,7 @@ impl Mail {
             && !self.look
             && self.drain_after_ms.is_none()
             && !self.is_revoked
+            && !self.has_streams
     }
 }
 
@@ -132,6 +135,11 @@ impl Shared {
     /// Has the task close the connection: the token that opened it is void.
     pub(crate) fn revoke(&self) {
         self.tell(|mail| mail.is_revoked = true);
+    }
+
+    /// Has the task look at its uploads.
+    pub(super) fn stir_streams(&self) {
+        self.tell(|mail| mail.has_streams = true);
     }
 
     /// Takes what others left; when there is nothing, remembers whom to wake.

@@ -11,7 +11,7 @@ use frontdesk_actors::clock::Clock;
 use frontdesk_actors::{Dialect, DialectId, Outcome};
 use frontdesk_protocol::RoomId;
 use frontdesk_protocol::codec::Codec;
-use frontdesk_protocol::limits::CLIENT_MESSAGE_BYTES_MAX;
+use frontdesk_protocol::limits::{CLIENT_MESSAGE_BYTES_MAX, FILE_FRAME_HEADER_BYTES};
 use frontdesk_protocol::websocket::{Opcode, server_frame};
 
 use super::desk::{Desk, Waiting};
@@ -95,7 +95,12 @@ impl Speaker {
 
     /// Largest message it reads, bytes.
     pub(crate) fn message_bytes_max(self) -> u32 {
-        CLIENT_MESSAGE_BYTES_MAX as u32
+        let more_bytes = match self {
+            // The bytes of a file stand behind a header of their own.
+            Speaker::Native(_) => FILE_FRAME_HEADER_BYTES,
+            _ => 0,
+        };
+        (CLIENT_MESSAGE_BYTES_MAX + more_bytes) as u32
     }
 
     /// Largest text that it reads as it comes, bytes; 0 for none. Files stand in such texts: as

@@ -34,7 +34,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("aws-lc-rs", &[SERVER]),
     ("base64", &[SERVER]),
     ("blake3", &[SERVER]),
-    ("crc32c", &[SERVER]),
+    ("crc32c", &[PROTOCOL, SERVER]),
     ("httpdate", &[SERVER]),
     ("rlibphonenumber", &[ACTORS]),
     ("axum", &[SERVER]),

@@ -12,7 +12,9 @@ use frontdesk_protocol::command::Card;
 use frontdesk_protocol::ephemeral::Ephemeral;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::{Resume, Since};
-use frontdesk_protocol::{ChatId, CompanyId, ConversationNo, HistoryId, PersonId, RoomId, Seq};
+use frontdesk_protocol::{
+    ChatId, CompanyId, ConversationNo, HistoryId, PersonId, RoomId, Seq, UploadId,
+};
 
 use crate::feed::HandoffNotice;
 
@@ -182,6 +184,8 @@ pub enum EphemeralSubject {
     Status(PersonId),
     /// Who has a chat.
     Handoff,
+    /// How far an upload came.
+    Upload(UploadId),
 }
 
 impl EphemeralSubject {
@@ -191,6 +195,7 @@ impl EphemeralSubject {
             Ephemeral::Typing { person, .. } => EphemeralSubject::Typing(person.clone()),
             Ephemeral::Read { person, .. } => EphemeralSubject::Read(person.clone()),
             Ephemeral::Presence { .. } => EphemeralSubject::Presence,
+            Ephemeral::UploadProgress { upload, .. } => EphemeralSubject::Upload(*upload),
         }
     }
 }

@@ -38,6 +38,9 @@ impl Dialect for SeqAndText {
                 format!("presence +{} -{}", names(joined), names(left))
             }
             Ephemeral::Read { person, seq, .. } => format!("read {person} {seq}"),
+            Ephemeral::UploadProgress {
+                upload, received, ..
+            } => format!("upload {upload} {received}"),
         };
         Some(Bytes::from(shown))
     }

@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::read::{Field, FromWire, KeyVisitor, Read, Skipped};
+use super::fields::Token;
+use super::read::{Field, FromWire, KeyVisitor, Read, skip};
 use super::{Codec, FrameError};
 use crate::error::{ErrorCode, Rejection};
-use crate::ids::{Cid, FileNo, HistoryId, Seq};
+use crate::ids::{Cid, FileNo, Seq, UploadId};
 use crate::limits;
-use crate::native::{ClientFrame, ClientRequest, FrameRef, PageFrom, RoomName, Since};
+use crate::native::{ClientFrame, ClientRequest, FrameRef, PageFrom, RoomName, Since, UploadOpen};
 
 /// Characters of an unknown `type` that are repeated in the error.
 const UNKNOWN_TYPE_CHARS_MAX: usize = 64;
@@ -77,11 +78,18 @@ struct WireIn {
     before_seq: Field<Seq>,
     after_seq: Field<Seq>,
     limit: Field<u32>,
+    name: Field<String>,
+    size: Field<u64>,
+    mime: Field<String>,
+    caption: Field<String>,
+    sha256: Field<[u8; 32]>,
+    upload: Field<UploadId>,
+    ticket: Field<Token>,
 }
 
 impl WireIn {
-    fn request(self) -> Result<ClientRequest, Rejection> {
-        let kind = match self.kind.need("type")? {
+    fn request(mut self) -> Result<ClientRequest, Rejection> {
+        let kind = match std::mem::take(&mut self.kind).need("type")? {
             Kind::Known(kind) => kind,
             Kind::Unknown(kind) => {
                 let message = format!("unknown type: {kind}");
@@ -127,7 +135,29 @@ impl WireIn {
             "refresh" => ClientRequest::Refresh {
                 token: self.token.need("token")?.0,
             },
+            "upload_open" => ClientRequest::UploadOpen(Box::new(self.upload_open()?)),
+            "upload_resume" => ClientRequest::UploadResume {
+                upload: self.upload.need("upload")?,
+                ticket: self.ticket.take("ticket")?.map(|Token(ticket)| ticket),
+            },
+            "upload_cancel" => ClientRequest::UploadCancel {
+                upload: self.upload.need("upload")?,
+            },
             _ => unreachable!("every kind of ClientRequest::KINDS is matched above: {kind}"),
+        })
+    }
+}
+
+impl WireIn {
+    fn upload_open(self) -> Result<UploadOpen, Rejection> {
+        Ok(UploadOpen {
+            room: self.room.take("room")?,
+            name: self.name.need("name")?,
+            size: self.size.take("size")?,
+            mime: self.mime.take("mime")?,
+            caption: self.caption.take("caption")?,
+            sha256: self.sha256.take("sha256")?,
+            cid: self.cid.take("cid")?,
         })
     }
 }
@@ -183,36 +213,39 @@ impl<'de> Visitor<'de> for &mut WireIn {
 
     /// Of a field that stands twice the last one counts, as everywhere in JSON.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(KeyVisitor(Name::of))? {
+        while let Some(name) = map.next_key_seed(KeyVisitor(Key::of))? {
             match name {
-                Name::Type => self.kind = map.next_value_seed(Read::at(2))?,
-                Name::Id => self.id = map.next_value_seed(Read::at(2))?,
-                Name::Token => self.token = map.next_value_seed(Read::at(2))?,
-                Name::Resume => self.resume = map.next_value_seed(Read::at(2))?,
-                Name::Room => self.room = map.next_value_seed(Read::at(2))?,
-                Name::Since => self.since = map.next_value_seed(Read::at(2))?,
-                Name::Cid => self.cid = map.next_value_seed(Read::at(2))?,
-                Name::Text => self.text = map.next_value_seed(Read::at(2))?,
-                Name::Rich => self.rich = map.next_value_seed(Read::at(2))?,
-                Name::ReplyTo => self.reply_to = map.next_value_seed(Read::at(2))?,
-                Name::Files => self.files = map.next_value_seed(Read::at(2))?,
-                Name::Seq => self.seq = map.next_value_seed(Read::at(2))?,
-                Name::Active => self.active = map.next_value_seed(Read::at(2))?,
-                Name::BeforeSeq => self.before_seq = map.next_value_seed(Read::at(2))?,
-                Name::AfterSeq => self.after_seq = map.next_value_seed(Read::at(2))?,
-                Name::Limit => self.limit = map.next_value_seed(Read::at(2))?,
-                Name::Unknown => skip(&mut map, 2)?,
+                Key::Type => self.kind = map.next_value_seed(Read::at(2))?,
+                Key::Id => self.id = map.next_value_seed(Read::at(2))?,
+                Key::Token => self.token = map.next_value_seed(Read::at(2))?,
+                Key::Resume => self.resume = map.next_value_seed(Read::at(2))?,
+                Key::Room => self.room = map.next_value_seed(Read::at(2))?,
+                Key::Since => self.since = map.next_value_seed(Read::at(2))?,
+                Key::Cid => self.cid = map.next_value_seed(Read::at(2))?,
+                Key::Text => self.text = map.next_value_seed(Read::at(2))?,
+                Key::Rich => self.rich = map.next_value_seed(Read::at(2))?,
+                Key::ReplyTo => self.reply_to = map.next_value_seed(Read::at(2))?,
+                Key::Files => self.files = map.next_value_seed(Read::at(2))?,
+                Key::Seq => self.seq = map.next_value_seed(Read::at(2))?,
+                Key::Active => self.active = map.next_value_seed(Read::at(2))?,
+                Key::BeforeSeq => self.before_seq = map.next_value_seed(Read::at(2))?,
+                Key::AfterSeq => self.after_seq = map.next_value_seed(Read::at(2))?,
+                Key::Limit => self.limit = map.next_value_seed(Read::at(2))?,
+                Key::Name => self.name = map.next_value_seed(Read::at(2))?,
+                Key::Size => self.size = map.next_value_seed(Read::at(2))?,
+                Key::Mime => self.mime = map.next_value_seed(Read::at(2))?,
+                Key::Caption => self.caption = map.next_value_seed(Read::at(2))?,
+                Key::Sha256 => self.sha256 = map.next_value_seed(Read::at(2))?,
+                Key::Upload => self.upload = map.next_value_seed(Read::at(2))?,
+                Key::Ticket => self.ticket = map.next_value_seed(Read::at(2))?,
+                Key::Unknown => skip(&mut map, 2)?,
             }
         }
         Ok(())
     }
 }
 
-fn skip<'de, A: MapAccess<'de>>(map: &mut A, depth: usize) -> Result<(), A::Error> {
-    map.next_value_seed(Read::<Skipped>::at(depth)).map(|_| ())
-}
-
-enum Name {
+enum Key {
     Type,
     Id,
     Token,
@@ -229,29 +262,43 @@ enum Name {
     BeforeSeq,
     AfterSeq,
     Limit,
+    Name,
+    Size,
+    Mime,
+    Caption,
+    Sha256,
+    Upload,
+    Ticket,
     Unknown,
 }
 
-impl Name {
+impl Key {
     fn of(text: &str) -> Self {
         match text {
-            "type" => Name::Type,
-            "id" => Name::Id,
-            "token" => Name::Token,
-            "resume" => Name::Resume,
-            "room" => Name::Room,
-            "since" => Name::Since,
-            "cid" => Name::Cid,
-            "text" => Name::Text,
-            "rich" => Name::Rich,
-            "reply_to" => Name::ReplyTo,
-            "files" => Name::Files,
-            "seq" => Name::Seq,
-            "active" => Name::Active,
-            "before_seq" => Name::BeforeSeq,
-            "after_seq" => Name::AfterSeq,
-            "limit" => Name::Limit,
-            _ => Name::Unknown,
+            "type" => Key::Type,
+            "id" => Key::Id,
+            "token" => Key::Token,
+            "resume" => Key::Resume,
+            "room" => Key::Room,
+            "since" => Key::Since,
+            "cid" => Key::Cid,
+            "text" => Key::Text,
+            "rich" => Key::Rich,
+            "reply_to" => Key::ReplyTo,
+            "files" => Key::Files,
+            "seq" => Key::Seq,
+            "active" => Key::Active,
+            "before_seq" => Key::BeforeSeq,
+            "after_seq" => Key::AfterSeq,
+            "limit" => Key::Limit,
+            "name" => Key::Name,
+            "size" => Key::Size,
+            "mime" => Key::Mime,
+            "caption" => Key::Caption,
+            "sha256" => Key::Sha256,
+            "upload" => Key::Upload,
+            "ticket" => Key::Ticket,
+            _ => Key::Unknown,
         }
     }
 }
@@ -270,141 +317,5 @@ impl FromWire for Kind {
             Some(kind) => Kind::Known(kind),
             None => Kind::Unknown(text.chars().take(UNKNOWN_TYPE_CHARS_MAX).collect()),
         })
-    }
-}
-
-struct Token(String);
-
-impl FromWire for Token {
-    const EXPECTED: &'static str = "a text of at most 8192 bytes";
-
-    fn from_text(text: &str) -> Option<Self> {
-        (text.len() <= limits::TOKEN_BYTES_MAX).then(|| Token(text.to_owned()))
-    }
-}
-
-impl FromWire for FrameRef {
-    const EXPECTED: &'static str = "a number or a text of at most 64 bytes";
-
-    fn from_text(text: &str) -> Option<Self> {
-        (text.len() <= limits::FRAME_REF_BYTES_MAX).then(|| FrameRef::Text(text.to_owned()))
-    }
-
-    fn from_number(number: u64) -> Option<Self> {
-        Some(FrameRef::Number(number))
-    }
-}
-
-impl FromWire for RoomName {
-    const EXPECTED: &'static str = "a room id or a conversation number";
-
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-
-    fn from_number(number: u64) -> Option<Self> {
-        Some(RoomName::Conversation(crate::ConversationNo(number)))
-    }
-}
-
-impl FromWire for Cid {
-    const EXPECTED: &'static str = "a uuid of version 7";
-
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-}
-
-impl FromWire for HistoryId {
-    const EXPECTED: &'static str = "16 hexadecimal digits";
-
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-}
-
-impl FromWire for Seq {
-    const EXPECTED: &'static str = "a number from 0 up";
-
-    fn from_number(number: u64) -> Option<Self> {
-        Some(Seq(number))
-    }
-}
-
-impl FromWire for FileNo {
-    const EXPECTED: &'static str = "a file's number";
-
-    fn from_number(number: u64) -> Option<Self> {
-        Some(FileNo(number))
-    }
-}
-
-/// More than a message may have are read as one more, so that they are refused and not kept.
-impl FromWire for Vec<FileNo> {
-    const EXPECTED: &'static str = "a list of files' numbers";
-
-    fn from_seq<'de, A: SeqAccess<'de>>(
-        seq: &mut A,
-        depth: usize,
-    ) -> Result<Option<Self>, A::Error> {
-        let mut files = Some(Vec::new());
-        while let Some(found) = seq.next_element_seed(Read::<FileNo>::at(depth))? {
-            match (&mut files, found.value()) {
-                (Some(files), Some(file)) if files.len() <= limits::MESSAGE_FILE_COUNT_MAX => {
-                    files.push(file);
-                }
-                (Some(_), Some(_)) => {}
-                _ => files = None,
-            }
-        }
-        Ok(files)
-    }
-}
-
-/// A page size.
-impl FromWire for u32 {
-    const EXPECTED: &'static str = "a number from 1 up";
-
-    fn from_number(number: u64) -> Option<Self> {
-        u32::try_from(number).ok().filter(|limit| *limit > 0)
-    }
-}
-
-impl FromWire for Since {
-    const EXPECTED: &'static str = "an object of history_id and seq";
-
-    fn from_map<'de, A: MapAccess<'de>>(
-        map: &mut A,
-        depth: usize,
-    ) -> Result<Option<Self>, A::Error> {
-        let (mut history_id, mut seq) = (Field::Absent, Field::Absent);
-        while let Some(name) = map.next_key_seed(KeyVisitor(str::to_owned))? {
-            match name.as_str() {
-                "history_id" => history_id = map.next_value_seed(Read::at(depth))?,
-                "seq" => seq = map.next_value_seed(Read::at(depth))?,
-                _ => skip(map, depth)?,
-            }
-        }
-        let both = history_id.value().zip(seq.value());
-        Ok(both.map(|(history_id, seq)| Since { history_id, seq }))
-    }
-}
-
-impl FromWire for BTreeMap<RoomName, Since> {
-    const EXPECTED: &'static str = "an object of room names, each with history_id and seq";
-
-    fn from_map<'de, A: MapAccess<'de>>(
-        map: &mut A,
-        depth: usize,
-    ) -> Result<Option<Self>, A::Error> {
-        let mut rooms = Some(BTreeMap::new());
-        while let Some(room) = map.next_key_seed(KeyVisitor(RoomName::from_text))? {
-            let since = map.next_value_seed(Read::<Since>::at(depth))?;
-            match (room.zip(since.value()), &mut rooms) {
-                (Some((room, since)), Some(rooms)) => drop(rooms.insert(room, since)),
-                _ => rooms = None,
-            }
-        }
-        Ok(rooms)
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::ids::{Cid, FileNo, Seq};
+use crate::ids::{Cid, FileNo, Seq, UploadId};
 use crate::native::{ClientFrame, ClientRequest, FrameRef, PageFrom, RoomName, Since};
 
 /// A client's frame on its way out.
@@ -45,6 +45,20 @@ pub(super) struct WireOut<'a> {
     after_seq: Option<Seq>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mime: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caption: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload: Option<UploadId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<&'a str>,
 }
 
 impl<'a> From<&'a ClientFrame> for WireOut<'a> {
@@ -92,7 +106,22 @@ impl<'a> From<&'a ClientFrame> for WireOut<'a> {
                 }
             }
             ClientRequest::Refresh { token } => wire.token = Some(token),
+            ClientRequest::UploadOpen(open) => {
+                (wire.room, wire.cid) = (open.room, open.cid);
+                wire.name = Some(&open.name);
+                (wire.size, wire.mime) = (open.size, open.mime.as_deref());
+                wire.caption = open.caption.as_deref();
+                wire.sha256 = open.sha256.map(|digest| hex_of(&digest));
+            }
+            ClientRequest::UploadResume { upload, ticket } => {
+                (wire.upload, wire.ticket) = (Some(*upload), ticket.as_deref());
+            }
+            ClientRequest::UploadCancel { upload } => wire.upload = Some(*upload),
         }
         wire
     }
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

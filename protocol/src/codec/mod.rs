@@ -15,6 +15,7 @@
 
 mod client;
 mod client_out;
+mod fields;
 mod read;
 mod server;
 

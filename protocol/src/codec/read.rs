@@ -197,6 +197,11 @@ impl FromWire for Skipped {
     const EXPECTED: &'static str = "anything";
 }
 
+/// Reads past the value of a key that nobody asked for.
+pub(super) fn skip<'de, A: MapAccess<'de>>(map: &mut A, depth: usize) -> Result<(), A::Error> {
+    map.next_value_seed(Read::<Skipped>::at(depth)).map(|_| ())
+}
+
 /// A key nobody asked for. Keys are texts; anything else ends the reading.
 struct IgnoredKey;
 

@@ -1,6 +1,8 @@
 //! From what rooms store and show to what clients see, and from a client's structured part to what
 //! is stored. `rich` is JSON text in the journal and a JSON value on the wire.
 
+use std::sync::Arc;
+
 use super::{EphemeralKind, EventBody, EventKind, HandoffMove};
 use crate::chat::{HandoffStep, NamedPerson};
 use crate::ephemeral::{Ephemeral, Passer};
@@ -86,6 +88,19 @@ impl From<&Ephemeral> for EphemeralKind {
             Ephemeral::Read { person, seq, .. } => EphemeralKind::Read {
                 person: person.clone(),
                 seq: *seq,
+            },
+            Ephemeral::UploadProgress {
+                person,
+                upload,
+                name,
+                received,
+                size,
+            } => EphemeralKind::UploadProgress {
+                person: person.clone(),
+                upload: *upload,
+                name: Arc::clone(name),
+                received: *received,
+                size: *size,
             },
         }
     }

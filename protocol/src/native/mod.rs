@@ -11,11 +11,13 @@ mod handoff;
 mod push;
 mod room_name;
 mod shape;
+mod upload;
 
 pub use convert::rich_text;
 pub use handoff::HandoffMove;
 pub use push::{EphemeralKind, EphemeralPush, EventBody, EventKind, Push, RoomPush};
 pub use room_name::RoomName;
+pub use upload::{ResetReason, UploadOpen, UploadOpened, UploadStatePush};
 
 use std::collections::BTreeMap;
 
@@ -23,7 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Role;
 use crate::error::{ErrorCode, Retry};
-use crate::ids::{Cid, ConversationNo, FileNo, HistoryId, PersonId, RoomId, Seq, Timestamp};
+use crate::ids::{
+    Cid, ConversationNo, FileNo, HistoryId, PersonId, RoomId, Seq, Timestamp, UploadId,
+};
 
 /// Subprotocol of MessagePack sockets.
 pub const SUBPROTOCOL_MSGPACK: &str = "frontdesk.v1.msgpack";
@@ -143,6 +147,20 @@ pub enum ClientRequest {
         /// The token.
         token: String,
     },
+    /// Begin an upload whose bytes come on this connection.
+    UploadOpen(Box<UploadOpen>),
+    /// Go on with an upload on this connection, wherever it was begun.
+    UploadResume {
+        /// Which upload.
+        upload: UploadId,
+        /// What was given out with it; without one it must be the caller's own.
+        ticket: Option<String>,
+    },
+    /// End an upload that has made no file yet.
+    UploadCancel {
+        /// Which upload.
+        upload: UploadId,
+    },
 }
 
 impl ClientRequest {
@@ -157,6 +175,9 @@ impl ClientRequest {
         "history",
         "presence",
         "refresh",
+        "upload_open",
+        "upload_resume",
+        "upload_cancel",
     ];
 
     /// The `type` on the wire; the same word labels metrics.
@@ -171,6 +192,9 @@ impl ClientRequest {
             ClientRequest::History { .. } => Self::KINDS[6],
             ClientRequest::Presence { .. } => Self::KINDS[7],
             ClientRequest::Refresh { .. } => Self::KINDS[8],
+            ClientRequest::UploadOpen(_) => Self::KINDS[9],
+            ClientRequest::UploadResume { .. } => Self::KINDS[10],
+            ClientRequest::UploadCancel { .. } => Self::KINDS[11],
         }
     }
 }
@@ -226,6 +250,8 @@ pub enum Answer {
     Occupants(Occupants),
     /// To `mark_read`: the mark as it stands.
     Marked(Marked),
+    /// To `upload_open` and `upload_resume`.
+    UploadOpened(UploadOpened),
     /// To everything else: an empty object.
     Done(Done),
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::HandoffMove;
+use super::{HandoffMove, ResetReason, UploadStatePush};
 use crate::file::SharedFile;
-use crate::ids::{Cid, PersonId, RoomId, Seq, Timestamp};
+use crate::ids::{Cid, PersonId, RoomId, Seq, Timestamp, UploadId};
 
 /// Something happened; `type` is the variant in snake_case.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -30,11 +30,58 @@ pub enum Push {
     },
     /// The token has expired; refresh or be closed.
     Expired {},
+    /// More of a file may be sent.
+    UploadCredit {
+        /// On which stream.
+        stream: u16,
+        /// Bytes of the file, from its beginning on; never less than before.
+        limit: u64,
+        /// Payload of one frame at most, from now on, bytes.
+        chunk_max: u32,
+    },
+    /// Bytes of a file came.
+    UploadAck {
+        /// On which stream.
+        stream: u16,
+        /// Up to where they came.
+        received: u64,
+        /// Up to where they are kept, whatever happens.
+        durable: u64,
+    },
+    /// A frame could not be used: send again from here.
+    UploadNack {
+        /// On which stream.
+        stream: u16,
+        /// Where the next frame must begin.
+        expected: u64,
+    },
+    /// A stream ended before its upload did.
+    UploadReset {
+        /// Which stream.
+        stream: u16,
+        /// Which upload; it can be gone on with.
+        upload: UploadId,
+        /// Why.
+        reason: ResetReason,
+    },
+    /// An upload came to its next state.
+    UploadState(UploadStatePush),
 }
 
 impl Push {
     /// Every `type` there is, in the order of the variants.
-    pub const KINDS: &'static [&'static str] = &["event", "ephemeral", "lag", "drain", "expired"];
+    pub const KINDS: &'static [&'static str] = &[
+        "event",
+        "ephemeral",
+        "lag",
+        "drain",
+        "expired",
+        "upload_credit",
+        "upload_ack",
+        "upload_nack",
+        "upload_reset",
+        "upload_state",
+    ];
 
     /// The `type` on the wire; the same word labels metrics.
     pub const fn kind(&self) -> &'static str {
@@ -44,6 +91,11 @@ impl Push {
             Push::Lag { .. } => Self::KINDS[2],
             Push::Drain { .. } => Self::KINDS[3],
             Push::Expired {} => Self::KINDS[4],
+            Push::UploadCredit { .. } => Self::KINDS[5],
+            Push::UploadAck { .. } => Self::KINDS[6],
+            Push::UploadNack { .. } => Self::KINDS[7],
+            Push::UploadReset { .. } => Self::KINDS[8],
+            Push::UploadState(_) => Self::KINDS[9],
         }
     }
 }
@@ -161,11 +213,25 @@ pub enum EphemeralKind {
         /// Everything up to here is read.
         seq: Seq,
     },
+    /// Somebody's file for this room is on its way.
+    UploadProgress {
+        /// Whose.
+        person: PersonId,
+        /// Which upload.
+        upload: UploadId,
+        /// What the file is called.
+        name: Arc<str>,
+        /// Bytes that came.
+        received: u64,
+        /// Its length, once it is known, bytes.
+        #[serde(default)]
+        size: Option<u64>,
+    },
 }
 
 impl EphemeralKind {
     /// Every `kind` there is, in the order of the variants.
-    pub const KINDS: &'static [&'static str] = &["typing", "presence", "read"];
+    pub const KINDS: &'static [&'static str] = &["typing", "presence", "read", "upload_progress"];
 
     /// The `kind` on the wire.
     pub const fn kind(&self) -> &'static str {
@@ -173,6 +239,7 @@ impl EphemeralKind {
             EphemeralKind::Typing { .. } => Self::KINDS[0],
             EphemeralKind::Presence { .. } => Self::KINDS[1],
             EphemeralKind::Read { .. } => Self::KINDS[2],
+            EphemeralKind::UploadProgress { .. } => Self::KINDS[3],
         }
     }
 }

@@ -6,12 +6,15 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::{EphemeralKind, EphemeralPush, EventBody, EventKind, Push, RoomPush, ServerFrame};
+use super::{
+    EphemeralKind, EphemeralPush, EventBody, EventKind, Push, ResetReason, RoomPush, ServerFrame,
+    UploadStatePush,
+};
 use crate::chat::NamedPerson;
 use crate::command::Role;
 use crate::event::Author;
 use crate::file::SharedFile;
-use crate::ids::{Cid, PersonId, RoomId, Seq, Timestamp};
+use crate::ids::{Cid, PersonId, RoomId, Seq, Timestamp, UploadId};
 
 impl Serialize for ServerFrame {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -59,6 +62,7 @@ impl Serialize for Push {
                 frame.serialize_field("type", self.kind())?;
                 frame.end()
             }
+            _ => FlatUpload::of(self).serialize(serializer),
         }
     }
 }
@@ -208,6 +212,76 @@ impl<'a> From<&'a Author> for FlatAuthor<'a> {
     }
 }
 
+/// What is said of uploads.
+#[derive(Default, serde::Serialize)]
+struct FlatUpload<'a> {
+    #[serde(rename = "type")]
+    push: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunk_max: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durable: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload: Option<UploadId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<ResetReason>,
+    #[serde(flatten)]
+    state: Option<&'a UploadStatePush>,
+}
+
+impl<'a> FlatUpload<'a> {
+    fn of(push: &'a Push) -> Self {
+        let mut flat = Self {
+            push: push.kind(),
+            ..Self::default()
+        };
+        match push {
+            Push::UploadCredit {
+                stream,
+                limit,
+                chunk_max,
+            } => {
+                flat.stream = Some(*stream);
+                (flat.limit, flat.chunk_max) = (Some(*limit), Some(*chunk_max));
+            }
+            Push::UploadAck {
+                stream,
+                received,
+                durable,
+            } => {
+                flat.stream = Some(*stream);
+                (flat.received, flat.durable) = (Some(*received), Some(*durable));
+            }
+            Push::UploadNack { stream, expected } => {
+                (flat.stream, flat.expected) = (Some(*stream), Some(*expected));
+            }
+            Push::UploadReset {
+                stream,
+                upload,
+                reason,
+            } => {
+                flat.stream = Some(*stream);
+                (flat.upload, flat.reason) = (Some(*upload), Some(*reason));
+            }
+            Push::UploadState(state) => flat.state = Some(state),
+            Push::Event(_)
+            | Push::Ephemeral(_)
+            | Push::Lag { .. }
+            | Push::Drain { .. }
+            | Push::Expired {} => {}
+        }
+        flat
+    }
+}
+
 /// An ephemeral in all its contexts.
 #[derive(Default, serde::Serialize)]
 struct FlatEphemeral<'a> {
@@ -226,6 +300,14 @@ struct FlatEphemeral<'a> {
     left: Option<&'a [PersonId]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<Seq>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload: Option<UploadId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
 }
 
 impl<'a> FlatEphemeral<'a> {
@@ -245,6 +327,17 @@ impl<'a> FlatEphemeral<'a> {
             }
             EphemeralKind::Read { person, seq } => {
                 (flat.person, flat.seq) = (Some(person), Some(*seq));
+            }
+            EphemeralKind::UploadProgress {
+                person,
+                upload,
+                name,
+                received,
+                size,
+            } => {
+                (flat.person, flat.upload) = (Some(person), Some(*upload));
+                flat.name = Some(name);
+                (flat.received, flat.size) = (Some(*received), *size);
             }
         }
         flat

@@ -3,7 +3,7 @@
 use frontdesk_protocol::close::CloseCode;
 use frontdesk_protocol::error::ErrorCode;
 use frontdesk_protocol::limits;
-use frontdesk_protocol::native::{ClientRequest, EphemeralKind, EventKind, Push};
+use frontdesk_protocol::native::{ClientRequest, EphemeralKind, EventKind, Push, ResetReason};
 
 fn document() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/PROTOCOL.md");
@@ -51,6 +51,17 @@ fn every_kind_of_frame_is_documented() {
     }
 }
 
+#[test]
+fn every_reason_for_a_reset_is_documented() {
+    let document = document();
+    for reason in ResetReason::ALL {
+        let shown = serde_json::to_value(reason).unwrap();
+        assert_eq!(shown, reason.as_str());
+        let row = format!("\n| `{}` | ", reason.as_str());
+        assert!(document.contains(&row), "{}", reason.as_str());
+    }
+}
+
 /// Name and value of every limit, as they stand in the source.
 macro_rules! limits {
     ($($name:ident),* $(,)?) => {
@@ -80,6 +91,10 @@ fn every_limit_is_documented_with_its_value() {
         OPEN_PARTICIPANT_COUNT_MAX,
         TITLE_CHARS_MAX,
         FILE_NAME_CHARS_MAX,
+        FILE_CHUNK_BYTES_MAX,
+        FILE_CHUNK_BYTES_MIN,
+        FILE_FRAME_HEADER_BYTES,
+        CONNECTION_STREAM_COUNT_MAX,
         MESSAGE_FILE_COUNT_MAX,
         UPLOAD_METADATA_BYTES_MAX,
         UPLOAD_PART_COUNT_MAX,

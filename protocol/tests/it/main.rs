@@ -4,8 +4,10 @@
 
 mod codec_properties;
 mod documented;
+mod file_frames;
 mod invalid;
 mod samples;
+mod samples_of_uploads;
 mod strategies;
 mod vectors;
 mod websocket;

@@ -11,11 +11,13 @@ use frontdesk_protocol::{
 };
 use serde_json::json;
 
-const ROOM: RoomId = RoomId::from_bits([0xab; 16]);
-const HISTORY: HistoryId = HistoryId(0x0123_4567_89ab_cdef);
-const AT: Timestamp = Timestamp(1_767_225_600_000);
+use crate::samples_of_uploads;
 
-fn cid() -> Cid {
+pub(crate) const ROOM: RoomId = RoomId::from_bits([0xab; 16]);
+const HISTORY: HistoryId = HistoryId(0x0123_4567_89ab_cdef);
+pub(crate) const AT: Timestamp = Timestamp(1_767_225_600_000);
+
+pub(crate) fn cid() -> Cid {
     "019b76da-a800-7000-8000-000000000001".parse().unwrap()
 }
 
@@ -30,7 +32,7 @@ fn since() -> Since {
     }
 }
 
-fn client(request: ClientRequest) -> ClientFrame {
+pub(crate) fn client(request: ClientRequest) -> ClientFrame {
     ClientFrame {
         id: Some(FrameRef::Number(7)),
         request,
@@ -40,6 +42,7 @@ fn client(request: ClientRequest) -> ClientFrame {
 pub(crate) fn client_frames() -> Vec<(&'static str, ClientFrame)> {
     let mut frames = places_and_messages();
     frames.extend(marks_and_reads());
+    frames.extend(samples_of_uploads::requests());
     frames
 }
 
@@ -311,7 +314,7 @@ fn joined(resume: Resume) -> Joined {
     }
 }
 
-fn ok(ok: Answer) -> ServerFrame {
+pub(crate) fn ok(ok: Answer) -> ServerFrame {
     ServerFrame::Ok {
         id: FrameRef::Number(7),
         ok,
@@ -364,7 +367,7 @@ fn answers() -> Vec<(&'static str, ServerFrame)> {
             ok(Answer::Marked(Marked { read: Seq(42) })),
         ),
         (
-            "answer to leave, typing and refresh",
+            "answer to leave, typing, refresh and upload_cancel",
             ServerFrame::Ok {
                 id: FrameRef::Text("last".to_owned()),
                 ok: Answer::Done(Done {}),
@@ -391,6 +394,7 @@ pub(crate) fn server_frames() -> Vec<(&'static str, ServerFrame)> {
     let event = |event| ServerFrame::Push(Push::Event(RoomPush { room: ROOM, event }));
     let ephemeral = |kind| ServerFrame::Push(Push::Ephemeral(EphemeralPush { room: ROOM, kind }));
     let mut frames = answers();
+    frames.extend(samples_of_uploads::answers());
     frames.extend([
         ("event: message with everything", event(message())),
         ("event: message of a visitor", event(short_message())),
@@ -423,9 +427,21 @@ pub(crate) fn server_frames() -> Vec<(&'static str, ServerFrame)> {
                 seq: Seq(42),
             }),
         ),
+        (
+            "ephemeral: upload_progress",
+            ephemeral(EphemeralKind::UploadProgress {
+                person: person("5"),
+                upload: UploadId::from_bits([9; 16]),
+                name: "Gr\u{fc}n.png".into(),
+                received: 4_096,
+                size: Some(20_480),
+            }),
+        ),
         ("lag", ServerFrame::Push(Push::Lag { rooms: vec![ROOM] })),
         ("drain", ServerFrame::Push(Push::Drain { after_ms: 1_500 })),
         ("expired", ServerFrame::Push(Push::Expired {})),
     ]);
+    let pushes = samples_of_uploads::pushes();
+    frames.extend(pushes.map(|(name, push)| (name, ServerFrame::Push(push))));
     frames
 }

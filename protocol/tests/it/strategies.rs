@@ -135,6 +135,120 @@ fn request() -> impl Strategy<Value = ClientRequest> {
             .prop_map(|(room, from, limit)| ClientRequest::History { room, from, limit }),
         room_name().prop_map(|room| ClientRequest::Presence { room }),
         any::<String>().prop_map(|token| ClientRequest::Refresh { token }),
+        upload_open().prop_map(|open| ClientRequest::UploadOpen(Box::new(open))),
+        (upload(), option::of(any::<String>()))
+            .prop_map(|(upload, ticket)| ClientRequest::UploadResume { upload, ticket }),
+        upload().prop_map(|upload| ClientRequest::UploadCancel { upload }),
+    ]
+}
+
+fn upload() -> impl Strategy<Value = UploadId> {
+    any::<[u8; 16]>().prop_map(UploadId::from_bits)
+}
+
+fn upload_open() -> impl Strategy<Value = UploadOpen> {
+    let text = || option::of(any::<String>());
+    let size = option::of(any::<u64>());
+    let digest = option::of(any::<[u8; 32]>());
+    (
+        option::of(room_name()),
+        any::<String>(),
+        size,
+        (text(), text()),
+        digest,
+        option::of(cid()),
+    )
+        .prop_map(
+            |(room, name, size, (mime, caption), sha256, cid)| UploadOpen {
+                room,
+                name,
+                size,
+                mime,
+                caption,
+                sha256,
+                cid,
+            },
+        )
+}
+
+fn upload_opened() -> impl Strategy<Value = UploadOpened> {
+    let stream = option::of(any::<u16>());
+    let numbers = (any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>());
+    (
+        upload(),
+        stream,
+        numbers,
+        at(),
+        any::<String>(),
+        any::<String>(),
+    )
+        .prop_map(
+            |(
+                upload,
+                stream,
+                (offset, chunk_max, credit, size_max),
+                expires_at,
+                tus_url,
+                ticket,
+            )| {
+                UploadOpened {
+                    upload,
+                    stream,
+                    offset,
+                    chunk_max,
+                    credit,
+                    expires_at,
+                    size_max,
+                    tus_url,
+                    ticket,
+                }
+            },
+        )
+}
+
+fn upload_push() -> impl Strategy<Value = Push> {
+    let word = || option::of("[a-z_]{1,9}".prop_map(Arc::from));
+    let numbers = (any::<u16>(), any::<u64>(), any::<u64>(), any::<u32>());
+    let reason = (0..ResetReason::ALL.len()).prop_map(|index| ResetReason::ALL[index]);
+    let state = (
+        upload(),
+        "[a-z]{1,9}",
+        word(),
+        option::of(any::<bool>()),
+        option::of(any::<u32>()),
+        option::of(seq()),
+    );
+    prop_oneof![
+        numbers.prop_map(|(stream, limit, _, chunk_max)| {
+            Push::UploadCredit {
+                stream,
+                limit,
+                chunk_max,
+            }
+        }),
+        numbers.prop_map(|(stream, received, durable, _)| {
+            Push::UploadAck {
+                stream,
+                received,
+                durable,
+            }
+        }),
+        numbers.prop_map(|(stream, expected, ..)| Push::UploadNack { stream, expected }),
+        (any::<u16>(), upload(), reason).prop_map(|(stream, upload, reason)| Push::UploadReset {
+            stream,
+            upload,
+            reason,
+        }),
+        state.prop_map(|(upload, state, failure, retryable, file, seq)| {
+            Push::UploadState(UploadStatePush {
+                upload,
+                state: state.into(),
+                failure,
+                retryable,
+                file: file.map(|file| FileNo(u64::from(file))),
+                seq,
+            })
+        }),
     ]
 }
 
@@ -302,6 +416,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         })),
         vec(person(), 0..3).prop_map(|present| Answer::Occupants(Occupants { present })),
         seq().prop_map(|read| Answer::Marked(Marked { read })),
+        upload_opened().prop_map(Answer::UploadOpened),
         Just(Answer::Done(Done {})),
     ]
 }
@@ -313,6 +428,22 @@ fn ephemeral_kind() -> impl Strategy<Value = EphemeralKind> {
         (vec(person(), 0..3), vec(person(), 0..3))
             .prop_map(|(joined, left)| EphemeralKind::Presence { joined, left }),
         (person(), seq()).prop_map(|(person, seq)| EphemeralKind::Read { person, seq }),
+        (
+            person(),
+            upload(),
+            any::<String>(),
+            any::<u64>(),
+            option::of(any::<u64>())
+        )
+            .prop_map(|(person, upload, name, received, size)| {
+                EphemeralKind::UploadProgress {
+                    person,
+                    upload,
+                    name: name.into(),
+                    received,
+                    size,
+                }
+            }),
     ]
 }
 
@@ -324,6 +455,7 @@ fn push() -> impl Strategy<Value = Push> {
         vec(room(), 0..3).prop_map(|rooms| Push::Lag { rooms }),
         any::<u64>().prop_map(|after_ms| Push::Drain { after_ms }),
         Just(Push::Expired {}),
+        upload_push(),
     ]
 }
 

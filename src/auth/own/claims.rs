@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
-use frontdesk_protocol::{CompanyId, PersonId, Timestamp};
+use frontdesk_protocol::{CompanyId, PersonId, Timestamp, UploadId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{ACCESS_TTL_S, AccessGrant, AccountRole, REFRESH_TTL_S, RefreshGrant, VisitorGrant};
+use super::{
+    ACCESS_TTL_S, AccessGrant, AccountRole, REFRESH_TTL_S, RefreshGrant, UploadGrant, VisitorGrant,
+};
 use crate::auth::AuthError;
 
 /// Who signed it.
@@ -32,6 +34,7 @@ macro_rules! token_type {
 token_type!(Access, "access");
 token_type!(Refresh, "refresh");
 token_type!(Visitor, "visitor");
+token_type!(Upload, "upload");
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct AccessClaims {
@@ -153,6 +156,40 @@ impl VisitorClaims {
             chat_id: self.session_id,
             person: self.person,
             ttl_s: self.exp.saturating_sub(self.iat),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct UploadClaims {
+    iss: Issuer,
+    token_type: Upload,
+    company_id: CompanyId,
+    person: PersonId,
+    upload: UploadId,
+    pub(super) iat: u64,
+    pub(super) exp: u64,
+}
+
+impl UploadClaims {
+    pub(super) fn new(grant: &UploadGrant, now: Timestamp) -> Self {
+        Self {
+            iss: Issuer::Own,
+            token_type: Upload::This,
+            company_id: grant.company.clone(),
+            person: grant.person.clone(),
+            upload: grant.upload,
+            iat: now.0 / 1_000,
+            exp: grant.expires_at.0.div_ceil(1_000),
+        }
+    }
+
+    pub(super) fn grant(self) -> UploadGrant {
+        UploadGrant {
+            company: self.company_id,
+            person: self.person,
+            upload: self.upload,
+            expires_at: Timestamp(self.exp.saturating_mul(1_000)),
         }
     }
 }

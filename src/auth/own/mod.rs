@@ -1,11 +1,12 @@
 //! Tokens that this installation signs itself, for its accounts and their visitors.
 //!
 //! Owns: the installation's key and what is derived from it: a key for access tokens, one for
-//! refresh tokens, one for visitors, one for names, one for links to files.
+//! refresh tokens, one for visitors, one for the tickets of uploads, one for names, one for links
+//! to files.
 //!
 //! Invariants:
-//! 1. [`OwnAccess`], [`OwnRefresh`] and [`OwnVisitor`] exist only behind a signature that was
-//!    checked with the key of their kind, so none is ever taken for another.
+//! 1. [`OwnAccess`], [`OwnRefresh`], [`OwnVisitor`] and [`OwnUpload`] exist only behind a signature
+//!    that was checked with the key of their kind, so none is ever taken for another.
 //! 2. Nothing that a host signs is one of ours, and nothing of ours is a host's: ours name the key
 //!    [`OWN_NAME`] and the issuer [`OWN_NAME`], which hosts may not.
 //! 3. Everything in the claims is ours, so whatever is missing or of another shape is refused.
@@ -23,7 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use frontdesk_protocol::command::Role;
-use frontdesk_protocol::{CompanyId, PersonId, Timestamp};
+use frontdesk_protocol::{CompanyId, PersonId, Timestamp, UploadId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,7 @@ use uuid::Uuid;
 use super::{AuthError, random, signature};
 pub(crate) use links::LinkKey;
 
-use claims::{AccessClaims, RefreshClaims, VisitorClaims};
+use claims::{AccessClaims, RefreshClaims, UploadClaims, VisitorClaims};
 
 /// The key id and the issuer in our own tokens; no host's key may be called so.
 pub const OWN_NAME: &str = frontdesk_protocol::settings::OWN_KEY_ID;
@@ -110,6 +111,19 @@ pub struct VisitorGrant {
     pub ttl_s: u64,
 }
 
+/// What the ticket of an upload is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadGrant {
+    /// The company.
+    pub company: CompanyId,
+    /// Whose upload it is.
+    pub person: PersonId,
+    /// Which.
+    pub upload: UploadId,
+    /// When the upload ends, and the ticket with it.
+    pub expires_at: Timestamp,
+}
+
 /// What was checked of any own token, beside its signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Times {
@@ -163,6 +177,10 @@ proof! {
     /// Proof that a capability was checked: nothing but [`OwnKeys::verify_visitor`] makes one.
     OwnVisitor, VisitorGrant
 }
+proof! {
+    /// Proof that a ticket was checked: nothing but [`OwnKeys::verify_upload`] makes one.
+    OwnUpload, UploadGrant
+}
 
 /// Whether a token says that it is one of ours. Nothing is checked: it tells who is to check it.
 pub fn is_own(token: &str) -> bool {
@@ -184,6 +202,7 @@ pub struct OwnKeys {
     access: Pair,
     refresh: Pair,
     visitor: Pair,
+    upload: Pair,
     /// For names, not for tokens.
     first: Pair,
     links: LinkKey,
@@ -230,6 +249,7 @@ impl OwnKeys {
             access: Pair::derived(&master, "frontdesk access token 1"),
             refresh: Pair::derived(&master, "frontdesk refresh token 1"),
             visitor: Pair::derived(&master, "frontdesk visitor capability 1"),
+            upload: Pair::derived(&master, "frontdesk upload ticket 1"),
             first: Pair::derived(&master, "frontdesk first message 1"),
             links: LinkKey::new(Pair::derived(&master, "frontdesk file link 1")),
             leeway_ms: leeway_s.saturating_mul(1_000),
@@ -249,6 +269,11 @@ impl OwnKeys {
     /// A visitor's capability, good for what was granted.
     pub fn sign_visitor(&self, grant: &VisitorGrant, now: Timestamp) -> String {
         sign(&self.visitor, &VisitorClaims::new(grant, now))
+    }
+
+    /// The ticket of an upload, good for as long as that.
+    pub fn sign_upload(&self, grant: &UploadGrant, now: Timestamp) -> String {
+        sign(&self.upload, &UploadClaims::new(grant, now))
     }
 
     /// Checks an access token at a time.
@@ -281,6 +306,14 @@ impl OwnKeys {
         let times = self.times(claims.iat, claims.exp, now)?;
         let grant = claims.grant();
         Ok(OwnVisitor { grant, times })
+    }
+
+    /// Checks the ticket of an upload at a time.
+    pub fn verify_upload(&self, token: &str, now: Timestamp) -> Result<OwnUpload, AuthError> {
+        let claims: UploadClaims = believed(&self.upload, token)?;
+        let times = self.times(claims.iat, claims.exp, now)?;
+        let grant = claims.grant();
+        Ok(OwnUpload { grant, times })
     }
 
     /// A name that nobody without the installation's key finds, the same for the same text: what a

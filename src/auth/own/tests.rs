@@ -137,6 +137,40 @@ fn a_visitors_capability_has_the_documented_shape() {
 }
 
 #[test]
+fn an_uploads_ticket_has_the_documented_shape_and_is_no_other_kind() {
+    let grant = UploadGrant {
+        company: company(),
+        person: PersonId::new("7").unwrap(),
+        upload: UploadId::from_bits([9; 16]),
+        expires_at: Timestamp(NOW.0 + 60_000),
+    };
+    let keys = keys();
+    let ticket = keys.sign_upload(&grant, NOW);
+    let expected = json!({
+        "iss": "frontdesk",
+        "token_type": "upload",
+        "company_id": "TES001",
+        "person": "7",
+        "upload": "u_09090909090909090909090909090909",
+        "iat": NOW_S,
+        "exp": NOW_S + 60,
+    });
+    assert_eq!(payload(&ticket), expected);
+    assert_eq!(keys.verify_upload(&ticket, NOW).unwrap().grant(), &grant);
+    let late = keys.verify_upload(&ticket, Timestamp(NOW.0 + 65_000));
+    assert_eq!(late, Err(AuthError::Expired));
+    assert_eq!(keys.verify_access(&ticket, NOW), Err(AuthError::Signature));
+    assert_eq!(keys.verify_refresh(&ticket, NOW), Err(AuthError::Signature));
+    assert_eq!(keys.verify_visitor(&ticket, NOW), Err(AuthError::Signature));
+    for token in [
+        keys.sign_visitor(&visitor(), NOW),
+        keys.sign_access(&access(), NOW),
+    ] {
+        assert_eq!(keys.verify_upload(&token, NOW), Err(AuthError::Signature));
+    }
+}
+
+#[test]
 fn a_token_ends_when_it_says_so_and_a_leeway() {
     let token = keys().sign_access(&access(), NOW);
     let end = Timestamp(NOW.0 + ACCESS_TTL_S * 1_000);

@@ -14,6 +14,7 @@ mod append;
 mod create;
 mod draft;
 mod headers;
+mod holder;
 mod status;
 
 use std::sync::Arc;
@@ -33,10 +34,12 @@ use super::extract::Sending;
 use super::openapi::BehindToken;
 use super::schemas::UploadIdSchema;
 use super::{ApiError, PathOf};
-use crate::app::{App, Known};
+use crate::app::App;
 use answers::{Refusal, Tus};
 use headers::{METHOD_OVERRIDE, PATH, TUS_RESUMABLE, VERSION};
+use holder::Holder;
 use status::UploadStatus;
+pub(crate) use status::state as upload_state;
 
 /// The routes of this file.
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -179,29 +182,29 @@ async fn create_upload(
 )]
 async fn find_offset(
     State(app): State<Arc<App>>,
-    Sending(known): Sending,
+    Holder(who): Holder,
     upload: InPath,
     headers: HeaderMap,
 ) -> Response {
     if draft::is_bare(&headers) {
         let asked = async {
             let upload = upload_id(upload)?;
-            draft::offset(&app, &known.principal, upload, &headers).await
+            draft::offset(&app, &who, upload, &headers).await
         };
         return draft::of(&headers, asked.await);
     }
-    answers::of(offset(&app, &known, upload, &headers).await)
+    answers::of(offset(&app, &who, upload, &headers).await)
 }
 
 async fn offset(
     app: &Arc<App>,
-    known: &Known,
+    who: &Arc<Principal>,
     upload: InPath,
     headers: &HeaderMap,
 ) -> Result<Tus, Refusal> {
     check_version(headers)?;
     let upload = upload_id(upload)?;
-    append::offset(app, &known.principal, upload).await
+    append::offset(app, who, upload).await
 }
 
 /// Adds bytes to an upload where it stands.
@@ -238,7 +241,7 @@ async fn offset(
 )]
 async fn append_bytes(
     State(app): State<Arc<App>>,
-    Sending(known): Sending,
+    Holder(who): Holder,
     upload: InPath,
     headers: HeaderMap,
     body: Body,
@@ -246,23 +249,23 @@ async fn append_bytes(
     if draft::is_spoken(&headers) {
         let appended = async {
             let upload = upload_id(upload)?;
-            draft::append(&app, &known.principal, upload, &headers, body).await
+            draft::append(&app, &who, upload, &headers, body).await
         };
         return draft::of(&headers, appended.await);
     }
-    answers::of(append(&app, &known, upload, &headers, body).await)
+    answers::of(append(&app, &who, upload, &headers, body).await)
 }
 
 async fn append(
     app: &Arc<App>,
-    known: &Known,
+    who: &Arc<Principal>,
     upload: InPath,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Tus, Refusal> {
     check_version(headers)?;
     let upload = upload_id(upload)?;
-    append::append(app, &known.principal, upload, headers, body).await
+    append::append(app, who, upload, headers, body).await
 }
 
 /// Ends an upload that has made no file yet.
@@ -286,28 +289,28 @@ async fn append(
 )]
 async fn cancel_upload(
     State(app): State<Arc<App>>,
-    Sending(known): Sending,
+    Holder(who): Holder,
     upload: InPath,
     headers: HeaderMap,
 ) -> Response {
     if draft::is_bare(&headers) {
         let cancelled = async {
             let upload = upload_id(upload)?;
-            draft::cancel(&app, &known.principal, upload, &headers).await
+            draft::cancel(&app, &who, upload, &headers).await
         };
         return draft::of(&headers, cancelled.await);
     }
-    answers::of(cancel(&app, &known, upload, &headers).await)
+    answers::of(cancel(&app, &who, upload, &headers).await)
 }
 
 async fn cancel(
     app: &Arc<App>,
-    known: &Known,
+    who: &Arc<Principal>,
     upload: InPath,
     headers: &HeaderMap,
 ) -> Result<Tus, Refusal> {
     check_version(headers)?;
-    cancel_found(app, &known.principal, upload_id(upload)?).await
+    cancel_found(app, who, upload_id(upload)?).await
 }
 
 /// Ends an upload, or takes back the file that it became while that waits to be sent.
@@ -352,7 +355,7 @@ async fn cancel_found(
         BehindToken,
     ),
 )]
-async fn override_method(_who: Sending) -> Response {
+async fn override_method(_who: Holder) -> Response {
     // What names one of them was given that method before its route was looked for.
     answers::of(Err(ApiError::new(ErrorCode::MethodNotAllowed).into()))
 }

@@ -13,11 +13,12 @@ use frontdesk_protocol::{ErrorCode, FileNo, Seq, UploadId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::{App, Known};
+use super::holder::Holder;
+use crate::app::App;
 use crate::http::error::ErrorBody;
 use crate::http::openapi::BehindToken;
 use crate::http::schemas::UploadIdSchema;
-use crate::http::{ApiError, Authenticated, PathOf};
+use crate::http::{ApiError, PathOf};
 use crate::uploads::Upload;
 
 /// An upload as its owner sees it.
@@ -96,11 +97,12 @@ pub(crate) const fn state(stage: UploadStage) -> &'static str {
 )]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
-    Authenticated(Known { principal, .. }): Authenticated,
+    Holder(who): Holder,
     PathOf(upload): PathOf<String>,
 ) -> Result<Json<UploadStatus>, ApiError> {
     let unknown = |_| ApiError::because(ErrorCode::NotFound, "no such upload");
     let id: UploadId = upload.parse().map_err(unknown)?;
-    let found = app.uploads.find(&principal, id).await?;
+    app.rates.take_person(&who)?;
+    let found = app.uploads.find(&who, id).await?;
     Ok(Json(UploadStatus::of(id, &found)))
 }

@@ -92,6 +92,7 @@ impl Dialect for CrmDialect {
                 *seq,
             )),
             Ephemeral::Presence { joined, left } => presence_frames(joined, left),
+            Ephemeral::UploadProgress { .. } => None,
         }
     }
 }

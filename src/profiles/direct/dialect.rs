@@ -80,7 +80,7 @@ impl Dialect for DirectDialect {
                 is_typing: *active,
             })),
             Ephemeral::Read { person, .. } => Some(read_frame(person)),
-            Ephemeral::Presence { .. } => None,
+            Ephemeral::Presence { .. } | Ephemeral::UploadProgress { .. } => None,
         }
     }
 }

@@ -50,7 +50,7 @@ impl Dialect for InboxDialect {
         let (kind, person, is_typing) = match ephemeral {
             Ephemeral::Typing { person, active, .. } => ("typing", person, Some(*active)),
             Ephemeral::Read { person, .. } => ("messages_read", person, None),
-            Ephemeral::Presence { .. } => return None,
+            Ephemeral::Presence { .. } | Ephemeral::UploadProgress { .. } => return None,
         };
         Some(frame(&PersonFrame {
             kind,

@@ -86,6 +86,7 @@ impl Dialect for UnionDialect {
                 read_frame(room, person, shown_name(person, card), *after, *seq),
             ]),
             Ephemeral::Presence { joined, left } => presence_frames(joined, left),
+            Ephemeral::UploadProgress { .. } => None,
         }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod files;
 pub(crate) mod forms;
 pub(crate) mod msgpack;
 pub(crate) mod raw;
+pub(crate) mod sending;
 pub(crate) mod socket;
 pub(crate) mod staff;
 pub(crate) mod token;
