@@ -191,7 +191,11 @@ fn answer(
             // Nothing more is wanted: what becomes of it is told.
             let (view, job) = (found.view.clone(), found.job.clone());
             spawn(async move {
-                let found = Upload { view, job };
+                let found = Upload {
+                    view,
+                    job,
+                    is_taken_away: false,
+                };
                 // Whether it may be sealed shows in what is told of it.
                 let _ = teller.app.uploads.seal_if_whole(&found).await;
                 teller.watch(UploadStage::Receiving).await;

@@ -139,6 +139,7 @@ impl Uploads {
                 let found = Upload {
                     view,
                     job: Some(Arc::clone(job)),
+                    is_taken_away: false,
                 };
                 self.seal_if_whole(&found).await
             }

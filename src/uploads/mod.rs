@@ -85,6 +85,8 @@ pub(crate) struct Upload {
     pub(crate) view: UploadView,
     /// Its bytes, while more may come.
     pub(crate) job: Option<Arc<Job>>,
+    /// The file that it became was taken away again.
+    pub(crate) is_taken_away: bool,
 }
 
 impl Upload {
@@ -97,12 +99,9 @@ impl Upload {
         }
     }
 
-    /// Whether an end without a file is known.
-    pub(crate) fn end(&self) -> Option<UploadEnd> {
-        match self.view.stage {
-            UploadStage::Ended(end) => Some(end),
-            _ => None,
-        }
+    /// Whether it ended and there is no file of it.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_taken_away || matches!(self.view.stage, UploadStage::Ended(_))
     }
 }
 
@@ -285,7 +284,18 @@ impl Uploads {
             UploadStage::Receiving => Some(self.job(&who.company, upload, &view).await?),
             _ => None,
         };
-        Ok(Upload { view, job })
+        let is_taken_away = match view.stage {
+            UploadStage::Finished { file_no, .. } => {
+                let file = node.file(&who.company, file_no).await;
+                file.map_err(|error| faulty(&error))?.is_none()
+            }
+            _ => false,
+        };
+        Ok(Upload {
+            view,
+            job,
+            is_taken_away,
+        })
     }
 
     /// The job of an upload whose bytes come, opened again if an earlier process began it.
@@ -382,10 +392,11 @@ impl Uploads {
         self.metrics.bytes.increment(bytes);
     }
 
-    /// Ends an upload at its owner's wish.
+    /// Ends an upload at its owner's wish, or takes away the file that it became if that waits to
+    /// be sent.
     ///
     /// # Errors
-    /// When it made a file already.
+    /// When others see the file already.
     pub(crate) async fn cancel(
         &self,
         who: &Arc<Principal>,
@@ -395,6 +406,19 @@ impl Uploads {
         let end = UploadEnd::Cancelled;
         let command = Command::Upload(UploadCommand::End { end });
         let node = self.node()?;
+        let found = self.find(who, upload).await?;
+        if let UploadStage::Finished { file_no, .. } = found.view.stage {
+            // Whether it was sent meanwhile only its company knows.
+            done(node.drop_waiting_file(&who.company, file_no).await)?;
+            let file = node.file(&who.company, file_no).await;
+            return match file.map_err(|error| faulty(&error))? {
+                None => Ok(()),
+                Some(_) => Err(Rejection::because(
+                    ErrorCode::WrongStage,
+                    "the file is in a room",
+                )),
+            };
+        }
         done(
             node.ask(entity, Arc::clone(who), command, fresh_cid())
                 .await,

@@ -26,17 +26,7 @@ pub(super) async fn offset(
     who: &Arc<Principal>,
     upload: UploadId,
 ) -> Result<Tus, Refusal> {
-    let mut found = app.uploads.find(who, upload).await?;
-    if let Err(why) = stand_still(app, &found).await {
-        // All of it may have come meanwhile, and what was under way is no more.
-        found = app.uploads.find(who, upload).await?;
-        if found.job.is_some() {
-            return Err(why);
-        }
-    }
-    if found.end().is_some() {
-        return Err(Refusal::gone());
-    }
+    let found = standing(app, who, upload).await?;
     let wish = &found.view.wish;
     let mut tus = Tus::new(StatusCode::OK).expires(found.view.terms.expires_at);
     tus = match wish
@@ -56,6 +46,26 @@ pub(super) async fn offset(
         tus = tus.with(UPLOAD_CONCAT, &wish.parts_text);
     }
     Ok(tus.offset(found.offset()))
+}
+
+/// An upload that is not gone, and that nobody else writes to any more.
+pub(super) async fn standing(
+    app: &Arc<App>,
+    who: &Arc<Principal>,
+    upload: UploadId,
+) -> Result<Upload, Refusal> {
+    let mut found = app.uploads.find(who, upload).await?;
+    if let Err(why) = stand_still(app, &found).await {
+        // All of it may have come meanwhile, and what was under way is no more.
+        found = app.uploads.find(who, upload).await?;
+        if found.job.is_some() {
+            return Err(why);
+        }
+    }
+    match found.is_gone() {
+        true => Err(Refusal::gone()),
+        false => Ok(found),
+    }
 }
 
 /// Takes the turn, and seals what came whole without anybody saying so: the server ended meanwhile,
@@ -84,7 +94,7 @@ pub(super) async fn append(
     };
     let checking = checksum(headers)?;
     let mut found = app.uploads.find(who, upload).await?;
-    if found.end().is_some() {
+    if found.is_gone() {
         return Err(Refusal::gone());
     }
     if !found.view.wish.parts.is_empty() {

@@ -320,7 +320,7 @@ async fn cancel_found(
     upload: UploadId,
 ) -> Result<Tus, Refusal> {
     let found = app.uploads.find(who, upload).await?;
-    if found.end().is_some() {
+    if found.is_gone() {
         return Err(Refusal::gone());
     }
     app.uploads.cancel(who, upload).await?;

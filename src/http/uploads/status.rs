@@ -48,7 +48,7 @@ impl UploadStatus {
     pub(crate) fn of(id: UploadId, found: &Upload) -> Self {
         let stage = found.view.stage;
         let (file, seq) = match stage {
-            UploadStage::Finished { file_no, seq } => (Some(file_no), seq),
+            UploadStage::Finished { file_no, seq } if !found.is_taken_away => (Some(file_no), seq),
             _ => (None, None),
         };
         let failure = match stage {
@@ -58,7 +58,10 @@ impl UploadStatus {
         let facts = found.view.facts.as_ref();
         Self {
             id,
-            state: state(stage),
+            state: match found.is_taken_away {
+                true => state(UploadStage::Ended(UploadEnd::Cancelled)),
+                false => state(stage),
+            },
             offset: found.offset(),
             size: facts.map(|facts| facts.size).or(found.view.wish.size),
             file,

@@ -13,7 +13,7 @@ use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::upload::{UploadEnd, UploadFailure};
 
 use super::super::answers::{Refusal, Tus};
-use super::super::append::take_body;
+use super::super::append::{standing, take_body};
 use super::super::headers::{UPLOAD_LENGTH, UPLOAD_OFFSET, bad, body_bytes, number, one};
 use super::super::status::UploadStatus;
 use super::answers::{completed, completeness, elsewhere, ended, inconsistent, limited};
@@ -33,13 +33,7 @@ pub(in crate::http::uploads) async fn offset(
     headers: &HeaderMap,
 ) -> Result<Tus, Refusal> {
     version(headers)?;
-    let found = app.uploads.find(who, upload).await?;
-    if found.end().is_some() {
-        return Err(Refusal::gone());
-    }
-    if let Some(job) = found.job.as_ref().filter(|job| !job.is_of_parts()) {
-        drop(app.uploads.write(job).await?);
-    }
+    let found = standing(app, who, upload).await?;
     let tus = Tus::new(StatusCode::NO_CONTENT).offset(found.offset());
     let tus = completeness(tus, found.job.is_none());
     Ok(described(app, tus, &found))
@@ -74,7 +68,7 @@ pub(in crate::http::uploads) async fn append(
     };
     let checking = of_body(headers)?;
     let mut found = app.uploads.find(who, upload).await?;
-    if found.end().is_some() {
+    if found.is_gone() {
         return Err(Refusal::gone());
     }
     if found.view.wish.is_part || !found.view.wish.parts.is_empty() {
