@@ -1,9 +1,11 @@
 //! Uploads as their clients send them, one request at a time.
 
+use std::path::PathBuf;
+
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use super::{DEADLINE_MS, LOOK_MS, Site, soon};
+use super::{COMPANY, DEADLINE_MS, LOOK_MS, Site, soon};
 
 /// Where uploads begin.
 pub(crate) const UPLOADS: &str = "/v1/uploads";
@@ -119,5 +121,16 @@ impl Site {
             looks.tick().await;
         }
         panic!("it is not {state}: {last}");
+    }
+
+    /// What lies on the disk of the usual company's uploads under way.
+    pub(crate) fn spooled(&self) -> Vec<PathBuf> {
+        let folder = self.files.path().join("spool").join(COMPANY);
+        match std::fs::read_dir(folder) {
+            Ok(entries) => entries
+                .map(|entry| entry.expect("an entry").path())
+                .collect(),
+            Err(_) => Vec::new(),
+        }
     }
 }
