@@ -1,8 +1,8 @@
 //! The load generator: many cheap WebSocket clients that check every delivery.
 //!
-//! Owns: scenarios ([`steady`], [`lists`], [`crm`], [`logins`], [`companies`], [`upload`]),
-//! the checks ([`check`]), and a server of its own to load ([`server`]). The binary parses options and prints
-//! a [`report::Summary`].
+//! Owns: scenarios ([`steady`], [`lists`], [`crm`], [`logins`], [`companies`], [`upload`]), the
+//! checks ([`check`]), and a server of its own to load ([`server`]). The binary parses options and
+//! prints a [`report::Summary`].
 //!
 //! Invariants:
 //! 1. Every message carries a marker ([`marker`]), and every member's deliveries are compared with

@@ -30,7 +30,7 @@ use crate::ws::desk::{Desk, Waiting};
 /// A message came.
 pub(crate) fn message(codec: Codec, desk: &mut Desk, is_text: bool, payload: &[u8]) {
     if !is_text && FileFrame::is_one(payload) && desk.principal().is_some() {
-        return desk.take_file_frame(payload);
+        return desk.take_file_frame(codec, payload);
     }
     desk.app.metrics.frames.increment(1);
     if payload.len() > CLIENT_MESSAGE_BYTES_MAX {

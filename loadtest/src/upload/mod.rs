@@ -1,7 +1,7 @@
 //! The scenario `upload`: files on their way to the server.
 //!
-//! Owns: its three forms. With `--shape` one file goes over a socket on a slow link, beside a chat on
-//! the same socket (`link`, `socket`); with `--chunk` one file goes over tus as fast as it can; with
+//! Owns: its three forms. With `--shape` one file goes over a socket on a slow link, beside a chat
+//! on the same socket (`link`, `socket`); without it one goes over tus as fast as it can; with
 //! `--uploads` many do at once, and the server's memory is watched (`tus`).
 //! Invariant: a form measures one thing, on a server of its own unless one is named.
 //!

@@ -58,14 +58,15 @@ struct Heard {
     is_over: bool,
 }
 
-struct Session {
+/// The socket, and what came over it.
+struct Wire {
     clock: Clock,
     heard: RefCell<Heard>,
     news: Notify,
     writer: Mutex<OwnedWriteHalf>,
 }
 
-impl Session {
+impl Wire {
     async fn send(&self, opcode: Opcode, payload: &[u8]) -> Result<(), String> {
         let frame = client_frame(opcode, payload, MASK);
         let written = self.writer.lock().await.write_all(&frame).await;
@@ -139,24 +140,23 @@ pub(super) async fn run(
     let rooms = opening::rooms_of(&people, 2, false);
     let rooms = opening::open_rooms(target.address, rooms).await?;
     let room: RoomName = rooms[0].id.parse().map_err(|_| "a room without an id")?;
-    let session = connect(link, &token).await?;
-    session
-        .ask(0, ClientRequest::Join { room, since: None })
+    let wire = connect(link, &token).await?;
+    wire.ask(0, ClientRequest::Join { room, since: None })
         .await?;
-    let idle = chat(&session, room, options.idle_secs, 1_000_000).await?;
-    session.ask(OPENED, open()).await?;
-    let sending = Rc::clone(&session);
+    let idle = chat(&wire, room, options.idle_secs, 1_000_000).await?;
+    wire.ask(OPENED, open()).await?;
+    let sending = Rc::clone(&wire);
     let sending = spawn_local(async move { send_file(&sending).await });
-    while session.heard.borrow().stream.is_none() {
-        let opened = timeout(Duration::from_secs(DRAIN_SECS), session.news.notified());
+    while wire.heard.borrow().stream.is_none() {
+        let opened = timeout(Duration::from_secs(DRAIN_SECS), wire.news.notified());
         opened.await.map_err(|_| "the upload does not begin")?;
     }
-    let (from_ns, from_bytes) = (session.clock.now_ns(), session.heard.borrow().received);
-    let loaded = chat(&session, room, options.secs, 2_000_000).await?;
-    let took_ns = session.clock.now_ns() - from_ns;
-    let came_bytes = session.heard.borrow().received - from_bytes;
-    session.heard.borrow_mut().is_over = true;
-    session.news.notify_waiters();
+    let (from_ns, from_bytes) = (wire.clock.now_ns(), wire.heard.borrow().received);
+    let loaded = chat(&wire, room, options.secs, 2_000_000).await?;
+    let took_ns = wire.clock.now_ns() - from_ns;
+    let came_bytes = wire.heard.borrow().received - from_bytes;
+    wire.heard.borrow_mut().is_over = true;
+    wire.news.notify_waiters();
     sending.abort();
     let ms =
         |histogram: &Histogram<u64>, quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
@@ -170,7 +170,7 @@ pub(super) async fn run(
     report.add("upload_bytes", came_bytes as f64);
     let megabits = came_bytes as f64 * 8.0 / 1e6;
     report.add("upload_mbit_per_second", megabits / (took_ns as f64 / 1e9));
-    for why in &session.heard.borrow().refused {
+    for why in &wire.heard.borrow().refused {
         report.note(Violation::Refused, why.clone());
     }
     Ok(())
@@ -190,18 +190,18 @@ fn open() -> ClientRequest {
 
 /// Sends messages by the clock and waits for all their answers.
 async fn chat(
-    session: &Rc<Session>,
+    wire: &Rc<Wire>,
     room: RoomName,
     secs: f64,
     first: u64,
 ) -> Result<Histogram<u64>, String> {
     let count = (secs * 1e9 / CHAT_NS as f64) as u64;
-    let from_ns = session.clock.now_ns();
+    let from_ns = wire.clock.now_ns();
     for index in 0..count {
         let due_ns = from_ns + index * CHAT_NS;
-        sleep_until(session.clock.instant(due_ns).into()).await;
+        sleep_until(wire.clock.instant(due_ns).into()).await;
         let number = first + index;
-        session.heard.borrow_mut().due.push((number, due_ns));
+        wire.heard.borrow_mut().due.push((number, due_ns));
         let post = ClientRequest::PostMessage {
             room,
             cid: None,
@@ -210,12 +210,12 @@ async fn chat(
             reply_to: None,
             files: Vec::new(),
         };
-        let (session, post) = (Rc::clone(session), post);
+        let (wire, post) = (Rc::clone(wire), post);
         // Not waited for: the next one is due whatever becomes of this one.
-        spawn_local(async move { session.ask(number, post).await });
+        spawn_local(async move { wire.ask(number, post).await });
     }
     let answered = async {
-        while !session.heard.borrow().due.is_empty() {
+        while !wire.heard.borrow().due.is_empty() {
             sleep(Duration::from_millis(5)).await;
         }
     };
@@ -224,18 +224,18 @@ async fn chat(
     answered.map_err(|_| "messages were not answered".to_owned())?;
     let empty = latency_histogram();
     Ok(std::mem::replace(
-        &mut session.heard.borrow_mut().latency,
+        &mut wire.heard.borrow_mut().latency,
         empty,
     ))
 }
 
 /// Sends the file for as long as it is wanted, as far as credit goes.
-async fn send_file(session: &Session) -> Result<(), String> {
+async fn send_file(wire: &Wire) -> Result<(), String> {
     let file = super::text(FILE_BYTES);
     let mut offset = 0_u64;
     loop {
         let (stream, limit, chunk_max) = {
-            let mut heard = session.heard.borrow_mut();
+            let mut heard = wire.heard.borrow_mut();
             if heard.is_over {
                 return Ok(());
             }
@@ -243,7 +243,7 @@ async fn send_file(session: &Session) -> Result<(), String> {
             (heard.stream, heard.limit, heard.chunk_max)
         };
         let (Some(stream), true) = (stream, offset < limit) else {
-            session.news.notified().await;
+            wire.news.notified().await;
             continue;
         };
         let at = usize::try_from(offset).unwrap_or(0) % FILE_BYTES;
@@ -251,12 +251,12 @@ async fn send_file(session: &Session) -> Result<(), String> {
         let length = chunk_max.min(left).min(FILE_BYTES - at);
         let payload = &file[at..at + length];
         let frame = FileFrame::new(FileFrameKind::Bytes, stream, offset, payload);
-        session.send(Opcode::Binary, &frame.encode()).await?;
+        wire.send(Opcode::Binary, &frame.encode()).await?;
         offset += length as u64;
     }
 }
 
-async fn connect(link: SocketAddr, token: &str) -> Result<Rc<Session>, String> {
+async fn connect(link: SocketAddr, token: &str) -> Result<Rc<Wire>, String> {
     let failed = |error: std::io::Error| format!("cannot connect: {error}");
     let mut stream = TcpStream::connect(link).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
@@ -283,22 +283,22 @@ async fn connect(link: SocketAddr, token: &str) -> Result<Rc<Session>, String> {
         nack: None,
         is_over: false,
     };
-    let session = Rc::new(Session {
+    let wire = Rc::new(Wire {
         clock: Clock::start(),
         heard: RefCell::new(heard),
         news: Notify::new(),
         writer: Mutex::new(writer),
     });
-    spawn_local(read(Rc::clone(&session), reader, head.split_off(used)));
+    spawn_local(read(Rc::clone(&wire), reader, head.split_off(used)));
     let connect = ClientRequest::Connect {
         token: Some(token.to_owned()),
         resume: Default::default(),
     };
-    session.ask(0, connect).await?;
-    Ok(session)
+    wire.ask(0, connect).await?;
+    Ok(wire)
 }
 
-async fn read(session: Rc<Session>, mut stream: OwnedReadHalf, mut bytes: Vec<u8>) {
+async fn read(wire: Rc<Wire>, mut stream: OwnedReadHalf, mut bytes: Vec<u8>) {
     let mut frames = FrameReader::of_client(MESSAGE_BYTES_MAX);
     loop {
         let mut answers = Vec::new();
@@ -307,27 +307,26 @@ async fn read(session: Rc<Session>, mut stream: OwnedReadHalf, mut bytes: Vec<u8
                 Incoming::Message { payload: [], .. } => {
                     answers.push((Opcode::Text, Vec::new()));
                 }
-                Incoming::Message { payload, .. } => session.hear(payload),
+                Incoming::Message { payload, .. } => wire.hear(payload),
                 Incoming::Ping(payload) => answers.push((Opcode::Pong, payload.to_vec())),
                 Incoming::Close { code, reason } => {
                     let why = format!("the server closed: {code:?} {reason}");
-                    session.heard.borrow_mut().refused.push(why);
+                    wire.heard.borrow_mut().refused.push(why);
                 }
                 Incoming::Oversize { .. } | Incoming::Pong(_) | Incoming::Piece { .. } => {}
             }
             Flow::Go
         });
-        session.news.notify_one();
+        wire.news.notify_one();
         if fed.is_err() {
-            session
-                .heard
+            wire.heard
                 .borrow_mut()
                 .refused
                 .push("a bad frame".to_owned());
             return;
         }
         for (opcode, payload) in answers {
-            if session.send(opcode, &payload).await.is_err() {
+            if wire.send(opcode, &payload).await.is_err() {
                 return;
             }
         }

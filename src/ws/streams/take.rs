@@ -118,14 +118,13 @@ impl Streams {
 
 impl Desk {
     /// A frame of a file came.
-    pub(crate) fn take_file_frame(&mut self, message: &[u8]) {
+    pub(crate) fn take_file_frame(&mut self, codec: Codec, message: &[u8]) {
         let now_ms = self.app.node.clock().monotonic_ms();
         let frame = FileFrame::parse(message);
         self.is_paid = frame.is_some_and(|frame| frame.payload.len() >= PAID_BYTES);
         let Some(streams) = self.streams.as_mut() else {
-            return self.refuse_file_frame(Codec::Json, frame.is_some());
+            return self.refuse_file_frame(codec, frame.is_some());
         };
-        let codec = streams.codec;
         let Some(frame) = frame else {
             return self.refuse_file_frame(codec, false);
         };

@@ -95,6 +95,17 @@ const COMMANDS: &[(&str, &str)] = &[
     ("history", r#"{"room": "<chat room>", "after_seq": 0}"#),
     ("presence", r#"{"room": "<room>"}"#),
     ("refresh", r#"{"token": "<hal token>"}"#),
+    (
+        "upload_open",
+        r#"{"room": "<room>", "name": "mine", "size": 5}"#,
+    ),
+    ("upload_open", r#"{"room": "<chat room>", "name": "mine"}"#),
+    ("upload_resume", r#"{"upload": "<upload>"}"#),
+    (
+        "upload_resume",
+        r#"{"upload": "<upload>", "ticket": "<hal token>"}"#,
+    ),
+    ("upload_cancel", r#"{"upload": "<upload>"}"#),
 ];
 
 /// Frames of profiles: the socket, who has one, what is sent on it.
