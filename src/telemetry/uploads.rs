@@ -14,6 +14,14 @@ impl UploadMetrics {
             Unit::Bytes,
             "bytes of uploads that were kept"
         );
+        describe_counter!(
+            "frontdesk_file_scans_total",
+            "answers of the virus scanner, by verdict"
+        );
+        for verdict in ["clean", "infected", "unscannable", "unavailable"] {
+            // There from the start, so that a first bad answer is seen to rise.
+            counter!("frontdesk_file_scans_total", "verdict" => verdict).increment(0);
+        }
         Self {
             bytes: counter!("frontdesk_upload_bytes_total"),
         }

@@ -158,6 +158,10 @@ impl Scanner {
         let groups = self.rest.len().saturating_sub(1) / 4;
         let rest = self.rest.split_off(groups * 4);
         let whole = std::mem::replace(&mut self.rest, rest);
+        // Something follows these: only the last group is padded.
+        if whole.contains(&b'=') {
+            return self.wrong(Flaw::NoBase64);
+        }
         self.decode(&whole);
     }
 

@@ -177,7 +177,12 @@ pub(super) async fn check_files(
         kept.lost_and_kept_count += 1;
     }
     kept.file_count = numbers.len() as u64;
-    match (left.is_empty(), numbers.last() == Some(&kept.file_count)) {
+    // Who cancels an upload that was done meanwhile takes its file away, and its number with it.
+    let taken_back = senders.iter().flat_map(|sender| &sender.over);
+    let taken_back = taken_back.filter(|entry| entry.is_cancelled).count() as u64;
+    let last = numbers.last().copied().unwrap_or_default();
+    let is_gapless = (kept.file_count..=kept.file_count + taken_back).contains(&last);
+    match (left.is_empty(), is_gapless) {
         (true, true) => Ok(kept),
         (false, _) => Err(format!("nobody's: {left:?}")),
         (true, false) => Err(format!(
