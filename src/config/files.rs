@@ -43,6 +43,9 @@ pub struct Files {
     /// Time for which a scanner that does not answer is asked again, milliseconds: it restarts
     /// within that when its signatures are renewed.
     pub scan_wait_ms: u64,
+    /// Longest that it may take over one file, milliseconds: one that hangs is given up then. The
+    /// default is its own limit for a file, unless it is told another (`MaxScanTime`).
+    pub scan_answer_ms: u64,
     /// Files that are scanned at once; no more than the scanner's own `MaxThreads`.
     pub scan_threads: usize,
     /// Threads that make small pictures: each takes some 70 MB for a picture of 12
@@ -71,6 +74,7 @@ impl Default for Files {
             clamav: None,
             scan_policy: ScanPolicy::Closed,
             scan_wait_ms: 60_000,
+            scan_answer_ms: 120_000,
             scan_threads: 4,
             image_threads: 1,
         }

@@ -108,6 +108,7 @@ pub(super) const KEYS: &[Key] = &[
     key("files.clamav", Kind::Text),
     key("files.scan_policy", Kind::Text),
     key("files.scan_wait_ms", Kind::Number),
+    key("files.scan_answer_ms", Kind::Number),
     key("files.scan_threads", Kind::Number),
     key("files.image_threads", Kind::Number),
     key("profiles.chat_socket", Kind::Text),

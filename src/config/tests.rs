@@ -326,6 +326,7 @@ fn hosts_logins_and_files_have_bounds() {
         ("AUTH__PASSWORD_QUEUE", "1025", "auth.password_queue"),
         ("FILES__CLAMAV", "clamav", "files.clamav"),
         ("FILES__SCAN_WAIT_MS", "3600001", "files.scan_wait_ms"),
+        ("FILES__SCAN_ANSWER_MS", "0", "files.scan_answer_ms"),
         ("FILES__SCAN_THREADS", "0", "files.scan_threads"),
         ("FILES__IMAGE_THREADS", "65", "files.image_threads"),
     ];

@@ -210,6 +210,10 @@ fn check_inspection(files: &Files, findings: &mut Vec<Finding>) {
         let why = format!("must be at most {SCAN_WAIT_MS_MAX}");
         findings.push(("files.scan_wait_ms", why));
     }
+    if !(1..=SCAN_WAIT_MS_MAX).contains(&files.scan_answer_ms) {
+        let why = format!("must be 1 to {SCAN_WAIT_MS_MAX}");
+        findings.push(("files.scan_answer_ms", why));
+    }
     let threads = [
         ("files.scan_threads", files.scan_threads, SCAN_THREADS_MAX),
         (

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, Timestamp, UploadId};
+use frontdesk_storage::Error as StoreError;
 
 use crate::app::App;
 use crate::auth::AuthError;
@@ -53,12 +54,14 @@ impl App {
             return Err(unknown());
         }
         let view = self.node.upload(&grant.company, &upload).await;
-        let view = view.map_err(|error| {
-            tracing::error!(%error, "an upload cannot be looked up");
-            Rejection::new(ErrorCode::Unavailable)
-        })?;
+        let view = view.map_err(|error| unreadable(&error))?;
         let view = view.filter(|view| view.owner.id == grant.person);
         let owner = view.ok_or_else(unknown)?.owner;
+        let may_act = self.node.may_act(&grant.company, &owner.id).await;
+        if !may_act.map_err(|error| unreadable(&error))? {
+            let why = "whose ticket it is may do nothing any more";
+            return Err(Rejection::because(ErrorCode::Unauthenticated, why));
+        }
         Ok(Arc::new(Principal {
             company: grant.company.clone(),
             person: owner.id,
@@ -66,4 +69,9 @@ impl App {
             card: owner.card,
         }))
     }
+}
+
+fn unreadable(error: &StoreError) -> Rejection {
+    tracing::error!(%error, "an upload cannot be looked up");
+    Rejection::new(ErrorCode::Unavailable)
 }

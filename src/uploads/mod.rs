@@ -279,7 +279,12 @@ impl Uploads {
         let view = node.upload(&who.company, &upload).await;
         let view = view.map_err(|error| faulty(&error))?;
         let view = view.filter(|view| view.owner.id == who.person);
-        let view = view.ok_or_else(|| Rejection::because(ErrorCode::NotFound, "no such upload"))?;
+        let unknown = || Rejection::because(ErrorCode::NotFound, "no such upload");
+        let mut view = view.ok_or_else(unknown)?;
+        if view.stage == UploadStage::Receiving && view.terms.expires_at <= node.clock().now() {
+            // The janitor writes it down at its next look.
+            view.stage = UploadStage::Ended(UploadEnd::Expired);
+        }
         let job = match view.stage {
             UploadStage::Receiving => Some(self.job(&who.company, upload, &view).await?),
             _ => None,

@@ -77,9 +77,14 @@ impl Uploads {
         removed.map_err(|error| later(&error))
     }
 
-    /// What held when it was begun may not hold any more: its room, and its company's space.
+    /// What held when it was begun may not hold any more: its owner's account, its room, and its
+    /// company's space.
     async fn check_again(&self, company: &CompanyId, view: &UploadView) -> Result<(), WorkError> {
         let node = self.node().map_err(|_| WorkError::Later)?;
+        let may_act = node.may_act(company, &view.owner.id).await;
+        if !may_act.map_err(|error| later(&error))? {
+            return Err(WorkError::Refused(UploadFailure::NotAllowed));
+        }
         if let Some(room) = view.wish.room {
             let room = EntityId::room(company.clone(), room);
             let facts = node.room_for(&room, &view.owner.id).await;

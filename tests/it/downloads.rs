@@ -6,6 +6,8 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::support::files::Kept;
+#[cfg(feature = "s3")]
+use crate::support::files::in_bucket;
 use crate::support::{Bus, COMPANY, OTHER_COMPANY, Site, run, soon};
 
 /// A picture of one pixel.
@@ -370,17 +372,9 @@ fn what_the_store_lost_is_told_without_a_path() {
 /// A node whose files are in a bucket.
 #[cfg(feature = "s3")]
 async fn site_of(server: &crate::support::bucket::BucketServer, redirect: bool) -> Site {
-    use crate::support::bucket::{ACCESS_KEY, BUCKET, SECRET_KEY};
-    use frontdesk::config::{FileStore, Secret};
-
-    let endpoint = server.endpoint();
+    let address = server.address;
     Site::with(Bus::Plain, move |config| {
-        config.files.store = FileStore::S3;
-        config.files.s3.endpoint = Some(endpoint);
-        config.files.s3.bucket = BUCKET.to_owned();
-        config.files.s3.access_key = Some(Secret::new(ACCESS_KEY));
-        config.files.s3.secret_key = Some(Secret::new(SECRET_KEY));
-        config.files.s3.allow_http = true;
+        in_bucket(config, address);
         config.files.s3.redirect = redirect;
     })
     .await

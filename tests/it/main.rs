@@ -47,6 +47,7 @@ mod socket_upload_rules;
 mod socket_uploads;
 mod support;
 mod uploads_draft;
+mod uploads_failing;
 mod uploads_hostile;
 mod visitor_socket;
 mod widget_socket;

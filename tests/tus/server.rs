@@ -29,8 +29,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one and waits until it listens.
-    pub(crate) fn start() -> Self {
+    /// Starts one with these variables besides its own, and waits until it listens.
+    pub(crate) fn start(further: &[(&str, String)]) -> Self {
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let mut child = Command::new(env!("CARGO_BIN_EXE_frontdesk"))
             .env("FRONTDESK_AUTH__JWT_SECRET", SECRET)
@@ -39,6 +39,7 @@ impl Server {
             // All checks come from one address.
             .env("FRONTDESK_LIMITS__REQUESTS_PER_SECOND_ADDRESS", "0")
             .env("FRONTDESK_LIMITS__REQUESTS_PER_SECOND_PERSON", "0")
+            .envs(further.iter().map(|(name, value)| (*name, value)))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder.path().join("store"))
             .stdout(Stdio::piped())

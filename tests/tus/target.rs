@@ -40,7 +40,7 @@ impl Target {
         let (base, ours) = match named {
             Some(url) => (Place::parse(&url)?, None),
             None => {
-                let server = Server::start();
+                let server = Server::start(&[]);
                 (Place::parse(&server.uploads_url())?, Some(server))
             }
         };

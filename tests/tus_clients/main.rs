@@ -3,13 +3,18 @@
 //!
 //! Each uploads a file in chunks. Half way its connection is cut, the next one refused, and the
 //! client goes on by itself; then it pauses and its process ends. A new process goes on with the
-//! address that was stored, and finishes. Further tests let clients use what else they can do.
+//! address that was stored, and finishes; with files in a folder, and with files in a bucket.
+//! Further tests let clients use what else they can do.
 //!
-//! Invariants: what was acknowledged is not sent again; the clients are the ones that
-//! `scripts/install-test-tools.sh` puts beside the build, and a missing one fails the test.
+//! Invariants: what was acknowledged is not sent again; what is downloaded is what was sent; the
+//! clients are the ones that `scripts/install-test-tools.sh` puts beside the build, and a missing
+//! one fails the test.
 //!
 //! `TUS_URL` and `TUS_HEADERS` name another server, as in docs/TUS_SUITE.md.
 
+#[path = "../../storage/tests/it/support/bucket.rs"]
+#[expect(dead_code, reason = "other tests ask more of it")]
+mod bucket;
 mod programs;
 mod proxy;
 #[path = "../tus/server.rs"]
@@ -19,11 +24,14 @@ mod server;
 mod wire;
 
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use bucket::{ACCESS_KEY, BUCKET, BucketServer, SECRET_KEY};
 use programs::Program;
 use proxy::Proxy;
 use server::Server;
@@ -40,9 +48,22 @@ const PAUSE_BYTES: u64 = 4 * 1024 * 1024;
 /// Most that headers, and the part of a chunk that a cut threw away, add to the bytes of a file.
 const EXTRA_BYTES: u64 = CHUNK_BYTES + 256 * 1024;
 
+/// Longest wait until a file can be downloaded whose last byte was taken.
+const READY_LIMIT: Duration = Duration::from_secs(30);
+/// Pause between two looks at a condition.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Where our server keeps files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Store {
+    Folder,
+    Bucket,
+}
+
 /// A server, a file for it, and a folder where a client keeps what it knows.
 struct Trial {
     server: Option<Server>,
+    _bucket: Option<BucketServer>,
     endpoint: Place,
     headers: Vec<(String, String)>,
     folder: TempDir,
@@ -51,15 +72,17 @@ struct Trial {
 
 impl Trial {
     /// With the server that is named, or our own, as this person.
-    fn new(person: &str) -> Self {
+    fn new(person: &str, store: Store) -> Self {
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let bytes = text(person, FILE_BYTES);
         std::fs::write(folder.path().join("a.txt"), &bytes).expect("it can be written");
         let asked = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let mut bucket = None;
         let (server, url, headers) = match asked("TUS_URL") {
             Some(url) => (None, url, asked("TUS_HEADERS")),
             None => {
-                let server = Server::start();
+                bucket = (store == Store::Bucket).then(BucketServer::start);
+                let server = Server::start(&bucket.as_ref().map_or(Vec::new(), settings_of));
                 let header = format!("Authorization: Bearer {}", server.token(person));
                 let url = server.uploads_url();
                 (Some(server), url, Some(header))
@@ -71,6 +94,7 @@ impl Trial {
             endpoint: Place::parse(&url).expect("an address"),
             headers: headers.collect(),
             server,
+            _bucket: bucket,
             folder,
             bytes,
         }
@@ -123,7 +147,11 @@ impl Trial {
     fn expect_whole(self, url: &str) {
         let upload = self.upload(url);
         assert_eq!(self.offset(&upload), self.bytes.len() as u64);
-        if let Some(stored) = self.stored_sha256(&upload) {
+        let stored = match &self.server {
+            Some(_) => Some(self.downloaded(&upload)),
+            None => self.stored(&upload),
+        };
+        if let Some(stored) = stored {
             assert_eq!(stored, digest(&SHA256, &self.bytes).as_ref());
         }
         if let Some(server) = self.server {
@@ -133,12 +161,50 @@ impl Trial {
 
     /// SHA-256 of what a finished upload became: many servers answer GET of its address with its
     /// bytes. `None` where that is not so.
-    fn stored_sha256(&self, upload: &Place) -> Option<Vec<u8>> {
+    fn stored(&self, upload: &Place) -> Option<Vec<u8>> {
         let answer = self.ask("GET", upload);
         let is_bytes = answer.header("Content-Type")?.starts_with("text/plain");
         let is_there = answer.status == 200 && is_bytes;
         is_there.then(|| digest(&SHA256, &answer.body).as_ref().to_vec())
     }
+
+    /// The same of our own server, whose files have addresses of their own.
+    fn downloaded(&self, upload: &Place) -> Vec<u8> {
+        let ask = |path: &str| {
+            let answer = self.ask("GET", &self.endpoint.at(path));
+            assert_eq!(answer.status, 200, "{path}");
+            answer.body
+        };
+        let status = format!("{}/status", upload.path);
+        let looks = READY_LIMIT.as_millis() / LOOK.as_millis();
+        let file = (0..looks).find_map(|_| {
+            let status: Value = serde_json::from_slice(&ask(&status)).expect("JSON");
+            assert_ne!(status["state"], "failed", "{status}");
+            let file = (status["state"] == "ready").then(|| status["file"].clone());
+            if file.is_none() {
+                thread::park_timeout(LOOK);
+            }
+            file
+        });
+        let file = file.expect("it is ready in time");
+        let shown: Value =
+            serde_json::from_slice(&ask(&format!("/v1/files/{file}"))).expect("JSON");
+        let link = shown["url"].as_str().expect("a link");
+        let link = self.endpoint.resolve(link).expect("an address");
+        digest(&SHA256, &ask(&link.path)).as_ref().to_vec()
+    }
+}
+
+/// What tells our server to keep its files in a bucket.
+fn settings_of(bucket: &BucketServer) -> Vec<(&'static str, String)> {
+    vec![
+        ("FRONTDESK_FILES__STORE", "s3".to_owned()),
+        ("FRONTDESK_FILES__S3__ENDPOINT", bucket.endpoint()),
+        ("FRONTDESK_FILES__S3__BUCKET", BUCKET.to_owned()),
+        ("FRONTDESK_FILES__S3__ACCESS_KEY", ACCESS_KEY.to_owned()),
+        ("FRONTDESK_FILES__S3__SECRET_KEY", SECRET_KEY.to_owned()),
+        ("FRONTDESK_FILES__S3__ALLOW_HTTP", "true".to_owned()),
+    ]
 }
 
 /// Lines of plain text: what a server that looks at files lets pass.
@@ -148,8 +214,8 @@ fn text(word: &str, byte_count: usize) -> Vec<u8> {
 }
 
 /// Uploads through a cut, a refusal, a pause and the end of a process.
-fn survives_a_cut_a_refusal_and_a_pause(program: Program) {
-    let trial = Trial::new("ann");
+fn survives_a_cut_a_refusal_and_a_pause(program: Program, store: Store) {
+    let trial = Trial::new("ann", store);
     let proxy = Proxy::start(&trial.endpoint.authority, CUT_AT);
     let through = Place {
         authority: proxy.address().to_string(),
@@ -192,7 +258,7 @@ fn survives_a_cut_a_refusal_and_a_pause(program: Program) {
 
 /// Uploads at once, with what a client's options say.
 fn uploads_with(program: Program, options: Value) {
-    let trial = Trial::new("bea");
+    let trial = Trial::new("bea", Store::Folder);
     let mut wish = trial.wish(&trial.endpoint);
     wish["options"] = options;
     let ended = program.run(&wish);
@@ -201,22 +267,42 @@ fn uploads_with(program: Program, options: Value) {
 
 #[test]
 fn tus_js_client_survives_a_cut_a_refusal_and_a_pause() {
-    survives_a_cut_a_refusal_and_a_pause(Program::node("tus_js.mjs"));
+    survives_a_cut_a_refusal_and_a_pause(Program::node("tus_js.mjs"), Store::Folder);
 }
 
 #[test]
 fn uppy_survives_a_cut_a_refusal_and_a_pause() {
-    survives_a_cut_a_refusal_and_a_pause(Program::node("uppy.mjs"));
+    survives_a_cut_a_refusal_and_a_pause(Program::node("uppy.mjs"), Store::Folder);
 }
 
 #[test]
 fn tuspy_with_checksums_survives_a_cut_a_refusal_and_a_pause() {
-    survives_a_cut_a_refusal_and_a_pause(Program::python("tuspy_uploads.py"));
+    survives_a_cut_a_refusal_and_a_pause(Program::python("tuspy_uploads.py"), Store::Folder);
 }
 
 #[test]
 fn aiotus_survives_a_cut_a_refusal_and_a_pause() {
-    survives_a_cut_a_refusal_and_a_pause(Program::python("aiotus_uploads.py"));
+    survives_a_cut_a_refusal_and_a_pause(Program::python("aiotus_uploads.py"), Store::Folder);
+}
+
+#[test]
+fn tus_js_client_does_so_with_files_in_a_bucket() {
+    survives_a_cut_a_refusal_and_a_pause(Program::node("tus_js.mjs"), Store::Bucket);
+}
+
+#[test]
+fn uppy_does_so_with_files_in_a_bucket() {
+    survives_a_cut_a_refusal_and_a_pause(Program::node("uppy.mjs"), Store::Bucket);
+}
+
+#[test]
+fn tuspy_with_checksums_does_so_with_files_in_a_bucket() {
+    survives_a_cut_a_refusal_and_a_pause(Program::python("tuspy_uploads.py"), Store::Bucket);
+}
+
+#[test]
+fn aiotus_does_so_with_files_in_a_bucket() {
+    survives_a_cut_a_refusal_and_a_pause(Program::python("aiotus_uploads.py"), Store::Bucket);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use frontdesk_protocol::companies::{CompanyRecord, Plan};
 use frontdesk_protocol::limits::EMAIL_BYTES_MAX;
 use frontdesk_protocol::staff::{Account, Family, NameHolder};
-use frontdesk_protocol::{AccountNo, CompanyId};
+use frontdesk_protocol::{AccountNo, CompanyId, PersonId};
 use frontdesk_storage::{Directory, Result, Row, RowsWait};
 use serde::de::DeserializeOwned;
 
@@ -66,6 +66,24 @@ impl Node {
             let families = node.directory.row(&company, &tables::families_key(no))?;
             let families = families.as_ref().and_then(tables::read);
             Ok(Some((account, families.unwrap_or_default())))
+        })
+        .await
+    }
+
+    /// Whether somebody may still act for a company: it is not closed, and their account, where
+    /// they have one, was not taken away. Of people of a host only their tokens know more.
+    pub async fn may_act(self: &Arc<Self>, company: &CompanyId, who: &PersonId) -> Result<bool> {
+        let (node, company, account) = (Arc::clone(self), company.clone(), who.account());
+        blocking(move || {
+            if node.is_closed(&company)? {
+                return Ok(false);
+            }
+            let Some(no) = account else {
+                return Ok(true);
+            };
+            let account = node.directory.row(&company, &tables::account_key(no))?;
+            let account: Option<Account> = account.as_ref().and_then(tables::read);
+            Ok(account.is_some_and(|account| !account.is_removed))
         })
         .await
     }

@@ -181,6 +181,12 @@ async fn who_takes_everything_gets_what_is_no_bomb_and_nothing_to_show() {
     };
     let broken = takes("a.gif", b"GIF89a=1;alert(1)").await.unwrap();
     assert_eq!(&*broken, "application/octet-stream");
+    let drawing = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>";
+    let scripted = [&b"GIF89a"[..], b"<script>alert(1)</script>"].concat();
+    for (name, active) in [("a.svg", &drawing[..]), ("b.gif", &scripted)] {
+        let mime = takes(name, active).await.unwrap();
+        assert_eq!(&*mime, "application/octet-stream", "{name}");
+    }
     let program = samples::zip(&[("run.exe", b"MZ")]);
     assert_eq!(&*takes("a.zip", &program).await.unwrap(), "application/zip");
     let bomb = samples::zip(&[("zeros", &vec![0; 64 * 1024 * 1024])]);

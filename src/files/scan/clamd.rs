@@ -27,13 +27,13 @@ pub(super) struct Patience {
     pub(super) answer: Duration,
 }
 
-impl Default for Patience {
-    /// The second is the scanner's own limit for a file, unless it is told another (MaxScanTime).
-    fn default() -> Self {
-        Self {
-            take: Duration::from_secs(20),
-            answer: Duration::from_secs(120),
-        }
+/// Longest until a scanner takes a connection or a chunk.
+const TAKE_LIMIT: Duration = Duration::from_secs(20);
+
+impl Patience {
+    pub(super) fn of(answer: Duration) -> Self {
+        let take = answer.min(TAKE_LIMIT);
+        Self { take, answer }
     }
 }
 

@@ -13,6 +13,7 @@ mod clamd;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use super::pool::Pool;
 
@@ -64,15 +65,16 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// Starts the threads; the scanner is asked for nothing yet.
+    /// Starts the threads; the scanner is asked for nothing yet. It is given up when it takes
+    /// longer over a file.
     ///
     /// # Errors
     /// When the system gives no threads.
-    pub fn new(address: Address, thread_count: usize) -> io::Result<Self> {
+    pub fn new(address: Address, thread_count: usize, answer_limit: Duration) -> io::Result<Self> {
         let threads = Pool::new("scan", thread_count)?;
         Ok(Self {
             address,
-            patience: Patience::default(),
+            patience: Patience::of(answer_limit),
             threads,
         })
     }

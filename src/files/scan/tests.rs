@@ -16,6 +16,8 @@ use super::*;
 
 /// What the daemon takes of one file, bytes.
 const STREAM_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Longest scan that is waited for.
+const LIMIT: Duration = Duration::from_secs(120);
 /// How long a daemon may take to load its signatures on a busy machine, milliseconds.
 const START_MS_MAX: u64 = 60_000;
 
@@ -149,7 +151,7 @@ impl Daemon {
     }
 
     fn scanner(&self) -> Scanner {
-        Scanner::new(self.address().parse().unwrap(), 2).unwrap()
+        Scanner::new(self.address().parse().unwrap(), 2, LIMIT).unwrap()
     }
 }
 
@@ -243,12 +245,12 @@ async fn the_canary_tells_whether_a_scanner_answers_and_finds() {
     let daemon = Daemon::start();
     assert_eq!(daemon.scanner().canary().await, Canary::Finds);
     let blind = Forgetful::start(0).address().parse().unwrap();
-    let blind = Scanner::new(blind, 1).unwrap();
+    let blind = Scanner::new(blind, 1, LIMIT).unwrap();
     assert_eq!(blind.canary().await, Canary::Blind);
     let folder = tempfile::tempdir().unwrap();
     let silent = Address::Unix(folder.path().join("socket"));
     assert_eq!(
-        Scanner::new(silent, 1).unwrap().canary().await,
+        Scanner::new(silent, 1, LIMIT).unwrap().canary().await,
         Canary::Silent
     );
 }
@@ -258,11 +260,7 @@ async fn a_daemon_that_hangs_is_not_waited_for_without_end() {
     // Connections are taken by the system and never by anybody.
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap().to_string().parse().unwrap();
-    let mut scanner = Scanner::new(address, 1).unwrap();
-    scanner.patience = Patience {
-        take: Duration::from_millis(50),
-        answer: Duration::from_millis(50),
-    };
+    let scanner = Scanner::new(address, 1, Duration::from_millis(50)).unwrap();
     assert_eq!(verdict(&scanner, b"words").await, ScanVerdict::Unavailable);
     let much = vec![0; 32 * 1024 * 1024];
     assert_eq!(verdict(&scanner, &much).await, ScanVerdict::Unavailable);
@@ -271,7 +269,7 @@ async fn a_daemon_that_hangs_is_not_waited_for_without_end() {
 #[tokio::test]
 async fn a_file_that_cannot_be_read_is_no_verdict() {
     let scanner = Forgetful::start(0).address().parse().unwrap();
-    let scanner = Scanner::new(scanner, 1).unwrap();
+    let scanner = Scanner::new(scanner, 1, LIMIT).unwrap();
     let folder = tempfile::tempdir().unwrap();
     assert!(scanner.scan(&folder.path().join("gone")).await.is_err());
 }

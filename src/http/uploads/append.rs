@@ -72,7 +72,7 @@ pub(super) async fn standing(
 /// or could not write it down. Whoever asks then takes the answer for the end.
 async fn stand_still(app: &Arc<App>, found: &Upload) -> Result<(), Refusal> {
     if let Some(job) = found.job.as_ref().filter(|job| !job.is_of_parts()) {
-        drop(app.uploads.write(job).await?);
+        drop(app.uploads.lease(job).await?);
         app.uploads.seal_if_whole(found).await?;
     }
     Ok(())

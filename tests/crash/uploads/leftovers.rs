@@ -61,7 +61,7 @@ fn kept_whole(trial: &mut Trial) -> UploadId {
 }
 
 /// Waits until an upload is a file.
-fn until_ready(trial: &Trial, way: &Way, id: &UploadId) -> Value {
+pub(super) fn until_ready(trial: &Trial, way: &Way, id: &UploadId) -> Value {
     let ready = wait_for("a file", START_LOOK_LIMIT, || {
         let status = trial.runtime.block_on(way.status(&id.to_string())).unwrap();
         (status["state"] == "ready").then_some(status)

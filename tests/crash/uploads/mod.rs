@@ -6,9 +6,11 @@
 //! - `sender`: a person with several of them.
 //! - `checks`: what must be there afterwards, and what must not.
 //! - `leftovers`: what a dead server can leave behind, made by hand.
+//! - `full_disk`: a disk that has no space for a while.
 
 mod checks;
 mod entry;
+mod full_disk;
 mod leftovers;
 mod plans;
 mod sender;

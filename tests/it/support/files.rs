@@ -1,8 +1,12 @@
 //! Files as they are when their upload has ended.
 
+#[cfg(feature = "s3")]
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+#[cfg(feature = "s3")]
+use frontdesk::config::Config;
 use frontdesk::files::store::{object_key, thumbnail_key};
 use frontdesk_actors::clock::fresh_cid;
 use frontdesk_actors::{Command, Outcome};
@@ -112,4 +116,18 @@ impl Site {
             done(node.tell_upload(&entity, command).await);
         }
     }
+}
+
+/// Has a node's files in the bucket that answers at this address.
+#[cfg(feature = "s3")]
+pub(crate) fn in_bucket(config: &mut Config, address: SocketAddr) {
+    use super::bucket::{ACCESS_KEY, BUCKET, SECRET_KEY};
+    use frontdesk::config::{FileStore, Secret};
+
+    config.files.store = FileStore::S3;
+    config.files.s3.endpoint = Some(format!("http://{address}"));
+    config.files.s3.bucket = BUCKET.to_owned();
+    config.files.s3.access_key = Some(Secret::new(ACCESS_KEY));
+    config.files.s3.secret_key = Some(Secret::new(SECRET_KEY));
+    config.files.s3.allow_http = true;
 }

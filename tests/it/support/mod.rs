@@ -17,6 +17,7 @@ pub(crate) mod uploads;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -153,6 +154,11 @@ pub(crate) struct Room {
 }
 
 impl Site {
+    /// Where it keeps files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.files.path()
+    }
+
     /// With the default limits.
     pub(crate) async fn start(bus: Bus) -> Self {
         Self::with(bus, |_| {}).await

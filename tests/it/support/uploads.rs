@@ -125,7 +125,7 @@ impl Site {
 
     /// What lies on the disk of the usual company's uploads under way.
     pub(crate) fn spooled(&self) -> Vec<PathBuf> {
-        let folder = self.files.path().join("spool").join(COMPANY);
+        let folder = self.folder().join("spool").join(COMPANY);
         match std::fs::read_dir(folder) {
             Ok(entries) => entries
                 .map(|entry| entry.expect("an entry").path())

@@ -104,6 +104,12 @@ impl PowerLoss {
         self
     }
 
+    /// Files whose paths hold this text find no space while [`PowerLoss::set_full`] says so.
+    pub(crate) fn without_space_for(mut self, part: &str) -> Self {
+        self.faults.push(("POWERLOSS_NO_SPACE".into(), part.into()));
+        self
+    }
+
     /// The environment of the process; it must not start other processes.
     pub(crate) fn env(&self) -> Vec<(String, String)> {
         let text = |path: &Path| path.to_str().expect("test paths are UTF-8").to_owned();
@@ -124,6 +130,15 @@ impl PowerLoss {
             Syncs::Fail => "fail",
             Syncs::Hang => "hang",
         };
+        self.say(word);
+    }
+
+    /// Whether the disk has no space for some of the files, in the running process.
+    pub(crate) fn set_full(&self, is_full: bool) {
+        self.say(if is_full { "no space" } else { "work" });
+    }
+
+    fn say(&self, word: &str) {
         let fresh = self.control.with_extension("fresh");
         fs::write(&fresh, word).unwrap();
         fs::rename(&fresh, &self.control).unwrap();

@@ -10,7 +10,10 @@
  *   POWERLOSS_FAIL_SYNC_AFTER  N: the N+1th sync answers EIO, once; see sync_file
  *   POWERLOSS_SKIP_SYNC        1: syncs do nothing and say they did (the mutation)
  *   POWERLOSS_CONTROL          a file; while it begins with "fail" syncs answer EIO, while it
- *                              begins with "hang" they wait
+ *                              begins with "hang" they wait, while it begins with "no space" see
+ *                              POWERLOSS_NO_SPACE
+ *   POWERLOSS_NO_SPACE         a text in the paths of files; writes that would grow them answer
+ *                              ENOSPC while the control file says so
  *
  * Invariants:
  * 1. A change to a watched file is seen whoever issues the call (trap.c), and record and change
@@ -21,7 +24,7 @@
  * 4. What cannot be tracked (writable shared mappings, io_uring, aio, renamed folders, symbolic
  *    links, moves across the folder's edge, O_TMPFILE) ends the process.
  *
- * Never: changes what a call answers, except a sync's when told; guesses what a disk would keep.
+ * Never: changes what a call answers, except a sync's or a write's when told; guesses what a disk would keep.
  */
 #define _GNU_SOURCE
 #include "powerloss.h"
@@ -40,7 +43,7 @@
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char dir[PATH_MAX], control[PATH_MAX];
+static char dir[PATH_MAX], control[PATH_MAX], no_space[NAME_MAX];
 static size_t dir_len;
 static dev_t dir_dev;
 static int skip_sync;
@@ -102,7 +105,33 @@ static int is_foreign(int fd) {
     return fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_dev != dir_dev;
 }
 
+/* The control file's first letter: 'f'ail, 'h'ang, 'n'o space, or anything else for a working
+ * disk. */
+static char control_word(void) {
+    char word = 0;
+    if (control[0] == '\0')
+        return 0;
+    long fd = pl_raw(SYS_openat, AT_FDCWD, (long)control, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    if (fd < 0)
+        return 0;
+    if (read((int)fd, &word, 1) != 1)
+        word = 0;
+    close((int)fd);
+    return word;
+}
+
 /* --- bytes ----------------------------------------------------------------------------------- */
+
+/* 1 when a watched file would grow up to end and the disk is said to have no space for it. */
+static int lacks_space(int fd, const struct stat *st, uint64_t end) {
+    char link[64], path[PATH_MAX];
+    if (no_space[0] == '\0' || end <= (uint64_t)st->st_size || control_word() != 'n')
+        return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, PATH_MAX - 1);
+    path[len < 0 ? 0 : len] = '\0';
+    return strstr(path, no_space) != NULL;
+}
 
 /* A write of len bytes at offset, or at the descriptor's own position when offset is -1. */
 static long write_like(long nr, const long *a, int fd, int64_t offset, uint64_t len) {
@@ -115,6 +144,10 @@ static long write_like(long nr, const long *a, int fd, int64_t offset, uint64_t 
             offset = st.st_size;
         else if (offset < 0)
             offset = lseek(fd, 0, SEEK_CUR);
+        if (offset >= 0 && lacks_space(fd, &st, (uint64_t)offset + len)) {
+            pthread_mutex_unlock(&lock);
+            return -ENOSPC;
+        }
         if (offset >= 0)
             note_write(&st, (uint64_t)offset, len);
     }
@@ -285,20 +318,6 @@ static long refuse_inside(long nr, const long *a, int at, const char *path) {
 
 /* --- syncs ----------------------------------------------------------------------------------- */
 
-/* The control file's first letter: 'f'ail, 'h'ang, or anything else for a working disk. */
-static char control_word(void) {
-    char word = 0;
-    if (control[0] == '\0')
-        return 0;
-    long fd = pl_raw(SYS_openat, AT_FDCWD, (long)control, O_RDONLY | O_CLOEXEC, 0, 0, 0);
-    if (fd < 0)
-        return 0;
-    if (read((int)fd, &word, 1) != 1)
-        word = 0;
-    close((int)fd);
-    return word;
-}
-
 /* A failed sync is a trap that real disks set: the kernel calls the pages clean, so the next sync
  * succeeds and covers nothing of them. Hence EIO once, and the spoilt records stay spoilt. */
 static long sync_file(long nr, const long *a) {
@@ -405,6 +424,7 @@ long dispatch(long nr, const long *a) {
 __attribute__((constructor)) static void start(void) {
     const char *folder = getenv("POWERLOSS_DIR"), *undo = getenv("POWERLOSS_UNDO");
     const char *word = getenv("POWERLOSS_CONTROL"), *after = getenv("POWERLOSS_FAIL_SYNC_AFTER");
+    const char *part = getenv("POWERLOSS_NO_SPACE");
     struct stat st;
     if (folder == NULL || undo == NULL)
         die("POWERLOSS_DIR and POWERLOSS_UNDO", "must be set");
@@ -414,6 +434,8 @@ __attribute__((constructor)) static void start(void) {
     dir_dev = st.st_dev;
     if (word != NULL)
         snprintf(control, sizeof control, "%s", word);
+    if (part != NULL)
+        snprintf(no_space, sizeof no_space, "%s", part);
     if (after != NULL)
         fail_sync_after = atol(after);
     skip_sync = getenv("POWERLOSS_SKIP_SYNC") != NULL;
