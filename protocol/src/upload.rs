@@ -90,8 +90,9 @@ pub struct FileFacts {
     pub size: u64,
     /// BLAKE3 of all of it.
     pub blake3: [u8; 32],
-    /// SHA-256 of all of it.
-    pub sha256: [u8; 32],
+    /// SHA-256 of all of it, where it was said beforehand what that must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// What an inspection says of a file: its type is what its bytes show, whatever was claimed.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use frontdesk_actors::clock::Clock;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 /// Works on the disk at once: half of the threads that may block.
 const WORK_COUNT_MAX: usize = 4;
@@ -35,16 +36,28 @@ impl Disk {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
+        ended(&mut self.start(work).await).await
+    }
+
+    /// Begins what blocks, when it is its turn.
+    pub(super) async fn start<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
         let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let worked = tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             let worked = work();
             drop(turn);
             worked
-        });
-        match worked.await {
-            Ok(value) => value,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => std::future::pending().await, // the runtime is shutting down
-        }
+        })
+    }
+}
+
+/// What a work came to that was begun.
+pub(super) async fn ended<T>(work: &mut JoinHandle<T>) -> T {
+    match work.await {
+        Ok(value) => value,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => std::future::pending().await, // the runtime is shutting down
     }
 }

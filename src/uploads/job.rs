@@ -1,36 +1,27 @@
 //! An upload's bytes under way: whose turn it is to write, and up to where they are kept.
 //!
 //! A turn is a number that rises: whoever takes one ends the turn before, so that a door whose
-//! client came back elsewhere cannot write behind its back. Bytes go through a buffer to the spool,
-//! off the event loop; digests of the whole file are made on the way, and made again from the
-//! spool only after a restart.
+//! client came back elsewhere cannot write behind its back.
 //!
 //! Invariants:
 //! 1. One writer at a time; the one whose turn is over writes nothing more.
 //! 2. The offset that anybody is told is kept, and never goes back.
-//! 3. What was written on trial and did not pass leaves no trace.
 //!
 //! Never: knows who may write, or what becomes of the file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::digest;
 use bytes::Bytes;
-use frontdesk_protocol::upload::FileFacts;
+use frontdesk_protocol::upload::{FileFacts, UploadWish};
 use frontdesk_protocol::{CompanyId, PersonId, UploadId};
-use frontdesk_storage::{Error as StoreError, Spool, SpoolFile};
-use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, watch};
+use frontdesk_storage::{Error as StoreError, Spool};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, watch};
 
 use super::disk::Disk;
+use super::open::Open;
 use super::progress::Progress;
-
-/// Bytes of a writer that wait to be written: one write for many reads of a socket.
-pub(crate) const WRITE_BYTES: usize = 256 * 1024;
-/// Bytes after which what was written is kept, while more comes.
-const KEEP_BYTES: u64 = 4 * 1024 * 1024;
-/// Read at once from the spool, bytes.
-const READ_BYTES: usize = 256 * 1024;
+use super::writer::Writer;
 
 /// Why bytes were not taken.
 #[derive(Debug, thiserror::Error)]
@@ -53,115 +44,16 @@ pub(crate) struct Job {
     pub(crate) owner: PersonId,
     /// Its bytes are copied from others.
     is_of_parts: bool,
+    /// Somebody said what its SHA-256 must be.
+    wants_sha256: bool,
     /// What it may become, bytes: counted as used until it is over.
     pub(crate) reserved_bytes: AtomicU64,
     /// When something was written last, milliseconds of the clock that never goes back.
-    touched_ms: AtomicU64,
+    pub(super) touched_ms: AtomicU64,
     turn: watch::Sender<u64>,
-    progress: Option<Progress>,
-    kept: AtomicU64,
-    open: Arc<Mutex<Open>>,
-}
-
-/// The open spool file.
-#[derive(Default)]
-struct Open {
-    file: Option<SpoolFile>,
-    /// Of everything up to the file's end; `None` when the file has more than went through here.
-    digests: Option<Digests>,
-    /// The same up to where bytes are kept, while something is on trial.
-    before_trial: Option<Option<Digests>>,
-}
-
-#[derive(Clone)]
-struct Digests {
-    blake3: blake3::Hasher,
-    sha256: digest::Context,
-}
-
-impl Digests {
-    fn new() -> Self {
-        Self {
-            blake3: blake3::Hasher::new(),
-            sha256: digest::Context::new(&digest::SHA256),
-        }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        self.blake3.update(bytes);
-        self.sha256.update(bytes);
-    }
-
-    fn facts(self, size: u64) -> FileFacts {
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(self.sha256.finish().as_ref());
-        FileFacts {
-            size,
-            blake3: *self.blake3.finalize().as_bytes(),
-            sha256,
-        }
-    }
-}
-
-impl Open {
-    fn new(file: SpoolFile) -> Self {
-        let digests = (file.end() == 0).then(Digests::new);
-        Self {
-            file: Some(file),
-            digests,
-            before_trial: None,
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.file.as_mut().ok_or(WriteError::Over)?.write(bytes)?;
-        if let Some(digests) = &mut self.digests {
-            digests.update(bytes);
-        }
-        Ok(())
-    }
-
-    /// Keeps what was written.
-    fn keep(&mut self) -> Result<u64, WriteError> {
-        self.before_trial = None;
-        Ok(self.file.as_mut().ok_or(WriteError::Over)?.keep()?)
-    }
-
-    /// What is written from now on may be taken back.
-    fn try_out(&mut self) {
-        self.before_trial = Some(self.digests.clone());
-    }
-
-    /// Takes back what is on trial, and keeps whatever else was written.
-    fn end_turn(&mut self) -> Result<u64, WriteError> {
-        match self.before_trial.take() {
-            None => self.keep(),
-            Some(digests) => {
-                self.digests = digests;
-                let file = self.file.as_mut().ok_or(WriteError::Over)?;
-                file.cut()?;
-                Ok(file.kept())
-            }
-        }
-    }
-
-    fn facts(&mut self) -> Result<FileFacts, WriteError> {
-        let file = self.file.as_ref().ok_or(WriteError::Over)?;
-        let size = file.kept();
-        if let Some(digests) = &self.digests {
-            return Ok(digests.clone().facts(size));
-        }
-        let mut digests = Digests::new();
-        let mut buffer = vec![0; READ_BYTES];
-        let mut at = 0;
-        while at < size {
-            let read = file.read_at(&mut buffer, at)?;
-            digests.update(&buffer[..read]);
-            at += read as u64;
-        }
-        self.digests = Some(digests.clone());
-        Ok(digests.facts(size))
-    }
+    pub(super) progress: Option<Progress>,
+    pub(super) kept: AtomicU64,
+    pub(super) open: Arc<Mutex<Open>>,
 }
 
 /// How a job is found on the disk.
@@ -176,7 +68,7 @@ impl Job {
     pub(crate) fn new(
         (company, upload): (CompanyId, UploadId),
         owner: PersonId,
-        (reserved_bytes, is_of_parts): (u64, bool),
+        (wish, reserved_bytes): (&UploadWish, u64),
         now_ms: u64,
         progress: Option<Progress>,
     ) -> Self {
@@ -184,7 +76,8 @@ impl Job {
             company,
             upload,
             owner,
-            is_of_parts,
+            is_of_parts: !wish.parts.is_empty(),
+            wants_sha256: wish.sha256.is_some(),
             reserved_bytes: AtomicU64::new(reserved_bytes),
             touched_ms: AtomicU64::new(now_ms),
             turn: watch::Sender::new(0),
@@ -209,13 +102,14 @@ impl Job {
             return Ok(());
         }
         let (spool, company, upload) = (spool.clone(), self.company.clone(), self.upload);
+        let wants_sha256 = self.wants_sha256;
         let opened = disk.run(move || {
             let file = match found {
                 Found::New => Some(spool.create(&company, &upload)?),
                 Found::Earlier => spool.reopen(&company, &upload)?,
             };
-            *open = Open::new(file.ok_or(WriteError::Over)?);
-            Ok::<u64, WriteError>(open.file.as_ref().map_or(0, SpoolFile::kept))
+            *open = Open::new(file.ok_or(WriteError::Over)?, wants_sha256);
+            Ok::<u64, WriteError>(open.kept())
         });
         self.kept.store(opened.await?, Ordering::Release);
         Ok(())
@@ -263,22 +157,7 @@ impl Job {
             *current += 1;
             turn = *current;
         });
-        let open = Arc::clone(&self.open).lock_owned().await;
-        let mut writer = Writer {
-            job: Arc::clone(self),
-            disk: Arc::clone(disk),
-            turn,
-            turns: self.turn.subscribe(),
-            waiting: Vec::new(),
-            waiting_bytes: 0,
-            unkept_bytes: 0,
-            written: 0,
-            is_trial: false,
-            _permit: permit,
-        };
-        writer.on_disk(open, Open::end_turn).await?;
-        writer.written = self.kept();
-        Ok(writer)
+        Writer::new(self, disk, (turn, self.turn.subscribe()), permit).await
     }
 
     /// Length and digests of everything that is kept.
@@ -316,157 +195,5 @@ impl Job {
         self.turn.send_modify(|current| *current += 1);
         let mut open = Arc::clone(&self.open).lock_owned().await;
         *open = Open::default();
-    }
-}
-
-/// A turn.
-pub(crate) struct Writer {
-    job: Arc<Job>,
-    disk: Arc<Disk>,
-    turn: u64,
-    turns: watch::Receiver<u64>,
-    waiting: Vec<Bytes>,
-    waiting_bytes: usize,
-    unkept_bytes: u64,
-    /// Up to where bytes left this memory.
-    written: u64,
-    is_trial: bool,
-    /// Of the memory that all writers share; a socket's is its credit's.
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Writer {
-    /// Up to where bytes are kept.
-    pub(crate) fn kept(&self) -> u64 {
-        self.job.kept()
-    }
-
-    /// Up to where bytes left this memory for the disk.
-    pub(crate) fn written(&self) -> u64 {
-        self.written
-    }
-
-    /// Ends when somebody else takes the turn.
-    pub(crate) fn turn_over(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (turn, mut turns) = (self.turn, self.turns.clone());
-        async move {
-            // The sender lives as long as the job, which the writer holds.
-            let _ = turns.wait_for(|current| *current != turn).await;
-        }
-    }
-
-    /// Milliseconds of the clock that never goes back.
-    pub(crate) fn now_ms(&self) -> u64 {
-        self.disk.now_ms()
-    }
-
-    /// What is written from now on counts only once it is kept; nothing is kept in between.
-    ///
-    /// # Errors
-    /// When the turn is over, or the disk fails.
-    pub(crate) async fn try_out(&mut self) -> Result<(), WriteError> {
-        self.is_trial = true;
-        let open = self.own().await?;
-        self.on_disk(open, |open| {
-            open.try_out();
-            Ok(open.file.as_ref().map_or(0, SpoolFile::kept))
-        })
-        .await
-    }
-
-    /// Takes bytes; they are written when enough wait.
-    ///
-    /// # Errors
-    /// When the turn is over, or the disk is full or fails.
-    pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), WriteError> {
-        self.waiting_bytes += bytes.len();
-        self.waiting.push(bytes);
-        if let Some(progress) = &self.job.progress {
-            progress.came(self.written + self.waiting_bytes as u64, self.now_ms());
-        }
-        if self.waiting_bytes < WRITE_BYTES {
-            return Ok(());
-        }
-        let keeps = !self.is_trial && self.unkept_bytes + self.waiting_bytes as u64 >= KEEP_BYTES;
-        self.flush(keeps).await
-    }
-
-    /// Keeps everything that was taken; answers up to where.
-    ///
-    /// # Errors
-    /// When the turn is over, or the disk is full or fails.
-    pub(crate) async fn keep(&mut self) -> Result<u64, WriteError> {
-        self.is_trial = false;
-        self.flush(true).await?;
-        Ok(self.kept())
-    }
-
-    /// Drops what was taken on trial.
-    ///
-    /// # Errors
-    /// When the turn is over, or the disk fails.
-    pub(crate) async fn take_back(&mut self) -> Result<(), WriteError> {
-        self.waiting.clear();
-        self.waiting_bytes = 0;
-        self.is_trial = false;
-        let open = self.own().await?;
-        self.on_disk(open, Open::end_turn).await?;
-        self.written = self.kept();
-        Ok(())
-    }
-
-    async fn flush(&mut self, keeps: bool) -> Result<(), WriteError> {
-        let open = self.own().await?;
-        let waiting = std::mem::take(&mut self.waiting);
-        let bytes = std::mem::take(&mut self.waiting_bytes) as u64;
-        self.unkept_bytes = match keeps {
-            true => 0,
-            false => self.unkept_bytes + bytes,
-        };
-        self.on_disk(open, move |open| {
-            for bytes in &waiting {
-                open.write(bytes)?;
-            }
-            match keeps {
-                true => open.keep(),
-                false => Ok(open.file.as_ref().map_or(0, SpoolFile::kept)),
-            }
-        })
-        .await?;
-        self.written += bytes;
-        Ok(())
-    }
-
-    /// The file, if the turn is not over.
-    async fn own(&self) -> Result<OwnedMutexGuard<Open>, WriteError> {
-        let open = Arc::clone(&self.job.open).lock_owned().await;
-        match *self.turns.borrow() == self.turn {
-            true => Ok(open),
-            false => Err(WriteError::Overtaken),
-        }
-    }
-
-    /// Work that answers up to where bytes are kept. It goes on when nobody waits for it any more.
-    async fn on_disk(
-        &mut self,
-        mut open: OwnedMutexGuard<Open>,
-        work: impl FnOnce(&mut Open) -> Result<u64, WriteError> + Send + 'static,
-    ) -> Result<(), WriteError> {
-        let job = Arc::clone(&self.job);
-        let now_ms = self.disk.now_ms();
-        let done = self.disk.run(move || {
-            let worked = work(&mut open);
-            match &worked {
-                Ok(kept) => {
-                    job.kept.fetch_max(*kept, Ordering::AcqRel);
-                    job.touched_ms.store(now_ms, Ordering::Relaxed);
-                }
-                // What was kept of it only a look at the disk can say: the next turn begins there.
-                Err(WriteError::Disk(_)) => *open = Open::default(),
-                Err(_) => {}
-            }
-            worked.map(|_| ())
-        });
-        done.await
     }
 }

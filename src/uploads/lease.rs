@@ -11,14 +11,15 @@ use std::sync::Arc;
 use frontdesk_protocol::Rejection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::job::{Found, Job, WRITE_BYTES, Writer};
+use super::job::{Found, Job};
+use super::writer::{HELD_BYTES, Writer};
 use super::{Uploads, refused};
 use crate::config::Limits;
 
 /// One unit of memory, bytes: the least that is granted.
 pub(crate) const MEMORY_UNIT_BYTES: u64 = 4 * 1024;
 /// What a request's writer takes of it, units.
-pub(super) const WRITER_UNITS: u32 = (WRITE_BYTES as u64 / MEMORY_UNIT_BYTES) as u32;
+pub(super) const WRITER_UNITS: u32 = (HELD_BYTES as u64 / MEMORY_UNIT_BYTES) as u32;
 
 /// All memory of uploads.
 pub(super) fn memory(limits: &Limits) -> Arc<Semaphore> {

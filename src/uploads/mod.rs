@@ -2,8 +2,8 @@
 //! wish is written down, bytes go to the spool in turns, and once all are there the upload's entity
 //! has the node inspect and store them and its company make a file of it.
 //!
-//! Owns: [`Uploads`], the jobs under way on this node and what they may use up; in its files `job`
-//! the bytes, `works` what the entity leaves to the node, `terms` what an upload may come to,
+//! Owns: [`Uploads`], the jobs under way on this node and what they may use up; in its files `job`,
+//! `writer` and `open` the bytes, `works` what the entity leaves to the node, `terms` what an upload may come to,
 //! `pump` a request's body, `parts` uploads made of others, `lease` and `window` what a socket may
 //! send, `progress` what its room is shown, `ends` waiting for an end, `whole` a file that comes in
 //! one piece, `spill` bytes that are nobody's yet, `janitor` what was left lying.
@@ -20,6 +20,7 @@ mod ends;
 mod janitor;
 mod job;
 pub(crate) mod lease;
+mod open;
 mod parts;
 mod progress;
 mod pump;
@@ -28,6 +29,7 @@ mod terms;
 mod whole;
 pub(crate) mod window;
 mod works;
+mod writer;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
@@ -44,12 +46,13 @@ use frontdesk_storage::{Blobs, EntityId, Error as StoreError, Spool};
 use tokio::sync::{Semaphore, watch};
 
 pub(crate) use disk::Disk;
-pub(crate) use job::{Job, WriteError, Writer};
+pub(crate) use job::{Job, WriteError};
 pub(crate) use pump::{Checking, PumpError, pump};
 pub(crate) use spill::Spill;
 pub(crate) use terms::Door;
 pub(crate) use whole::{Source, Whole};
 pub(crate) use works::Works;
+pub(crate) use writer::Writer;
 
 use crate::config::Limits;
 use crate::files::inspect::Inspector;
@@ -188,7 +191,7 @@ impl Uploads {
         let job = Arc::new(Job::new(
             key.clone(),
             who.person.clone(),
-            (wanted_bytes, !wish.parts.is_empty()),
+            (&wish, wanted_bytes),
             now_ms,
             Progress::of(&node, &key, &who.person, &wish),
         ));
@@ -315,7 +318,7 @@ impl Uploads {
         let now_ms = self.disk.now_ms();
         let fresh = || {
             let owner = view.owner.id.clone();
-            let reserved = (wanted_bytes, !view.wish.parts.is_empty());
+            let reserved = (&view.wish, wanted_bytes);
             let node = self.node.get().and_then(Weak::upgrade);
             let progress = node.and_then(|node| Progress::of(&node, &key, &owner, &view.wish));
             Arc::new(Job::new(key.clone(), owner, reserved, now_ms, progress))

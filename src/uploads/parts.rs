@@ -13,8 +13,9 @@ use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::upload::UploadWish;
 use frontdesk_protocol::{ErrorCode, Rejection, UploadId};
 
-use super::job::{Job, WRITE_BYTES};
+use super::job::Job;
 use super::terms::Door;
+use super::writer::WRITE_BYTES;
 use super::{Upload, Uploads, refused};
 
 /// How long a request waits until its parts are put together, milliseconds; they are, also when

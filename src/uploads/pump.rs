@@ -1,7 +1,8 @@
 //! A request's body on its way into an upload.
 //!
-//! Runs in a task of its own, so that what came before its client went away is kept. A body that
-//! comes too slowly is ended: whoever sends a byte a second holds memory for hours.
+//! Runs in the request's own task: on the way to another one each piece would wake a thread. What
+//! came before its client went away is kept even so. A body that comes too slowly is ended: whoever
+//! sends a byte a second holds memory for hours.
 //!
 //! Never: speaks HTTP; a door turns what became of a body into its own words.
 
@@ -11,8 +12,10 @@ use aws_lc_rs::digest;
 use axum::body::{Body, Bytes};
 use frontdesk_actors::task::spawn;
 use http_body_util::BodyExt;
+use tokio::runtime::Handle;
 
-use super::job::{WriteError, Writer};
+use super::job::WriteError;
+use super::writer::Writer;
 
 /// Time without a byte after which a body is ended, milliseconds.
 const IDLE_MS: u64 = 30_000;
@@ -95,64 +98,73 @@ impl Checking {
     }
 }
 
-/// Takes a body of at most so many bytes into an upload, to its end although its client may go.
-pub(crate) async fn pump(
-    writer: Writer,
-    body: Body,
-    limit_bytes: u64,
-    checking: Option<Checking>,
-) -> Pumped {
-    let kept = writer.kept();
-    let pumping = spawn(pump_here(writer, body, limit_bytes, checking));
-    pumping.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "taking in a body ended");
-        Pumped {
-            kept,
-            outcome: Err(PumpError::Cut),
+/// A writer whose client may go away at any moment.
+struct Held(Option<Writer>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Of what is on trial nothing counts: the next turn takes it back.
+        let writer = self.0.take().filter(|writer| !writer.is_trial());
+        if let (Some(mut writer), Ok(_)) = (writer, Handle::try_current()) {
+            spawn(async move {
+                if let Err(error) = writer.keep().await {
+                    tracing::debug!(%error, "what came before a client left is not kept");
+                }
+            });
         }
-    })
+    }
 }
 
-async fn pump_here(
-    mut writer: Writer,
+/// Takes a body of at most so many bytes into an upload; what came of it is kept although its
+/// client may go.
+pub(crate) async fn pump(
+    writer: Writer,
     body: Body,
     limit_bytes: u64,
     mut checking: Option<Checking>,
 ) -> Pumped {
     let over = writer.turn_over();
+    let mut held = Held(Some(writer));
+    let Held(Some(writer)) = &mut held else {
+        unreachable!("it was put there");
+    };
     let taken = async {
         if checking.is_some() {
             writer.try_out().await?;
         }
-        take(&mut writer, body, limit_bytes, &mut checking).await
+        take(writer, body, limit_bytes, &mut checking).await
     };
     let outcome = tokio::select! {
         outcome = taken => outcome,
         () = over => Err(PumpError::Write(WriteError::Overtaken)),
     };
-    let is_met = checking.map(Checking::holds);
-    let kept = match (&outcome, is_met) {
-        (Err(PumpError::Write(_)), _) => Ok(writer.kept()),
+    let outcome = end(writer, outcome, checking).await;
+    let kept = writer.kept();
+    drop(held.0.take());
+    Pumped { kept, outcome }
+}
+
+/// Keeps what came of a body, or takes it back if it is not what it should be.
+async fn end(
+    writer: &mut Writer,
+    outcome: Result<(), PumpError>,
+    checking: Option<Checking>,
+) -> Result<(), PumpError> {
+    match (outcome, checking.map(Checking::holds)) {
+        (Err(PumpError::Write(error)), _) => Err(error.into()),
         (Ok(()), Some(false)) => {
-            let taken_back = writer.take_back().await.map(|()| writer.kept());
-            return Pumped {
-                kept: taken_back
-                    .as_ref()
-                    .copied()
-                    .unwrap_or_else(|_| writer.kept()),
-                outcome: Err(taken_back.map_or_else(PumpError::Write, |_| PumpError::Mismatch)),
-            };
+            writer.take_back().await?;
+            Err(PumpError::Mismatch)
         }
         // Part of what was to be checked cannot be.
-        (Err(_), Some(_)) => writer.take_back().await.map(|()| writer.kept()),
-        (Ok(()), _) | (Err(_), None) => writer.keep().await,
-    };
-    match kept {
-        Ok(kept) => Pumped { kept, outcome },
-        Err(error) => Pumped {
-            kept: writer.kept(),
-            outcome: Err(PumpError::Write(error)),
-        },
+        (Err(why), Some(_)) => {
+            writer.take_back().await?;
+            Err(why)
+        }
+        (outcome, _) => {
+            writer.keep().await?;
+            outcome
+        }
     }
 }
 

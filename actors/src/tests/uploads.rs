@@ -102,7 +102,7 @@ pub(super) async fn uploaded_by(
     let facts = FileFacts {
         size: 90,
         blake3: [number; 32],
-        sha256: [2; 32],
+        sha256: None,
     };
     let seal = UploadCommand::Seal { facts };
     assert!(is_done(&world.node.tell_upload(&entity, seal).await));

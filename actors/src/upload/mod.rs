@@ -327,7 +327,7 @@ impl UploadState {
             Some(UploadFailure::TooLarge)
         } else if wish.size.is_some_and(|said| said > facts.size) {
             Some(UploadFailure::Lost)
-        } else if wish.sha256.is_some_and(|said| said != facts.sha256) {
+        } else if wish.sha256.is_some() && wish.sha256 != facts.sha256 {
             Some(UploadFailure::WrongDigest)
         } else {
             None

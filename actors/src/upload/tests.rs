@@ -58,7 +58,7 @@ fn facts(size: u64) -> FileFacts {
     FileFacts {
         size,
         blake3: [1; 32],
-        sha256: [2; 32],
+        sha256: Some([2; 32]),
     }
 }
 
@@ -237,7 +237,7 @@ fn what_is_wished_must_fit() {
 #[test]
 fn what_came_must_be_what_was_said() {
     let other = FileFacts {
-        sha256: [3; 32],
+        sha256: Some([3; 32]),
         ..facts(90)
     };
     for (said, came, why) in [

@@ -100,7 +100,7 @@ impl Site {
         let facts = FileFacts {
             size,
             blake3: [upload.bits()[0]; 32],
-            sha256: [0; 32],
+            sha256: None,
         };
         let kind = FileKind {
             mime: kept.mime.into(),

@@ -138,8 +138,7 @@ async fn check_length(
 /// The digest of the whole file is told when the upload begins; a later one can only repeat it.
 fn check_digest(found: &Upload, headers: &HeaderMap) -> Result<(), Refusal> {
     let said = of_file(headers)?;
-    let facts = found.view.facts.as_ref().map(|facts| facts.sha256);
-    let known = facts.or(found.view.wish.sha256);
+    let known = found.view.wish.sha256;
     match said.is_none() || said == known {
         true => Ok(()),
         false => Err(bad(

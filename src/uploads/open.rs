@@ -1,0 +1,154 @@
+//! The open spool file of an upload, and the digests of what is in it.
+//!
+//! Digests of the whole file are made as bytes come, and made again from the spool only after a
+//! restart. SHA-256 costs as much as everything else together, so it is made only where somebody
+//! said beforehand what it must be.
+//!
+//! Blocks: called on threads that may. Never: knows whose turn it is.
+
+use std::cell::RefCell;
+
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use frontdesk_protocol::upload::FileFacts;
+use frontdesk_storage::SpoolFile;
+
+use super::job::WriteError;
+
+/// Read at once from the spool, bytes.
+const READ_BYTES: usize = 256 * 1024;
+
+thread_local! {
+    /// Where pieces are put together, one buffer for each thread that writes.
+    static WHOLE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// See the module's text.
+#[derive(Default)]
+pub(super) struct Open {
+    pub(super) file: Option<SpoolFile>,
+    /// Whether SHA-256 is made as well.
+    wants_sha256: bool,
+    /// Of everything up to the file's end; `None` when the file has more than went through here.
+    digests: Option<Digests>,
+    /// The same up to where bytes are kept, while something is on trial.
+    before_trial: Option<Option<Digests>>,
+}
+
+#[derive(Clone)]
+struct Digests {
+    blake3: blake3::Hasher,
+    sha256: Option<digest::Context>,
+}
+
+impl Digests {
+    fn new(wants_sha256: bool) -> Self {
+        Self {
+            blake3: blake3::Hasher::new(),
+            sha256: wants_sha256.then(|| digest::Context::new(&digest::SHA256)),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.blake3.update(bytes);
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(bytes);
+        }
+    }
+
+    fn facts(self, size: u64) -> FileFacts {
+        let sha256 = self.sha256.map(|sha256| {
+            let mut bytes = [0; 32];
+            bytes.copy_from_slice(sha256.finish().as_ref());
+            bytes
+        });
+        FileFacts {
+            size,
+            blake3: *self.blake3.finalize().as_bytes(),
+            sha256,
+        }
+    }
+}
+
+impl Open {
+    pub(super) fn new(file: SpoolFile, wants_sha256: bool) -> Self {
+        let digests = (file.end() == 0).then(|| Digests::new(wants_sha256));
+        Self {
+            file: Some(file),
+            wants_sha256,
+            digests,
+            before_trial: None,
+        }
+    }
+
+    /// Up to where bytes are kept.
+    pub(super) fn kept(&self) -> u64 {
+        self.file.as_ref().map_or(0, SpoolFile::kept)
+    }
+
+    /// Writes pieces that follow each other, as one: a digest of many small pieces costs twice as
+    /// much, and so do writes.
+    pub(super) fn write(&mut self, pieces: &[Bytes]) -> Result<(), WriteError> {
+        match pieces {
+            [] => Ok(()),
+            [piece] => self.write_whole(piece),
+            pieces => WHOLE.with_borrow_mut(|whole| {
+                whole.clear();
+                for piece in pieces {
+                    whole.extend_from_slice(piece);
+                }
+                self.write_whole(whole)
+            }),
+        }
+    }
+
+    fn write_whole(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.file.as_mut().ok_or(WriteError::Over)?.write(bytes)?;
+        if let Some(digests) = &mut self.digests {
+            digests.update(bytes);
+        }
+        Ok(())
+    }
+
+    /// Keeps what was written.
+    pub(super) fn keep(&mut self) -> Result<u64, WriteError> {
+        self.before_trial = None;
+        Ok(self.file.as_mut().ok_or(WriteError::Over)?.keep()?)
+    }
+
+    /// What is written from now on may be taken back.
+    pub(super) fn try_out(&mut self) {
+        self.before_trial = Some(self.digests.clone());
+    }
+
+    /// Takes back what is on trial, and keeps whatever else was written.
+    pub(super) fn end_turn(&mut self) -> Result<u64, WriteError> {
+        match self.before_trial.take() {
+            None => self.keep(),
+            Some(digests) => {
+                self.digests = digests;
+                let file = self.file.as_mut().ok_or(WriteError::Over)?;
+                file.cut()?;
+                Ok(file.kept())
+            }
+        }
+    }
+
+    pub(super) fn facts(&mut self) -> Result<FileFacts, WriteError> {
+        let file = self.file.as_ref().ok_or(WriteError::Over)?;
+        let size = file.kept();
+        if let Some(digests) = &self.digests {
+            return Ok(digests.clone().facts(size));
+        }
+        let mut digests = Digests::new(self.wants_sha256);
+        let mut buffer = vec![0; READ_BYTES];
+        let mut at = 0;
+        while at < size {
+            let read = file.read_at(&mut buffer, at)?;
+            digests.update(&buffer[..read]);
+            at += read as u64;
+        }
+        self.digests = Some(digests.clone());
+        Ok(digests.facts(size))
+    }
+}

@@ -1,0 +1,265 @@
+//! A turn to write an upload: bytes gather here, go to the spool in batches off the event loop, and
+//! are kept when enough came or whoever sends them asks for it.
+//!
+//! Batches end where digests are cheap to go on from. A request's writer fills the next batch while
+//! one is written; a socket's waits for each, since its credit grows with what was written.
+//!
+//! Invariants:
+//! 1. Whose turn is over writes nothing more.
+//! 2. What was written on trial and did not pass leaves no trace.
+//! 3. At most a batch is written and another one gathered; both are in the sum of all memory.
+//!
+//! Never: looks at bytes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, watch};
+use tokio::task::JoinHandle;
+
+use super::disk::{self, Disk};
+use super::job::{Job, WriteError};
+use super::open::Open;
+
+/// A batch, bytes: one write for many reads of a socket. A power of two, as trees of digests are.
+pub(crate) const WRITE_BYTES: usize = 256 * 1024;
+/// What a writer may hold in memory, bytes: the batch that is written, and the next.
+pub(super) const HELD_BYTES: usize = 2 * WRITE_BYTES;
+/// Bytes after which what was written is kept, while more comes.
+const KEEP_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A work on the disk that was started.
+type UnderWay = JoinHandle<Result<(), WriteError>>;
+
+/// See the module's text.
+pub(crate) struct Writer {
+    job: Arc<Job>,
+    disk: Arc<Disk>,
+    turn: u64,
+    turns: watch::Receiver<u64>,
+    waiting: Vec<Bytes>,
+    waiting_bytes: usize,
+    unkept_bytes: u64,
+    /// Up to where bytes left this memory.
+    written: u64,
+    /// What is being written, and how much that is.
+    under_way: Option<(UnderWay, u64)>,
+    is_trial: bool,
+    /// Of the memory that all writers share; a socket's is its credit's.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Writer {
+    /// A turn; ready when whoever had it before has written their last.
+    pub(super) async fn new(
+        job: &Arc<Job>,
+        disk: &Arc<Disk>,
+        (turn, turns): (u64, watch::Receiver<u64>),
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Self, WriteError> {
+        let open = Arc::clone(&job.open).lock_owned().await;
+        let mut writer = Self {
+            job: Arc::clone(job),
+            disk: Arc::clone(disk),
+            turn,
+            turns,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            unkept_bytes: 0,
+            written: 0,
+            under_way: None,
+            is_trial: false,
+            permit,
+        };
+        writer.on_disk(open, Open::end_turn).await?;
+        writer.written = writer.kept();
+        Ok(writer)
+    }
+
+    /// Up to where bytes are kept.
+    pub(crate) fn kept(&self) -> u64 {
+        self.job.kept()
+    }
+
+    /// Up to where bytes left this memory for the disk.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Ends when somebody else takes the turn.
+    pub(crate) fn turn_over(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (turn, mut turns) = (self.turn, self.turns.clone());
+        async move {
+            // The sender lives as long as the job, which the writer holds.
+            let _ = turns.wait_for(|current| *current != turn).await;
+        }
+    }
+
+    /// Milliseconds of the clock that never goes back.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.disk.now_ms()
+    }
+
+    /// Whether nothing of what was written last counts yet.
+    pub(super) fn is_trial(&self) -> bool {
+        self.is_trial
+    }
+
+    /// What is written from now on counts only once it is kept; nothing is kept in between.
+    ///
+    /// # Errors
+    /// When the turn is over, or the disk fails.
+    pub(crate) async fn try_out(&mut self) -> Result<(), WriteError> {
+        self.is_trial = true;
+        let open = self.own().await?;
+        self.on_disk(open, |open| {
+            open.try_out();
+            Ok(open.kept())
+        })
+        .await
+    }
+
+    /// Takes bytes; they are written when enough wait.
+    ///
+    /// # Errors
+    /// When the turn is over, or the disk is full or fails.
+    pub(crate) async fn write(&mut self, mut bytes: Bytes) -> Result<(), WriteError> {
+        if let Some(progress) = &self.job.progress {
+            let received = self.taken() + bytes.len() as u64;
+            progress.came(received, self.now_ms());
+        }
+        while !bytes.is_empty() {
+            // A request's last batch is written and kept at once: more must have come.
+            if self.is_full() {
+                self.flush(false).await?;
+            }
+            let piece = bytes.split_to(self.room().min(bytes.len()));
+            self.waiting_bytes += piece.len();
+            self.waiting.push(piece);
+            if self.is_full() && self.permit.is_none() {
+                self.flush(false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps everything that was taken; answers up to where.
+    ///
+    /// # Errors
+    /// When the turn is over, or the disk is full or fails.
+    pub(crate) async fn keep(&mut self) -> Result<u64, WriteError> {
+        self.is_trial = false;
+        self.flush(true).await?;
+        Ok(self.kept())
+    }
+
+    /// Drops what was taken on trial.
+    ///
+    /// # Errors
+    /// When the turn is over, or the disk fails.
+    pub(crate) async fn take_back(&mut self) -> Result<(), WriteError> {
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        // Whatever became of it, it is taken back.
+        let _ = self.settle().await;
+        let open = self.own().await?;
+        self.on_disk(open, Open::end_turn).await?;
+        self.is_trial = false;
+        self.written = self.kept();
+        Ok(())
+    }
+
+    /// Up to where bytes were taken.
+    fn taken(&self) -> u64 {
+        let under_way = self.under_way.as_ref().map_or(0, |(_, bytes)| *bytes);
+        self.written + under_way + self.waiting_bytes as u64
+    }
+
+    /// How much fits into the batch that is gathered: it ends where the file divides evenly.
+    fn room(&self) -> usize {
+        let batch = WRITE_BYTES as u64;
+        let room = batch - self.taken() % batch;
+        usize::try_from(room).unwrap_or(WRITE_BYTES)
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting_bytes > 0 && self.taken().is_multiple_of(WRITE_BYTES as u64)
+    }
+
+    async fn flush(&mut self, keeps: bool) -> Result<(), WriteError> {
+        self.settle().await?;
+        let open = self.own().await?;
+        let waiting = std::mem::take(&mut self.waiting);
+        let bytes = std::mem::take(&mut self.waiting_bytes) as u64;
+        let unkept_bytes = self.unkept_bytes + bytes;
+        let keeps = keeps || !self.is_trial && unkept_bytes >= KEEP_BYTES;
+        self.unkept_bytes = if keeps { 0 } else { unkept_bytes };
+        let started = self.start(open, move |open| {
+            open.write(&waiting)?;
+            match keeps {
+                true => open.keep(),
+                false => Ok(open.kept()),
+            }
+        });
+        self.under_way = Some((started.await, bytes));
+        match keeps || self.permit.is_none() {
+            true => self.settle().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Waits for what is under way.
+    async fn settle(&mut self) -> Result<(), WriteError> {
+        let Some((started, bytes)) = &mut self.under_way else {
+            return Ok(());
+        };
+        let outcome = disk::ended(started).await;
+        self.written += *bytes;
+        self.under_way = None;
+        outcome
+    }
+
+    /// The file, if the turn is not over.
+    async fn own(&self) -> Result<OwnedMutexGuard<Open>, WriteError> {
+        let open = Arc::clone(&self.job.open).lock_owned().await;
+        match *self.turns.borrow() == self.turn {
+            true => Ok(open),
+            false => Err(WriteError::Overtaken),
+        }
+    }
+
+    async fn on_disk(
+        &mut self,
+        open: OwnedMutexGuard<Open>,
+        work: impl FnOnce(&mut Open) -> Result<u64, WriteError> + Send + 'static,
+    ) -> Result<(), WriteError> {
+        let mut started = self.start(open, work).await;
+        disk::ended(&mut started).await
+    }
+
+    /// Begins work that answers up to where bytes are kept. It goes on when nobody waits for it any
+    /// more.
+    async fn start(
+        &self,
+        mut open: OwnedMutexGuard<Open>,
+        work: impl FnOnce(&mut Open) -> Result<u64, WriteError> + Send + 'static,
+    ) -> UnderWay {
+        let job = Arc::clone(&self.job);
+        let now_ms = self.disk.now_ms();
+        let started = self.disk.start(move || {
+            let worked = work(&mut open);
+            match &worked {
+                Ok(kept) => {
+                    job.kept.fetch_max(*kept, Ordering::AcqRel);
+                    job.touched_ms.store(now_ms, Ordering::Relaxed);
+                }
+                // What was kept of it only a look at the disk can say: the next turn begins there.
+                Err(WriteError::Disk(_)) => *open = Open::default(),
+                Err(_) => {}
+            }
+            worked.map(|_| ())
+        });
+        started.await
+    }
+}
