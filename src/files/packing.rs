@@ -46,24 +46,25 @@ fn packs_well(mime: &str) -> bool {
     PLAIN_TYPES.contains(&mime) || is_written && !ZIPPED_TYPES.contains(&mime)
 }
 
-/// Packs what passed beside `work`, if it is worth it. Blocks for as long as it takes.
+/// Whether what passed is long enough, and of a type that packs well.
+pub(super) fn is_worth_a_try(kind: &FileKind) -> bool {
+    (PACKED_BYTES_MIN..=PACKED_BYTES_MAX).contains(&kind.stored_size) && packs_well(&kind.mime)
+}
+
+/// Packs a file beside `work`, if that saves enough. Blocks for as long as it takes.
 ///
 /// # Errors
 /// When the disk is full or fails.
-pub(super) fn pack(kind: &FileKind, from: &Path, work: &Path) -> Result<Option<PathBuf>> {
-    let is_long_enough = (PACKED_BYTES_MIN..=PACKED_BYTES_MAX).contains(&kind.stored_size);
-    if !is_long_enough || !packs_well(&kind.mime) {
-        return Ok(None);
-    }
+pub(super) fn pack(from: &Path, work: &Path) -> Result<Option<PathBuf>> {
     let mut to = OsString::from(work);
     to.push(".packed");
     let to = PathBuf::from(to);
-    let Some(packed_bytes) = frontdesk_storage::pack(from, &to)? else {
-        return Ok(None);
-    };
-    let saved_bytes = kind.stored_size.saturating_sub(packed_bytes);
-    metrics::counter!("frontdesk_files_packed_saved_bytes_total").increment(saved_bytes);
-    Ok(Some(to))
+    let packed = frontdesk_storage::pack(from, &to)?;
+    Ok(packed.map(|packed| {
+        let saved_bytes = packed.plain_bytes.saturating_sub(packed.packed_bytes);
+        metrics::counter!("frontdesk_files_packed_saved_bytes_total").increment(saved_bytes);
+        to
+    }))
 }
 
 #[cfg(test)]

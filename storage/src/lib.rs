@@ -31,7 +31,8 @@ mod writer;
 #[cfg(feature = "s3")]
 pub use blobs::BucketOptions;
 pub use blobs::{
-    BlobFuture, BlobMeta, BlobReader, Blobs, ObjectBlobs, PACKED_BYTES_MAX, PutKind, ServedAs, pack,
+    BlobFuture, BlobMeta, BlobReader, Blobs, ObjectBlobs, PACKED_BYTES_MAX, Packed, PutKind,
+    ServedAs, pack,
 };
 pub use directory::{Directory, RowsWait};
 pub use journal::{

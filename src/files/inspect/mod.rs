@@ -25,7 +25,7 @@ use frontdesk_protocol::upload::{FileKind, UploadFailure};
 use super::archive::{self, Contents, Strictness};
 use super::images::{self, Treated};
 use super::names;
-use super::packing;
+use super::packing::{self, is_worth_a_try};
 use super::policy::{self, Taken};
 use super::pool::Pool;
 use super::scan::{Address, Canary, ScanVerdict, Scanner};
@@ -34,7 +34,8 @@ use crate::config::{Files, ScanPolicy};
 
 /// Threads that look at files and unpack archives: one large archive holds up no other file.
 const LOOK_THREAD_COUNT: usize = 2;
-/// Threads that pack what passed: nobody waits for it but its own upload.
+/// Threads that pack what passed. Two could be at the same file, where an inspection that was cut
+/// off is begun again while its packing goes on.
 const PACK_THREAD_COUNT: usize = 1;
 /// First wait for a scanner that does not answer, milliseconds; doubled each time.
 const SCAN_PAUSE_MS: u64 = 250;
@@ -157,21 +158,19 @@ impl Inspector {
         let mut passed = self
             .judge(file, work, shown_name, declared_mime, taken)
             .await?;
-        let Some(packs) = &self.packs else {
+        let Some(packs) = self.packs.as_ref().filter(|_| is_worth_a_try(&passed.kind)) else {
             return Ok(passed);
         };
         let from = passed.rewritten.as_deref().unwrap_or(file).to_owned();
-        let (kind, work) = (passed.kind.clone(), work.to_owned());
-        let packed = packs.run(move || packing::pack(&kind, &from, &work)).await;
-        match packed {
-            Some(Ok(packed)) => {
-                passed.kind.is_packed = packed.is_some();
-                passed.packed = packed;
-                Ok(passed)
-            }
-            Some(Err(error)) => Err(ours(&error)),
-            None => Err(Verdict::TryLater),
-        }
+        let work = work.to_owned();
+        let packed = packs.run(move || packing::pack(&from, &work)).await;
+        let Some(packed) = packed else {
+            tracing::error!("a thread that packed a file panicked");
+            return Ok(passed);
+        };
+        passed.packed = packed.map_err(|error| ours(&error))?;
+        passed.kind.is_packed = passed.packed.is_some();
+        Ok(passed)
     }
 
     async fn judge(

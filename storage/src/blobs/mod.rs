@@ -38,7 +38,7 @@ use bucket::Bucket;
 #[cfg(feature = "s3")]
 pub use bucket::BucketOptions;
 use errors::failed;
-pub use packed::{PACKED_BYTES_MAX, pack};
+pub use packed::{PACKED_BYTES_MAX, Packed, pack};
 pub use reader::BlobReader;
 
 use crate::files;

@@ -19,7 +19,7 @@ mod table;
 mod tests;
 
 pub(super) use frames::Frames;
-pub use pack::pack;
+pub use pack::{Packed, pack};
 
 /// Plain bytes in a frame. Stores hold blobs of such frames, so it never changes: a small range
 /// costs little more than itself, and longer frames would save hardly anything.

@@ -21,12 +21,20 @@ const LEVEL: i32 = 3;
 /// Of ten packed bytes for ten plain ones, so many at most are worth the work of unpacking.
 const TENTHS_MAX: u64 = 9;
 
-/// Packs a file into another if that saves at least a tenth; how long the other is then, bytes.
-/// Blocks for as long as it takes.
+/// A file that was packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packed {
+    /// How long it was, bytes.
+    pub plain_bytes: u64,
+    /// How long it is now.
+    pub packed_bytes: u64,
+}
+
+/// Packs a file into another if that saves at least a tenth. Blocks for as long as it takes.
 ///
 /// # Errors
 /// When the disk is full or fails, or the file is shorter than it was at first.
-pub fn pack(from: &Path, to: &Path) -> Result<Option<u64>> {
+pub fn pack(from: &Path, to: &Path) -> Result<Option<Packed>> {
     let from = File::open(from).map_err(failed("open a file to pack it"))?;
     let meta = from.metadata();
     let plain_bytes = meta.map_err(failed("look at a file to pack it"))?.len();
@@ -44,7 +52,7 @@ pub fn pack(from: &Path, to: &Path) -> Result<Option<u64>> {
     packed
 }
 
-fn write(from: File, mut to: File, plain_bytes: u64, count: usize) -> Result<Option<u64>> {
+fn write(from: File, mut to: File, plain_bytes: u64, count: usize) -> Result<Option<Packed>> {
     let bytes_max = plain_bytes / 10 * TENTHS_MAX;
     let mut frames = Frames::of(from).map_err(failed("begin to pack a file"))?;
     let mut packed = Vec::with_capacity(count);
@@ -64,7 +72,10 @@ fn write(from: File, mut to: File, plain_bytes: u64, count: usize) -> Result<Opt
     let table = Table::new(packed, plain_bytes).to_bytes();
     let put = to.write_all(&table).and_then(|()| to.sync_all());
     put.map_err(failed("write a packed file"))?;
-    Ok(Some(packed_bytes))
+    Ok(Some(Packed {
+        plain_bytes,
+        packed_bytes,
+    }))
 }
 
 /// The frames of a file, one after the other.

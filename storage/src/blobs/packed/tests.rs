@@ -26,12 +26,15 @@ fn packed(plain: &[u8]) -> Option<Vec<u8>> {
     let folder = tempfile::tempdir().expect("a folder");
     let (from, to) = (folder.path().join("from"), folder.path().join("to"));
     std::fs::write(&from, plain).expect("written");
-    let length = pack(&from, &to).expect("a disk");
+    let packed = pack(&from, &to).expect("a disk");
     assert_eq!(std::fs::read(&from).expect("there"), plain, "it stays");
-    assert_eq!(to.exists(), length.is_some(), "nothing is left");
-    let bytes = length.map(|_| std::fs::read(&to).expect("there"));
-    assert_eq!(bytes.as_ref().map(|bytes| bytes.len() as u64), length);
-    bytes
+    assert_eq!(to.exists(), packed.is_some(), "nothing is left");
+    packed.map(|packed| {
+        let bytes = std::fs::read(&to).expect("there");
+        assert_eq!(packed.plain_bytes, plain.len() as u64);
+        assert_eq!(packed.packed_bytes, bytes.len() as u64);
+        bytes
+    })
 }
 
 /// Words in an order that a seed gives: like a text, and no two parts of it alike.
