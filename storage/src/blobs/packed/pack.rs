@@ -16,7 +16,8 @@ use super::{FRAME_BYTES, frame_count, frame_packed_bytes_max};
 use crate::files;
 use crate::journal::{Error, Result};
 
-/// How hard it is tried: Zstandard's own default, where twice the work begins to save a hundredth.
+/// How hard it is tried: Zstandard's own default, some 200 MiB/s. At 6 it is 60, for another
+/// fiftieth of a text.
 const LEVEL: i32 = 3;
 /// Of ten packed bytes for ten plain ones, so many at most are worth the work of unpacking.
 const TENTHS_MAX: u64 = 9;
