@@ -48,4 +48,7 @@ pub struct StoredFile {
     /// BLAKE3 of what was uploaded: names its content, also where that is served without what was
     /// private in it.
     pub blake3: [u8; 32],
+    /// Whether its object is packed: read otherwise, and the same to whoever gets it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_packed: bool,
 }

@@ -106,8 +106,11 @@ pub struct FileKind {
     /// Whether there is a small picture of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_thumbnail: bool,
-    /// Its length as it is stored and served, bytes: what is private in a picture was taken out.
+    /// Its length as it is served, bytes: what is private in a picture was taken out.
     pub stored_size: u64,
+    /// Whether its object is packed, and takes less room than that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_packed: bool,
 }
 
 /// Why an upload came to nothing.

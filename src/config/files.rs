@@ -28,6 +28,9 @@ pub struct Files {
     pub store: FileStore,
     /// Folder of the files; without it `files` in the folder of the store.
     pub folder: Option<PathBuf>,
+    /// Whether texts and the like are packed before they are kept. Both kinds are read whatever
+    /// this is.
+    pub compress: bool,
     /// How long a link is good that a native client asked for, seconds: it asks again.
     pub link_ttl_s: u64,
     /// How long a link is good that stands in what a profile's client was told, seconds: such
@@ -68,6 +71,7 @@ impl Default for Files {
         Self {
             store: FileStore::Folder,
             folder: None,
+            compress: false,
             link_ttl_s: 600,
             profile_link_ttl_s: 86_400,
             s3: S3::default(),

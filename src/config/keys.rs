@@ -63,6 +63,7 @@ pub(super) const KEYS: &[Key] = &[
     key("storage.cache_bytes", Kind::Number),
     key("files.store", Kind::Text),
     key("files.folder", Kind::Text),
+    key("files.compress", Kind::Switch),
     key("files.link_ttl_s", Kind::Number),
     key("files.profile_link_ttl_s", Kind::Number),
     key("files.s3.endpoint", Kind::Text),

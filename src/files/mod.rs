@@ -4,8 +4,8 @@
 //! Owns: `names`, what a client's name for a file becomes; `sniff`, what its bytes are whatever is
 //! claimed of them; `policy`, whether it is taken; `archive`, what is in it; `images`, what is
 //! private in a picture and the small picture of it; `scan`, whether a scanner finds anything;
-//! `inspect`, all of that in one; `store`, where the settings keep them; `links`, the addresses
-//! that are told of them.
+//! `packing`, whether it is stored packed; `inspect`, all of that in one; `store`, where the
+//! settings keep them; `links`, the addresses that are told of them.
 //!
 //! Never: takes a name from outside for a path; what it writes goes where it is told.
 
@@ -14,6 +14,7 @@ mod images;
 pub mod inspect;
 pub(crate) mod links;
 pub mod names;
+mod packing;
 pub mod policy;
 mod pool;
 #[cfg(test)]
@@ -36,7 +37,8 @@ use links::{Life, Linked, Links, Variant};
 use names::Disposition;
 use sniff::Nature;
 
-/// Downloads through this node at once: each has a piece of half a MiB in memory.
+/// Downloads through this node at once: each has a piece of half a MiB in memory, and of a packed
+/// file a frame of 128 KiB and a table of up to as much.
 const DOWNLOADS_AT_ONCE: usize = 512;
 
 /// What every request may use of files.

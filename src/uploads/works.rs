@@ -118,10 +118,14 @@ impl Uploads {
             work.with_extension("stripped"),
             work.with_extension("thumbnail"),
         );
+        let is_packed = view.kind.as_ref().is_some_and(|kind| kind.is_packed);
         // What is private was taken out of a copy, which is passed on instead.
-        let from = match stripped.exists() {
-            true => stripped,
-            false => self.spool.bytes_path(company, &upload),
+        let from = if is_packed {
+            work.with_extension("packed")
+        } else if stripped.exists() {
+            stripped
+        } else {
+            self.spool.bytes_path(company, &upload)
         };
         let key = object_key(company, &upload);
         let stored = self.blobs.publish(&key, &from).await;

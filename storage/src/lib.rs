@@ -30,7 +30,10 @@ mod writer;
 
 #[cfg(feature = "s3")]
 pub use blobs::BucketOptions;
-pub use blobs::{BlobFuture, BlobMeta, BlobReader, Blobs, ObjectBlobs, PutKind, ServedAs};
+pub use blobs::{
+    BlobFuture, BlobMeta, BlobReader, Blobs, ObjectBlobs, PACKED_BYTES_MAX, Packed, PutKind,
+    ServedAs, pack,
+};
 pub use directory::{Directory, RowsWait};
 pub use journal::{
     Append, AppendOutcome, CidRow, Durability, EntityId, EntityKind, Erases, Error, Journal,

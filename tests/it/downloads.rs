@@ -34,11 +34,16 @@ async fn link_of(site: &Site, no: FileNo, is_small: bool, is_profile: bool) -> S
     link.await.expect("reads").expect("there is such a file")
 }
 
-async fn link(site: &Site, no: FileNo) -> String {
+pub(crate) async fn link(site: &Site, no: FileNo) -> String {
     link_of(site, no, false, false).await
 }
 
-async fn ask(site: &Site, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+pub(crate) async fn ask(
+    site: &Site,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Response {
     let request = headers
         .iter()
         .fold(site.request(method, path), |request, (name, value)| {
@@ -47,12 +52,12 @@ async fn ask(site: &Site, method: &str, path: &str, headers: &[(&str, &str)]) ->
     soon("an answer", request.send()).await.expect("an answer")
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     let value = headers.get(name);
     value.map_or("", |value| value.to_str().expect("ASCII"))
 }
 
-async fn body(answer: Response) -> Vec<u8> {
+pub(crate) async fn body(answer: Response) -> Vec<u8> {
     answer.bytes().await.expect("a body").to_vec()
 }
 

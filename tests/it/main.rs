@@ -34,6 +34,7 @@ mod native;
 mod native_chats;
 mod native_pushes;
 mod opening_http;
+mod packed_files;
 mod rates;
 mod resume;
 mod retention;

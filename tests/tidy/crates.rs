@@ -29,6 +29,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("fjall", &[STORAGE]),
     ("xxhash-rust", &[STORAGE]),
     ("object_store", &[STORAGE]),
+    ("zstd", &[STORAGE]),
     ("ractor", &[ACTORS]),
     ("argon2", &[SERVER]),
     ("aws-lc-rs", &[SERVER]),

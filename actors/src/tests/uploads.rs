@@ -44,6 +44,7 @@ impl UploadWorks for IdleWorks {
             pixels: None,
             has_thumbnail: false,
             stored_size: view.facts.map_or(0, |facts| facts.size),
+            is_packed: false,
         };
         later_first(&self.inspected, kind)
     }
@@ -284,6 +285,7 @@ fn a_file_that_comes_twice_is_shown_once() {
         room: Some(room_id(&room)),
         caption: "".into(),
         blake3: [4; 32],
+        is_packed: false,
     };
     let post = Command::Room(RoomCommand::PostFile { file: file.into() });
     let twice = [create, post.clone(), post.clone()].map(|command| (company.clone(), command));

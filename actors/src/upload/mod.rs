@@ -260,6 +260,7 @@ impl UploadState {
             room: begun.wish.room,
             caption: begun.wish.caption.clone(),
             blake3: self.facts.as_ref()?.blake3,
+            is_packed: kind.is_packed,
         })
     }
 

@@ -68,6 +68,7 @@ fn kind() -> FileKind {
         pixels: Some((4, 3)),
         has_thumbnail: true,
         stored_size: 90,
+        is_packed: false,
     }
 }
 
@@ -302,6 +303,38 @@ fn any_command() -> impl Strategy<Value = (Caller, UploadCommand)> {
             seq: None,
         })),
     ]
+}
+
+/// Stores that were written before files could be packed hold neither field.
+#[test]
+fn files_of_older_stores_are_not_packed() {
+    let lacks = |bytes: &[u8]| !bytes.windows(9).any(|word| word == b"is_packed");
+    let passed = UploadEvent::Passed { kind: kind() };
+    let bytes = rmp_serde::to_vec_named(&passed).expect("encodes");
+    assert!(lacks(&bytes));
+    let read: UploadEvent = rmp_serde::from_slice(&bytes).expect("read without the field");
+    assert_eq!(read, passed);
+    let mut state = UploadState::default();
+    for is_packed in [false, true] {
+        let kind = FileKind {
+            is_packed,
+            ..kind()
+        };
+        state.begun = Some(Begun {
+            at: Timestamp(1),
+            owner: crate::room::author_of(&crate::tests::principal("ann")),
+            wish: wish(Some(100)),
+            terms: TERMS,
+        });
+        state.facts = Some(facts(100));
+        state.kind = Some(kind);
+        let file = state.file(&entity(), Timestamp(2)).expect("a file");
+        assert_eq!(file.is_packed, is_packed);
+        let bytes = rmp_serde::to_vec_named(&file).expect("encodes");
+        assert_eq!(lacks(&bytes), !is_packed);
+        let read: StoredFile = rmp_serde::from_slice(&bytes).expect("read");
+        assert_eq!(read, file);
+    }
 }
 
 proptest! {

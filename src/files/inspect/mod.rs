@@ -1,11 +1,12 @@
 //! Whether a file that came may be passed on, and as what: all that is asked of it, in one place.
 //!
 //! In this order: what it is, whether that is taken, what is in it, whether a scanner finds
-//! anything, and for a picture what is private in it. The cheap questions come first, and nothing
-//! decodes a picture that a scanner has not seen.
+//! anything, and for a picture what is private in it; what passes is packed if that is wished and
+//! worth it. The cheap questions come first, and nothing decodes a picture that a scanner has not
+//! seen.
 //!
 //! Invariants:
-//! 1. A file is read from where it lies and never changed; a picture is written anew beside `work`.
+//! 1. A file is read from where it lies and never changed; what is made of it is beside `work`.
 //! 2. No file is in memory as a whole but a picture of a bounded length, and of those at most one
 //!    for each thread of the pool.
 //! 3. Whatever is refused leaves nothing behind; no verdict names a path.
@@ -24,6 +25,7 @@ use frontdesk_protocol::upload::{FileKind, UploadFailure};
 use super::archive::{self, Contents, Strictness};
 use super::images::{self, Treated};
 use super::names;
+use super::packing::{self, is_worth_a_try};
 use super::policy::{self, Taken};
 use super::pool::Pool;
 use super::scan::{Address, Canary, ScanVerdict, Scanner};
@@ -32,6 +34,9 @@ use crate::config::{Files, ScanPolicy};
 
 /// Threads that look at files and unpack archives: one large archive holds up no other file.
 const LOOK_THREAD_COUNT: usize = 2;
+/// Threads that pack what passed. Two could be at the same file, where an inspection that was cut
+/// off is begun again while its packing goes on.
+const PACK_THREAD_COUNT: usize = 1;
 /// First wait for a scanner that does not answer, milliseconds; doubled each time.
 const SCAN_PAUSE_MS: u64 = 250;
 /// Longest wait between two questions, milliseconds.
@@ -48,6 +53,9 @@ pub struct Inspection {
     /// A small picture of it, always a JPEG: at `work` with `.thumbnail` behind it, on disk.
     /// Whoever asked owns it.
     pub thumbnail: Option<PathBuf>,
+    /// What is passed on, packed, to be stored in its place: at `work` with `.packed` behind it, on
+    /// disk. Whoever asked owns it.
+    pub packed: Option<PathBuf>,
 }
 
 /// Why nothing is passed on.
@@ -63,6 +71,8 @@ pub enum Verdict {
 pub struct Inspector {
     looks: Pool,
     images: Arc<Pool>,
+    /// None where nothing is packed.
+    packs: Option<Pool>,
     scanner: Option<Scanner>,
     scan_policy: ScanPolicy,
     scan_wait_ms: u64,
@@ -92,6 +102,10 @@ impl Inspector {
         Ok(Self {
             looks: Pool::new("look", LOOK_THREAD_COUNT)?,
             images: Arc::new(Pool::new("image", settings.image_threads)?),
+            packs: match settings.compress {
+                true => Some(Pool::new("pack", PACK_THREAD_COUNT)?),
+                false => None,
+            },
             scanner,
             scan_policy: settings.scan_policy,
             scan_wait_ms: settings.scan_wait_ms,
@@ -134,6 +148,32 @@ impl Inspector {
     /// # Errors
     /// Why it may not be passed on.
     pub async fn inspect(
+        &self,
+        file: &Path,
+        work: &Path,
+        shown_name: &str,
+        declared_mime: &str,
+        taken: &Taken,
+    ) -> Result<Inspection, Verdict> {
+        let mut passed = self
+            .judge(file, work, shown_name, declared_mime, taken)
+            .await?;
+        let Some(packs) = self.packs.as_ref().filter(|_| is_worth_a_try(&passed.kind)) else {
+            return Ok(passed);
+        };
+        let from = passed.rewritten.as_deref().unwrap_or(file).to_owned();
+        let work = work.to_owned();
+        let packed = packs.run(move || packing::pack(&from, &work)).await;
+        let Some(packed) = packed else {
+            tracing::error!("a thread that packed a file panicked");
+            return Ok(passed);
+        };
+        passed.packed = packed.map_err(|error| ours(&error))?;
+        passed.kind.is_packed = passed.packed.is_some();
+        Ok(passed)
+    }
+
+    async fn judge(
         &self,
         file: &Path,
         work: &Path,
@@ -216,7 +256,7 @@ impl Inspector {
 /// A decoder that fails its own assertions was given what nobody should open.
 const PANICKED: Verdict = Verdict::Refused(UploadFailure::Unscannable);
 
-fn ours(error: &io::Error) -> Verdict {
+fn ours(error: &dyn std::error::Error) -> Verdict {
     tracing::error!(%error, "a file could not be inspected");
     Verdict::TryLater
 }
@@ -288,9 +328,11 @@ impl Seen {
                 pixels: None,
                 has_thumbnail: false,
                 stored_size: self.size_bytes,
+                is_packed: false,
             },
             rewritten: None,
             thumbnail: None,
+            packed: None,
         }
     }
 
@@ -308,9 +350,11 @@ impl Seen {
                 pixels: treated.pixels,
                 has_thumbnail: treated.thumbnail.is_some(),
                 stored_size: treated.stored_bytes,
+                is_packed: false,
             },
             rewritten: treated.rewritten,
             thumbnail: treated.thumbnail,
+            packed: None,
         }
     }
 }

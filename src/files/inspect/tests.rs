@@ -102,6 +102,65 @@ async fn a_letter_is_passed_on_as_it_came() {
 }
 
 #[tokio::test]
+async fn what_packs_well_is_packed_where_that_is_wished() {
+    let text = b"line after line\n".repeat(1_000);
+    // A bitmap of a hundred by a hundred points, all of them black.
+    let mut bitmap = b"BM\x66\x75\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x64\0\0\0\x64\0\0\0".to_vec();
+    bitmap.extend(b"\x01\0\x18\0\0\0\0\0\x30\x75\0\0");
+    bitmap.resize(54 + 30_000, 0);
+    let photo = samples::private_jpeg(6);
+    for (name, bytes, packs) in [
+        ("a.txt", text, true),
+        ("a.bmp", bitmap, true),
+        ("a.jpg", photo, false),
+    ] {
+        for compress in [true, false] {
+            let inspector = inspector(Files {
+                compress,
+                ..Files::default()
+            });
+            let outcome = inspected(&inspector, (name, ""), &bytes, &Taken::Harmless).await;
+            let inspection = outcome.verdict.unwrap();
+            assert_eq!(inspection.kind.is_packed, packs && compress, "{name}");
+            assert_eq!(inspection.packed.is_some(), inspection.kind.is_packed);
+            assert_eq!(inspection.kind.stored_size, outcome.bytes.len() as u64);
+            let made = [
+                &inspection.rewritten,
+                &inspection.thumbnail,
+                &inspection.packed,
+            ];
+            let made_count = made.iter().filter(|path| path.is_some()).count();
+            assert_eq!(outcome.left_count, made_count, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_room_to_pack_a_file_is_asked_for_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, work) = (folder.path().join("came"), folder.path().join("made"));
+    std::fs::write(&file, b"line after line\n".repeat(1_000)).unwrap();
+    // It takes no byte, as a full disk does.
+    std::os::unix::fs::symlink("/dev/full", work.with_extension("packed")).unwrap();
+    let inspector = inspector(Files {
+        compress: true,
+        ..Files::default()
+    });
+    let inspect = async || {
+        inspector
+            .inspect(&file, &work, "a.txt", "", &Taken::Harmless)
+            .await
+    };
+    assert_eq!(inspect().await, Err(Verdict::TryLater));
+    let packed = inspect().await.unwrap().packed;
+    assert_eq!(
+        packed,
+        Some(work.with_extension("packed")),
+        "there is room again"
+    );
+}
+
+#[tokio::test]
 async fn the_name_the_bytes_and_the_type_must_tell_the_same_story() {
     let photo = samples::encoded(image::ImageFormat::Png, 4, 4);
     for (name, declared, bytes, expected) in [

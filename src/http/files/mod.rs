@@ -78,6 +78,8 @@ struct Served {
     mime: Option<Arc<str>>,
     name: Arc<str>,
     tag: String,
+    /// Whether the object is packed; all the rest speaks of the plain bytes.
+    is_packed: bool,
 }
 
 /// The bytes of a file, by a link that was told.
@@ -216,6 +218,7 @@ async fn served(app: &App, claim: &Claim, file: &StoredFile) -> Result<Served, A
             mime: Some(Arc::clone(&shared.mime)),
             name: Arc::clone(&shared.name),
             tag: format!("\"{digest}\""),
+            is_packed: file.is_packed,
         });
     }
     if !shared.has_thumbnail {
@@ -229,6 +232,7 @@ async fn served(app: &App, claim: &Claim, file: &StoredFile) -> Result<Served, A
         mime: None,
         name: Arc::clone(&shared.name),
         tag: format!("\"{digest}-small\""),
+        is_packed: false,
     })
 }
 
@@ -286,7 +290,8 @@ async fn redirect(
     let (true, Some(mime)) = (app.files.redirects, &served.mime) else {
         return Ok(None);
     };
-    if *method != Method::GET {
+    // Who followed would be given packed bytes.
+    if *method != Method::GET || served.is_packed {
         return Ok(None);
     }
     let disposition = disposition(claim, served, mime, nature_of(mime));
@@ -315,7 +320,10 @@ async fn bytes_of(
     let turn = turn.map_err(|_| ApiError::new(ErrorCode::Busy))?;
     let (blobs, key) = (Arc::clone(&app.files.blobs), served.key.clone());
     let length = part.end - part.start;
-    let mut reader = BlobReader::new(blobs, key, part);
+    let mut reader = match served.is_packed {
+        true => BlobReader::of_packed(blobs, key, served.size, part),
+        false => BlobReader::new(blobs, key, part),
+    };
     // Before the head is answered: what is not there is told, not broken off.
     let first = reader.next().await.map_err(away)?;
     let (mime, nature) = told(served, first.as_ref());

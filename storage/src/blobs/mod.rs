@@ -11,6 +11,7 @@
 #[cfg(feature = "s3")]
 mod bucket;
 mod errors;
+mod packed;
 mod publishing;
 mod reader;
 mod staged;
@@ -37,6 +38,7 @@ use bucket::Bucket;
 #[cfg(feature = "s3")]
 pub use bucket::BucketOptions;
 use errors::failed;
+pub use packed::{PACKED_BYTES_MAX, Packed, pack};
 pub use reader::BlobReader;
 
 use crate::files;

@@ -3,7 +3,8 @@
 //! Each piece is a request of its own, so that a slow client holds neither a connection to the
 //! bucket nor one of the requests that the node may have under way.
 //!
-//! Invariants: at most one piece is in memory; a piece is asked for when the one before was taken.
+//! Invariants: at most one piece is in memory, of a packed blob one frame and the packed bytes of
+//! the next few; a piece is asked for when the one before was taken.
 //!
 //! Never: reads ahead, or beyond the range it was given.
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Blobs;
+use super::packed::Frames;
 use crate::journal::{Error, Result};
 use crate::keys::BlobKey;
 
@@ -25,6 +27,7 @@ pub struct BlobReader {
     blobs: Arc<dyn Blobs>,
     key: BlobKey,
     left: Range<u64>,
+    frames: Option<Frames>,
 }
 
 impl BlobReader {
@@ -34,6 +37,21 @@ impl BlobReader {
             blobs,
             key,
             left: range,
+            frames: None,
+        }
+    }
+
+    /// Will read a range of the plain bytes of a packed blob, which holds so many of them. The
+    /// range is the caller's to cut at their end.
+    pub fn of_packed(
+        blobs: Arc<dyn Blobs>,
+        key: BlobKey,
+        plain_bytes: u64,
+        range: Range<u64>,
+    ) -> Self {
+        Self {
+            frames: Some(Frames::of(plain_bytes)),
+            ..Self::new(blobs, key, range)
         }
     }
 
@@ -45,11 +63,26 @@ impl BlobReader {
     /// The next piece; `None` at the end of the range.
     ///
     /// # Errors
-    /// When the store fails, or the blob is gone or shorter than the range.
+    /// When the store fails, or the blob is gone, damaged or shorter than the range.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         if self.left.is_empty() {
             return Ok(None);
         }
+        let piece = match &mut self.frames {
+            None => self.plain_piece().await?,
+            Some(frames) => {
+                let from = (&*self.blobs, &self.key);
+                let piece = frames.next(from, &self.left, PIECE_BYTES).await;
+                piece.inspect_err(|error| {
+                    tracing::error!(%error, blob = self.key.name(), "a packed blob");
+                })?
+            }
+        };
+        self.left.start += piece.len() as u64;
+        Ok(Some(piece))
+    }
+
+    async fn plain_piece(&self) -> Result<Bytes> {
         let end = self.left.end.min(self.left.start + PIECE_BYTES);
         let asked = self.left.start..end;
         let piece = self.blobs.get(&self.key, Some(asked.clone())).await?;
@@ -57,7 +90,6 @@ impl BlobReader {
         if piece.len() as u64 != asked.end - asked.start {
             return Err(Error::Away("what is there is shorter than it was"));
         }
-        self.left.start = end;
-        Ok(Some(piece))
+        Ok(piece)
     }
 }

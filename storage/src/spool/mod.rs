@@ -35,9 +35,15 @@ pub use nameless::Nameless;
 const BYTES_END: &str = "bytes";
 const MARKS_END: &str = "marks";
 /// What is made of an upload before it is stored, by whoever inspects it.
-const MADE_ENDS: [&str; 2] = ["stripped", "thumbnail"];
+const MADE_ENDS: [&str; 3] = ["stripped", "thumbnail", "packed"];
 /// All that there can be of an upload.
-const ALL_ENDS: [&str; 4] = [BYTES_END, MARKS_END, MADE_ENDS[0], MADE_ENDS[1]];
+const ALL_ENDS: [&str; 5] = [
+    BYTES_END,
+    MARKS_END,
+    MADE_ENDS[0],
+    MADE_ENDS[1],
+    MADE_ENDS[2],
+];
 /// Read at once while an upload is opened again, bytes.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -140,7 +146,7 @@ impl Spool {
     }
 
     /// What files that are made of an upload's bytes are called, without their endings: a dot and
-    /// `stripped` or `thumbnail`. They go with it.
+    /// `stripped`, `thumbnail` or `packed`. They go with it.
     pub fn work_path(&self, company: &CompanyId, upload: &UploadId) -> PathBuf {
         self.folder.join(company.as_str()).join(upload.to_string())
     }

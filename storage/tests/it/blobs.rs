@@ -1,7 +1,11 @@
 //! What a place for blobs promises, on a folder, in memory and in a bucket.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use frontdesk_storage::{BlobKey, Blobs, Durability, Error, ObjectBlobs, PutKind};
+use frontdesk_storage::{
+    BlobKey, BlobReader, Blobs, Durability, Error, ObjectBlobs, PutKind, pack,
+};
 
 use crate::support::company;
 
@@ -30,6 +34,48 @@ fn on_every_store<Fut: Future<Output = ()>>(fact: impl Fn(Box<dyn Blobs>) -> Fut
         let blobs = crate::buckets::blobs(server.endpoint(), place.path());
         runtime.block_on(fact(Box::new(blobs)));
     }
+}
+
+#[test]
+fn a_packed_blob_comes_back_whole_and_in_ranges() {
+    const FRAME_BYTES: u64 = 128 * 1024;
+    let place = tempfile::tempdir().expect("a folder");
+    let (file, packed) = (place.path().join("plain"), place.path().join("packed"));
+    let line = |number: u32| format!("{number}: a line as there are many\n");
+    let text: String = (0..60_000).map(line).collect();
+    std::fs::write(&file, &text).expect("written");
+    let made = pack(&file, &packed).expect("a disk").expect("worth it");
+    let length = made.packed_bytes;
+    let size = text.len() as u64;
+    assert!(length < size / 3, "{length} of {size}");
+    on_every_store(|blobs| {
+        let (packed, text) = (packed.clone(), text.clone());
+        async move {
+            let one = key("A", "one");
+            assert!(blobs.publish(&one, &packed).await.expect("published"));
+            let blobs: Arc<dyn Blobs> = blobs.into();
+            for range in [
+                0..size,
+                0..1,
+                FRAME_BYTES - 1..FRAME_BYTES + 1,
+                FRAME_BYTES..3 * FRAME_BYTES,
+                size - 5..size,
+                7..7,
+            ] {
+                let blobs = Arc::clone(&blobs);
+                let mut reader = BlobReader::of_packed(blobs, one.clone(), size, range.clone());
+                let mut found = Vec::new();
+                while let Some(piece) = reader.next().await.expect("reads") {
+                    found.extend_from_slice(&piece);
+                }
+                let wanted = &text.as_bytes()[range.start as usize..range.end as usize];
+                assert!(found == wanted, "{range:?}");
+            }
+            assert!(blobs.delete(&one).await.expect("deleted"));
+            let mut reader = BlobReader::of_packed(blobs, one, size, 0..1);
+            assert!(matches!(reader.next().await, Err(Error::Away(_))));
+        }
+    });
 }
 
 #[test]

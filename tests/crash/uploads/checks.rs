@@ -7,15 +7,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use frontdesk_protocol::CompanyId;
+use frontdesk_storage::{BlobKey, BlobReader, Durability, ObjectBlobs};
 use reqwest::Method;
 use serde_json::Value;
 
 use super::entry::{Entry, Made};
 use super::sender::{Sender, Stop, Way};
+use crate::support::server::COMPANY;
 
+/// What a packed file begins with, and none that is sent here.
+const PACKED_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 /// What the name of a small picture ends with.
 const THUMBNAIL_END: &str = ".thumb";
 
@@ -92,19 +98,36 @@ pub(super) fn check_room(shown: &[Shown], senders: &[Sender]) -> Result<(), Stri
     Ok(())
 }
 
-/// Compares a file's bytes with what was sent.
-pub(super) fn check_bytes(files: &Path, entry: &Entry) -> Result<(), String> {
-    let id = entry.whole.id.as_deref().unwrap_or_default();
-    let found = std::fs::read(files.join(id));
-    match found {
-        Ok(bytes) if bytes == entry.plan.stored() => Ok(()),
-        Ok(bytes) => Err(format!(
-            "{id} has other {} bytes: {:?}",
-            bytes.len(),
-            entry.plan
-        )),
-        Err(error) => Err(format!("{id}: {error}: {:?}", entry.plan)),
+/// Compares a file's bytes with what was sent; whether they stand packed.
+pub(super) async fn check_bytes(files: &Path, entry: &Entry) -> Result<bool, String> {
+    check_object(files, entry.whole.id.as_deref().unwrap_or_default(), entry).await
+}
+
+async fn check_object(files: &Path, id: &str, entry: &Entry) -> Result<bool, String> {
+    let wanted = entry.plan.stored();
+    let failed = |what: &dyn std::fmt::Display| format!("{id}: {what}: {:?}", entry.plan);
+    let mut found = std::fs::read(files.join(id)).map_err(|error| failed(&error))?;
+    let is_packed = found.starts_with(&PACKED_MAGIC);
+    if is_packed {
+        let unpacked = unpacked(files, id, wanted.len() as u64).await;
+        found = unpacked.map_err(|error| failed(&error))?;
     }
+    match found == wanted {
+        true => Ok(is_packed),
+        false => Err(failed(&format!("{} other bytes", found.len()))),
+    }
+}
+
+async fn unpacked(files: &Path, id: &str, plain_bytes: u64) -> frontdesk_storage::Result<Vec<u8>> {
+    let store = files.parent().expect("a folder for each company");
+    let blobs = ObjectBlobs::in_folder(store, Durability::Buffered)?;
+    let key = BlobKey::new(CompanyId::new(COMPANY).expect("valid"), id)?;
+    let mut reader = BlobReader::of_packed(Arc::new(blobs), key, plain_bytes, 0..plain_bytes);
+    let mut bytes = Vec::new();
+    while let Some(piece) = reader.next().await? {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }
 
 /// What a folder holds; nothing, when it is not there.
@@ -121,6 +144,7 @@ pub(super) fn names_in(folder: &Path) -> BTreeSet<String> {
 pub(super) struct Kept {
     pub(super) file_count: u64,
     pub(super) lost_and_kept_count: u64,
+    pub(super) packed_count: u64,
     pub(super) bytes: u64,
 }
 
@@ -153,7 +177,7 @@ pub(super) async fn check_files(
                 return Err(format!("{id} was {made:?} and is {status}"));
             }
             number(made.file)?;
-            check_bytes(files, entry)?;
+            kept.packed_count += u64::from(check_bytes(files, entry).await?);
             left.remove(id);
             left.remove(&format!("{id}{THUMBNAIL_END}"));
             kept.bytes += entry.plan.stored().len() as u64;
@@ -167,13 +191,10 @@ pub(super) async fn check_files(
     for id in unknown {
         let (file, entry) = lost(&id, senders, ways).await?;
         number(file)?;
-        let bytes = std::fs::read(files.join(&id)).map_err(|error| error.to_string())?;
-        if bytes != entry.plan.stored() {
-            return Err(format!("{id} has other bytes: {:?}", entry.plan));
-        }
+        kept.packed_count += u64::from(check_object(files, &id, entry).await?);
         left.remove(&id);
         left.remove(&format!("{id}{THUMBNAIL_END}"));
-        kept.bytes += bytes.len() as u64;
+        kept.bytes += entry.plan.stored().len() as u64;
         kept.lost_and_kept_count += 1;
     }
     kept.file_count = numbers.len() as u64;

@@ -87,6 +87,7 @@ fn half_of_what_an_earlier_inspection_made_is_never_stored() {
     let id = kept_whole(&mut trial);
     let work = spool(&trial).work_path(&company(), &id);
     std::fs::write(work.with_extension("stripped"), "half a pic").unwrap();
+    std::fs::write(work.with_extension("packed"), "half a frame").unwrap();
     let server = trial.start().unwrap();
     let way = trial.ways(server.address()).swap_remove(0);
     until_ready(&trial, &way, &id);
@@ -104,12 +105,12 @@ fn what_belongs_to_no_upload_goes_when_the_next_server_starts() {
     let mut file = spool.create(&company(), &begun).unwrap();
     file.write(TEXT.as_bytes()).unwrap();
     file.keep().unwrap();
-    for end in ["stripped", "thumbnail"] {
+    for end in ["stripped", "thumbnail", "packed"] {
         let path = spool.work_path(&company(), &made).with_extension(end);
         std::fs::write(path, TEXT).unwrap();
     }
     let folder = trial.folder("spool");
-    assert_eq!(names_in(&folder).len(), 4);
+    assert_eq!(names_in(&folder).len(), 5);
     let server = trial.start().unwrap();
     let gone = wait_for("an empty spool", START_LOOK_LIMIT, || {
         names_in(&folder).is_empty().then_some(())

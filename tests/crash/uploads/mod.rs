@@ -51,6 +51,9 @@ const LOAD_LIMIT: Duration = Duration::from_secs(120);
 /// People who send.
 const PERSON_COUNT: u64 = 6;
 
+/// Whether files are packed is switched from round to round.
+const COMPRESS: &str = "FRONTDESK_FILES__COMPRESS";
+
 /// What rounds came to.
 #[derive(Debug, Default)]
 struct Figures {
@@ -59,6 +62,8 @@ struct Figures {
     cancelled: u64,
     /// Files whose beginning was not answered, and which their sender sent again.
     lost_and_kept: u64,
+    /// Files that stand packed.
+    packed: u64,
     bytes: u64,
     messages: usize,
 }
@@ -148,6 +153,9 @@ impl Trial {
     }
 
     fn round(&mut self, seed: u64, answers_max: u64) -> Result<(), String> {
+        self.settings.env.retain(|(name, _)| name != COMPRESS);
+        let packs = (!seed.is_multiple_of(2)).to_string();
+        self.settings.env.push((COMPRESS.to_owned(), packs));
         if seed.is_multiple_of(STARTING_SHARE) {
             let starting = self.settings.spawn();
             pause(Duration::from_millis(mixed(seed) % STARTING_MS_MAX));
@@ -227,7 +235,7 @@ impl Trial {
         for (sender, compared) in self.senders.iter().zip(&mut self.compared) {
             for entry in &sender.over[*compared..] {
                 if entry.made.is_some() {
-                    check_bytes(&files, entry)?;
+                    self.runtime.block_on(check_bytes(&files, entry))?;
                 }
             }
             *compared = sender.over.len();
@@ -269,6 +277,7 @@ impl Trial {
             files: kept.file_count,
             cancelled: over().filter(|entry| entry.is_cancelled).count() as u64,
             lost_and_kept: kept.lost_and_kept_count,
+            packed: kept.packed_count,
             bytes: kept.bytes,
             messages,
         })
@@ -340,6 +349,8 @@ fn survives(engine: &'static str, durability: &'static str) {
     let was_at_stake = figures.answers > 10 * rounds && figures.bytes > 0;
     assert!(was_at_stake && figures.files > rounds, "{figures:?}");
     assert!(figures.messages > 0 && figures.cancelled > 0, "{figures:?}");
+    let packs_some = (1..figures.files).contains(&figures.packed);
+    assert!(packs_some, "{figures:?}");
     assert!(figures.files >= figures.lost_and_kept, "{figures:?}");
 }
 
