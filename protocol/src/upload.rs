@@ -108,6 +108,9 @@ pub struct FileKind {
     pub has_thumbnail: bool,
     /// Its length as it is served, bytes: what is private in a picture was taken out.
     pub stored_size: u64,
+    /// Whether a copy is passed on instead of what came: something private was taken out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_rewritten: bool,
     /// Whether its object is packed, and takes less room than that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_packed: bool,

@@ -113,24 +113,25 @@ impl Uploads {
         if !matches!(view.stage, UploadStage::Passed) {
             return Ok(()); // it was cancelled meanwhile, or stored before
         }
-        let work = self.spool.work_path(company, &upload);
-        let (stripped, thumbnail) = (
-            work.with_extension("stripped"),
-            work.with_extension("thumbnail"),
-        );
-        let is_packed = view.kind.as_ref().is_some_and(|kind| kind.is_packed);
-        // What is private was taken out of a copy, which is passed on instead.
-        let from = if is_packed {
-            work.with_extension("packed")
-        } else if stripped.exists() {
-            stripped
-        } else {
-            self.spool.bytes_path(company, &upload)
+        let Some(kind) = &view.kind else {
+            return Ok(());
         };
+        let work = self.spool.work_path(company, &upload);
+        // Only what was passed on may be seen: without the copy the upload is lost.
+        let from = match (kind.is_packed, kind.is_rewritten) {
+            (true, _) => work.with_extension("packed"),
+            (false, true) => work.with_extension("stripped"),
+            (false, false) => self.spool.bytes_path(company, &upload),
+        };
+        if !from.exists() {
+            tracing::error!(%upload, "what is to be stored of an upload is gone");
+            return Err(WorkError::Refused(UploadFailure::Lost));
+        }
         let key = object_key(company, &upload);
         let stored = self.blobs.publish(&key, &from).await;
         stored.map_err(|error| later(&error))?;
-        if view.kind.as_ref().is_some_and(|kind| kind.has_thumbnail) {
+        let thumbnail = work.with_extension("thumbnail");
+        if kind.has_thumbnail {
             let key = thumbnail_key(company, &upload);
             let stored = self.blobs.publish(&key, &thumbnail).await;
             stored.map_err(|error| later(&error))?;

@@ -8,7 +8,9 @@ use frontdesk::config::{Config, ScanPolicy};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::sending::{Sending, text_of};
+use crate::support::sending::Sending;
+#[cfg(feature = "s3")]
+use crate::support::sending::text_of;
 use crate::support::staff::{ROOT, ROOT_PASSWORD, agent, company, installation, token};
 use crate::support::token::{token_of, token_with};
 use crate::support::uploads::UPLOADS;
@@ -88,6 +90,60 @@ fn a_bucket_that_ends_within_a_file_has_it_once_when_it_is_back() {
         let path = &url[url.find("/media/").expect("ours")..];
         let answer = site.request("GET", path).send().await.expect("an answer");
         assert!(answer.bytes().await.expect("a body") == file);
+        assert_eq!(server.leftovers(), Vec::<String>::new());
+    });
+}
+
+/// A picture that says where it was taken.
+#[cfg(feature = "s3")]
+fn private_picture() -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let picture = image::DynamicImage::new_rgb8(8, 8);
+    let written = picture.write_to(&mut bytes, image::ImageFormat::Jpeg);
+    written.expect("a picture");
+    let mut bytes = bytes.into_inner();
+    let place: &[u8] = b"\xff\xe1\0\x1aExif\0\0MM\0\x2a\0\0\0\x08\0\0\0\0\0\0PLACE";
+    bytes.splice(2..2, place[..28].iter().copied());
+    bytes
+}
+
+/// The copy without what is private was made, and is gone before it was stored.
+#[test]
+#[cfg(feature = "s3")]
+fn a_picture_whose_cleaned_copy_is_gone_is_not_stored_as_it_came() {
+    use crate::support::bucket::BucketServer;
+    use crate::support::files::in_bucket;
+
+    run(async {
+        let server = BucketServer::start();
+        let site = Site::with(Bus::Plain, |config| in_bucket(config, server.address)).await;
+        server.kill();
+        let ann = token_of("ann");
+        let picture = private_picture();
+        let length = picture.len().to_string();
+        let headers = [
+            ("upload-length", &*length),
+            (
+                "upload-metadata",
+                "filename YS5qcGc=,filetype aW1hZ2UvanBlZw==",
+            ),
+        ];
+        let place = site
+            .tus(&ann, ("POST", UPLOADS), &headers, b"")
+            .await
+            .place();
+        assert_eq!(site.patch_tus(&ann, &place, 0, &picture).await.status, 204);
+        site.until_upload(&ann, &place, "publishing").await;
+        let copies = site.spooled().into_iter();
+        let mut copies =
+            copies.filter(|path| path.extension().is_some_and(|end| end == "stripped"));
+        let copy = copies.next().expect("a copy");
+        assert!(std::fs::read(&copy).expect("a copy").len() < picture.len());
+        std::fs::remove_file(copy).expect("removed");
+        server.start_again();
+        let said = site.until_upload(&ann, &place, "failed").await;
+        assert_eq!(said["failure"], "upload_lost");
+        until("nothing left on the disk", || site.spooled().is_empty()).await;
         assert_eq!(server.leftovers(), Vec::<String>::new());
     });
 }

@@ -44,6 +44,7 @@ impl UploadWorks for IdleWorks {
             pixels: None,
             has_thumbnail: false,
             stored_size: view.facts.map_or(0, |facts| facts.size),
+            is_rewritten: false,
             is_packed: false,
         };
         later_first(&self.inspected, kind)

@@ -68,6 +68,7 @@ fn kind() -> FileKind {
         pixels: Some((4, 3)),
         has_thumbnail: true,
         stored_size: 90,
+        is_rewritten: false,
         is_packed: false,
     }
 }

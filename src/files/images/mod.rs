@@ -223,13 +223,15 @@ fn beside(work: &Path, end: &str) -> PathBuf {
     path.into()
 }
 
-/// On disk when this returns: what it is made of is given up afterwards.
+/// On disk with its name when this returns: what it is made of is given up afterwards.
 fn write(path: &Path, pieces: &[Bytes]) -> io::Result<PathBuf> {
     let written = File::create(path).and_then(|mut file| {
         for piece in pieces {
             file.write_all(piece)?;
         }
-        file.sync_all()
+        file.sync_all()?;
+        let folder = path.parent();
+        folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     });
     if written.is_err() {
         // What was begun is of no use; there may be nothing.

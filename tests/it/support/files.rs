@@ -107,6 +107,7 @@ impl Site {
             pixels: None,
             has_thumbnail: kept.small.is_some(),
             stored_size: size,
+            is_rewritten: false,
             is_packed: false,
         };
         for command in [
