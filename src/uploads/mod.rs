@@ -3,10 +3,11 @@
 //! has the node inspect and store them and its company make a file of it.
 //!
 //! Owns: [`Uploads`], the jobs under way on this node and what they may use up; in its files `job`,
-//! `writer` and `open` the bytes, `works` what the entity leaves to the node, `terms` what an upload may come to,
-//! `pump` a request's body, `parts` uploads made of others, `lease` and `window` what a socket may
-//! send, `progress` what its room is shown, `ends` waiting for an end, `whole` a file that comes in
-//! one piece, `spill` bytes that are nobody's yet, `janitor` what was left lying.
+//! `writer` and `open` the bytes, `works` what the entity leaves to the node, `terms` what an
+//! upload may come to, `pump` a request's body, `parts` uploads made of others, `lease` and
+//! `window` what a socket may send, `progress` what its room is shown, `ends` waiting for an end,
+//! `whole` a file that comes in one piece, `spill` bytes that are nobody's yet, `janitor` what was
+//! left lying, `disk` its threads.
 //!
 //! Invariants:
 //! 1. A door is told of kept bytes only.
