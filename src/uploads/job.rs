@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, watch};
 use super::disk::Disk;
 use super::open::Open;
 use super::progress::Progress;
-use super::writer::Writer;
+use super::writer::{Pace, Writer};
 
 /// Why bytes were not taken.
 #[derive(Debug, thiserror::Error)]
@@ -147,17 +147,17 @@ impl Job {
     ///
     /// # Errors
     /// When the upload is over, or the disk fails.
-    pub(crate) async fn take_turn(
+    pub(super) async fn take_turn(
         self: &Arc<Self>,
         disk: &Arc<Disk>,
-        permit: Option<OwnedSemaphorePermit>,
+        memory: (Pace, Option<OwnedSemaphorePermit>),
     ) -> Result<Writer, WriteError> {
         let mut turn = 0;
         self.turn.send_modify(|current| {
             *current += 1;
             turn = *current;
         });
-        Writer::new(self, disk, (turn, self.turn.subscribe()), permit).await
+        Writer::new(self, disk, (turn, self.turn.subscribe()), memory).await
     }
 
     /// Length and digests of everything that is kept.

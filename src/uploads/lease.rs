@@ -7,27 +7,38 @@
 //! Never: waits for memory on a socket's behalf.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use frontdesk_protocol::Rejection;
+use frontdesk_protocol::{ErrorCode, Rejection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::job::{Found, Job};
-use super::writer::{HELD_BYTES, Writer};
+use super::writer::{AHEAD_BYTES, Pace, WRITE_BYTES, Writer};
 use super::{Uploads, refused};
 use crate::config::Limits;
 
 /// One unit of memory, bytes: the least that is granted.
 pub(crate) const MEMORY_UNIT_BYTES: u64 = 4 * 1024;
 /// What a request's writer takes of it, units.
-pub(super) const WRITER_UNITS: u32 = (HELD_BYTES as u64 / MEMORY_UNIT_BYTES) as u32;
+const WRITER_UNITS: u32 = (WRITE_BYTES as u64 / MEMORY_UNIT_BYTES) as u32;
+/// What one takes that goes ahead, units.
+const AHEAD_UNITS: u32 = (AHEAD_BYTES as u64 / MEMORY_UNIT_BYTES) as u32;
+/// One part in so many of all memory is free when a writer goes ahead: the rest are many writers'.
+const PLENTY_PART: usize = 2;
+/// How long a request waits for memory to write with, milliseconds: a client waits for longer.
+pub(super) const MEMORY_WAIT_MS: u64 = 20_000;
 
 /// All memory of uploads.
 pub(super) fn memory(limits: &Limits) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(memory_units(limits)))
+}
+
+fn memory_units(limits: &Limits) -> usize {
     let units = limits.upload_memory_bytes as u64 / MEMORY_UNIT_BYTES;
     // One request at least must be able to write.
     let units = units.max(u64::from(WRITER_UNITS));
     let units = usize::try_from(units).unwrap_or(Semaphore::MAX_PERMITS);
-    Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS)))
+    units.min(Semaphore::MAX_PERMITS)
 }
 
 impl Uploads {
@@ -36,18 +47,37 @@ impl Uploads {
     /// # Errors
     /// When the upload is over, or the disk fails.
     pub(crate) async fn lease(&self, job: &Arc<Job>) -> Result<Writer, Rejection> {
-        self.turn(job, None).await
+        self.turn(job, (Pace::Credit, None)).await
     }
 
-    /// Takes the turn to write.
-    pub(super) async fn turn(
+    /// Takes the turn to write. Whoever had it writes no more.
+    ///
+    /// # Errors
+    /// When the upload is over, the disk fails, or no memory is free in time.
+    pub(crate) async fn write(&self, job: &Arc<Job>) -> Result<Writer, Rejection> {
+        let memory = &self.memory;
+        let ahead = AHEAD_UNITS as usize + memory_units(&self.limits) / PLENTY_PART;
+        if memory.available_permits() >= ahead
+            && let Ok(permit) = Arc::clone(memory).try_acquire_many_owned(AHEAD_UNITS)
+        {
+            return self.turn(job, (Pace::Ahead, Some(permit))).await;
+        }
+        let permit = Arc::clone(memory).acquire_many_owned(WRITER_UNITS);
+        let limit = Duration::from_millis(MEMORY_WAIT_MS);
+        match tokio::time::timeout(limit, permit).await {
+            Ok(Ok(permit)) => self.turn(job, (Pace::Batch, Some(permit))).await,
+            _ => Err(Rejection::new(ErrorCode::Busy)),
+        }
+    }
+
+    async fn turn(
         &self,
         job: &Arc<Job>,
-        permit: Option<OwnedSemaphorePermit>,
+        memory: (Pace, Option<OwnedSemaphorePermit>),
     ) -> Result<Writer, Rejection> {
         let opened = job.open(&self.spool, &self.disk, Found::Earlier).await;
         opened.map_err(|error| refused(&error))?;
-        let turn = job.take_turn(&self.disk, permit).await;
+        let turn = job.take_turn(&self.disk, memory).await;
         turn.map_err(|error| refused(&error))
     }
 

@@ -34,7 +34,7 @@ mod writer;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -332,19 +332,6 @@ impl Uploads {
                 Err(refused(&error))
             }
         }
-    }
-
-    /// Takes the turn to write. Whoever had it writes no more.
-    ///
-    /// # Errors
-    /// When the upload is over, the disk fails, or no memory is free in time.
-    pub(crate) async fn write(&self, job: &Arc<Job>) -> Result<Writer, Rejection> {
-        let memory = Arc::clone(&self.memory).acquire_many_owned(lease::WRITER_UNITS);
-        let limit = Duration::from_millis(terms::MEMORY_WAIT_MS);
-        let Ok(Ok(permit)) = tokio::time::timeout(limit, memory).await else {
-            return Err(Rejection::new(ErrorCode::Busy));
-        };
-        self.turn(job, Some(permit)).await
     }
 
     /// Says how long an upload is.

@@ -9,8 +9,6 @@ use frontdesk_protocol::{ErrorCode, Rejection, Timestamp};
 
 use crate::config::Limits;
 
-/// How long a request waits for memory to write with, milliseconds: a client waits for longer.
-pub(super) const MEMORY_WAIT_MS: u64 = 20_000;
 /// The largest file of the widget's and of direct's clients, bytes.
 const LARGE_BYTES: u64 = 25 * 1024 * 1024;
 /// The largest file of the other old clients, bytes.

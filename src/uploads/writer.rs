@@ -1,13 +1,14 @@
 //! A turn to write an upload: bytes gather here, go to the spool in batches off the event loop, and
 //! are kept when enough came or whoever sends them asks for it.
 //!
-//! Batches end where digests are cheap to go on from. A request's writer fills the next batch while
-//! one is written; a socket's waits for each, since its credit grows with what was written.
+//! Batches end where digests are cheap to go on from. A request's writer goes ahead while memory is
+//! plenty: its batches are larger, and the next is filled while one is written. A socket's waits
+//! for each, since its credit grows with what was written.
 //!
 //! Invariants:
 //! 1. Whose turn is over writes nothing more.
 //! 2. What was written on trial and did not pass leaves no trace.
-//! 3. At most a batch is written and another one gathered; both are in the sum of all memory.
+//! 3. At most a batch is written and another one gathered; all of it is in the sum of all memory.
 //!
 //! Never: looks at bytes.
 
@@ -24,8 +25,10 @@ use super::open::Open;
 
 /// A batch, bytes: one write for many reads of a socket. A power of two, as trees of digests are.
 pub(crate) const WRITE_BYTES: usize = 256 * 1024;
-/// What a writer may hold in memory, bytes: the batch that is written, and the next.
-pub(super) const HELD_BYTES: usize = 2 * WRITE_BYTES;
+/// A batch of a writer that goes ahead, bytes: each costs two threads a wake.
+const AHEAD_WRITE_BYTES: usize = 2 * WRITE_BYTES;
+/// What a writer that goes ahead holds in memory, bytes: the batch that is written, and the next.
+pub(super) const AHEAD_BYTES: usize = 2 * AHEAD_WRITE_BYTES;
 /// Bytes after which what was written is kept, while more comes.
 const KEEP_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -46,8 +49,20 @@ pub(crate) struct Writer {
     /// What is being written, and how much that is.
     under_way: Option<(UnderWay, u64)>,
     is_trial: bool,
-    /// Of the memory that all writers share; a socket's is its credit's.
-    permit: Option<OwnedSemaphorePermit>,
+    pace: Pace,
+    /// What it may hold, of the memory that all share.
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+/// How a writer gathers bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// As its socket was granted credit, which is its memory.
+    Credit,
+    /// A batch, and the next when that was written.
+    Batch,
+    /// The next batch while one is written.
+    Ahead,
 }
 
 impl Writer {
@@ -56,7 +71,7 @@ impl Writer {
         job: &Arc<Job>,
         disk: &Arc<Disk>,
         (turn, turns): (u64, watch::Receiver<u64>),
-        permit: Option<OwnedSemaphorePermit>,
+        (pace, memory): (Pace, Option<OwnedSemaphorePermit>),
     ) -> Result<Self, WriteError> {
         let open = Arc::clone(&job.open).lock_owned().await;
         let mut writer = Self {
@@ -70,7 +85,8 @@ impl Writer {
             written: 0,
             under_way: None,
             is_trial: false,
-            permit,
+            pace,
+            _memory: memory,
         };
         writer.on_disk(open, Open::end_turn).await?;
         writer.written = writer.kept();
@@ -130,14 +146,15 @@ impl Writer {
             progress.came(received, self.now_ms());
         }
         while !bytes.is_empty() {
-            // A request's last batch is written and kept at once: more must have come.
             if self.is_full() {
                 self.flush(false).await?;
             }
             let piece = bytes.split_to(self.room().min(bytes.len()));
             self.waiting_bytes += piece.len();
             self.waiting.push(piece);
-            if self.is_full() && self.permit.is_none() {
+            // A request's last batch is written and kept at once, so that more must have come. A
+            // socket may be waiting for its credit.
+            if self.is_full() && self.pace == Pace::Credit {
                 self.flush(false).await?;
             }
         }
@@ -178,13 +195,20 @@ impl Writer {
 
     /// How much fits into the batch that is gathered: it ends where the file divides evenly.
     fn room(&self) -> usize {
-        let batch = WRITE_BYTES as u64;
+        let batch = self.batch_bytes();
         let room = batch - self.taken() % batch;
         usize::try_from(room).unwrap_or(WRITE_BYTES)
     }
 
     fn is_full(&self) -> bool {
-        self.waiting_bytes > 0 && self.taken().is_multiple_of(WRITE_BYTES as u64)
+        self.waiting_bytes > 0 && self.taken().is_multiple_of(self.batch_bytes())
+    }
+
+    fn batch_bytes(&self) -> u64 {
+        match self.pace {
+            Pace::Ahead => AHEAD_WRITE_BYTES as u64,
+            Pace::Batch | Pace::Credit => WRITE_BYTES as u64,
+        }
     }
 
     async fn flush(&mut self, keeps: bool) -> Result<(), WriteError> {
@@ -203,9 +227,9 @@ impl Writer {
             }
         });
         self.under_way = Some((started.await, bytes));
-        match keeps || self.permit.is_none() {
-            true => self.settle().await,
-            false => Ok(()),
+        match self.pace == Pace::Ahead && !keeps {
+            true => Ok(()),
+            false => self.settle().await,
         }
     }
 
