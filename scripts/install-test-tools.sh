@@ -9,7 +9,7 @@
 #   the one that the package may start nor the signatures that it may fetch.
 # - clients for uploads over tus, in tus-clients in the target folder, and Node and Python for them.
 #   Their versions stand in tests/tus_clients, in node/package-lock.json and
-#   python/requirements.txt.
+#   python/requirements.txt. The tests of the demo page run in the same Node.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."

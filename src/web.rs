@@ -13,7 +13,9 @@ use axum::routing::get;
 const PAGE: &str = include_str!("../web/index.html");
 const SCRIPT: &str = include_str!("../web/demo.js");
 const CLIENT: &str = include_str!("../web/chat.js");
+const FILES: &str = include_str!("../web/files.js");
 const PROFILES: &str = include_str!("../web/profiles.js");
+const UPLOAD: &str = include_str!("../web/upload.js");
 const ICON: &str = include_str!("../web/icon.svg");
 const STYLE: &str = include_str!("../web/demo.css");
 
@@ -33,6 +35,8 @@ pub fn routes() -> Router {
             "/profiles.js",
             file("text/javascript; charset=utf-8", PROFILES),
         )
+        .route("/files.js", file("text/javascript; charset=utf-8", FILES))
+        .route("/upload.js", file("text/javascript; charset=utf-8", UPLOAD))
         .route("/demo.css", file("text/css; charset=utf-8", STYLE))
         .route("/icon.svg", file("image/svg+xml", ICON))
 }
@@ -70,7 +74,7 @@ mod tests {
         let own_scripts = page.matches("<script type=\"module\" src=\"/").count();
         assert_eq!(page.matches("<script").count(), own_scripts);
         assert!(!page.contains("data:"));
-        for text in [PAGE, SCRIPT, CLIENT, PROFILES, STYLE] {
+        for text in [PAGE, SCRIPT, CLIENT, FILES, PROFILES, UPLOAD, STYLE] {
             assert!(!text.contains("https://") && !text.contains("http://"));
         }
     }

@@ -13,7 +13,7 @@ const BUSY_PAUSE_MS = 1000;
 // Events of one page: a screen or two.
 const PAGE_EVENT_COUNT = 50;
 // What rooms tell of people without keeping it.
-const EPHEMERAL_KINDS = new Set(["typing", "presence", "read"]);
+const EPHEMERAL_KINDS = new Set(["typing", "presence", "read", "upload_progress"]);
 // Before the server has said how often it pings.
 const PING_MS_DEFAULT = 25000;
 
@@ -44,6 +44,7 @@ export class Chat {
     this.replies = new Map();
     this.frameNumber = 0;
     this.over = false;
+    this.uploads = null; // What sends files on this connection; see `upload.js`.
   }
 
   start() {
@@ -137,6 +138,7 @@ export class Chat {
     this.show.marks(join.marks);
     for (const entry of this.outbox.values()) entry.sent = false;
     this.flush();
+    this.uploads?.joined();
     this.show.present((await this.ask({ type: "presence", room: this.room })).present);
   }
 
@@ -180,8 +182,10 @@ export class Chat {
       this.over = true;
       const why = reason || (code === 1000 ? "" : `code ${code}`);
       this.show.state("closed", why ? `Closed: ${why}` : "Closed", code);
+      this.uploads?.closed();
       return;
     }
+    this.uploads?.lost();
     // A server that restarts says when it expects to be back.
     const asked = Number(/retry_after_ms\D*(\d+)/.exec(reason)?.[1] ?? 0);
     const grown = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.attempt);
@@ -209,6 +213,16 @@ export class Chat {
 
   send(frame) {
     if (this.socket?.readyState === 1) this.socket.send(JSON.stringify(frame));
+  }
+
+  /** Bytes of a file, in a frame of their own. */
+  sendBytes(frame) {
+    if (this.socket?.readyState === 1) this.socket.send(frame);
+  }
+
+  /** What the browser has not passed on yet. */
+  bufferedBytes() {
+    return this.socket?.bufferedAmount ?? 0;
   }
 
   ask(frame) {
@@ -265,6 +279,13 @@ export class Chat {
       case "expired":
         this.show.notice("The token has expired; the server will close this connection soon.");
         break;
+      case "upload_credit":
+      case "upload_ack":
+      case "upload_nack":
+      case "upload_reset":
+      case "upload_state":
+        this.uploads?.push(frame);
+        break;
       default: // Newer servers may say more.
     }
   }
@@ -280,6 +301,7 @@ export class Chat {
     this.position = event.seq;
     this.settle(event);
     this.show.event(event);
+    this.uploads?.event(event);
     this.drainEarly();
   }
 

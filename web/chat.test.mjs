@@ -1,89 +1,10 @@
 // The rules of chat.js against a server of a few lines: node --test web/
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Chat, uuidv7 } from "./chat.js";
-
-const ROOM = "r_00000000000000000000000000000001";
-const LOG = "00000000000000aa";
-
-class FakeSocket {
-  static all = [];
-  constructor(url, protocols) {
-    Object.assign(this, { url, protocols, readyState: 0, sent: [] });
-    FakeSocket.all.push(this);
-  }
-  send(text) { this.sent.push(text === "" ? "" : JSON.parse(text)); }
-  close(code) { this.readyState = 3; this.closedWith = code ?? 1005; }
-  open() { this.readyState = 1; this.onopen(); }
-  async say(frame) {
-    this.onmessage({ data: frame === "" ? "" : JSON.stringify(frame) });
-    await settled();
-  }
-  async drop(code, reason = "") {
-    this.readyState = 3;
-    this.onclose({ code, reason });
-    await settled();
-  }
-  last(type) { return this.sent.findLast((frame) => frame.type === type); }
-  all(type) { return this.sent.filter((frame) => frame.type === type); }
-  async answer(type, ok) { await this.say({ id: this.last(type).id, ok }); }
-  async refuse(type, error) { await this.say({ id: this.last(type).id, error }); }
-}
-
-const settled = () => new Promise((resolve) => setImmediate(resolve));
-const message = (seq, extra = {}) => ({
-  seq, kind: "message", at: 1, cid: `c${seq}`, text: `m${seq}`,
-  author: { id: "6", role: "visitor" }, ...extra,
-});
-const event = (seq, extra) => ({ type: "event", room: ROOM, ...message(seq, extra) });
-const joined = (resume, head) => ({
-  room: ROOM, conversation_id: 1, resume, history_id: LOG, head, marks: {},
-});
-
-function recorder() {
-  const calls = [];
-  const show = new Proxy({}, { get: (_, name) => (...args) => calls.push([name, ...args]) });
-  const seqs = () => calls.flatMap(([name, first]) => {
-    if (name === "older") return first.map((each) => each.seq);
-    return name === "event" ? [first.seq] : [];
-  });
-  return { calls, show, seqs, named: (name) => calls.filter(([each]) => each === name) };
-}
-
-// A random of 0 makes every wait zero.
-function begin(t) {
-  const seen = recorder();
-  const chat = new Chat({
-    url: "ws://h/v1/ws", token: "a.b.c", room: ROOM, show: seen.show, Socket: FakeSocket,
-    random: () => 0,
-  });
-  t.after(() => chat.stop());
-  chat.start();
-  return { chat, seen, socket: FakeSocket.all.at(-1) };
-}
-
-async function online(t, head = 2) {
-  const { chat, seen, socket } = begin(t);
-  socket.open();
-  await socket.answer("connect", { person: "5", role: "visitor", ping_ms: 25000, rooms: {} });
-  await socket.answer("join", joined("ok", head));
-  const events = [];
-  for (let seq = 1; seq <= head; seq += 1) events.push(message(seq));
-  await socket.answer("history", { history_id: LOG, head, events, more: false });
-  await socket.answer("presence", { present: ["5"] });
-  return { chat, seen, socket };
-}
-
-async function reconnected(chat, old, resume, head) {
-  const deadline = Date.now() + 5000;
-  while (chat.socket === old && Date.now() < deadline) await settled();
-  const socket = chat.socket;
-  assert.ok(socket !== old, "no new connection was made");
-  socket.open();
-  const rooms = { [ROOM]: joined(resume, head) };
-  await socket.answer("connect", { person: "5", role: "visitor", ping_ms: 25000, rooms });
-  return socket;
-}
+import { uuidv7 } from "./chat.js";
+import {
+  FakeSocket, LOG, ROOM, begin, event, joined, message, online, reconnected, stopClock,
+} from "./fakes.mjs";
 
 test("a cid is a uuid of version 7 that carries its time", () => {
   const cid = uuidv7(0x0123456789ab);
@@ -162,7 +83,7 @@ test("a reset drops what was shown and starts over", async (t) => {
 });
 
 test("a busy room gets the same commands again in order", async (t) => {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const clock = stopClock(t);
   const { chat, socket } = await online(t);
   chat.post("one");
   chat.post("two");
@@ -170,7 +91,7 @@ test("a busy room gets the same commands again in order", async (t) => {
   const busy = { code: "busy", message: "busy", retry: "later", request_id: "x" };
   await socket.say({ id: one.id, error: busy });
   await socket.say({ id: two.id, error: busy });
-  t.mock.timers.tick(1000);
+  clock.tick(1000);
   const again = socket.all("post_message").slice(2);
   assert.deepEqual(again.map((frame) => frame.cid), [one.cid, two.cid]);
 });
@@ -187,12 +108,12 @@ test("a refused message is shown as not sent and not repeated", async (t) => {
 });
 
 test("a code that says no is not tried again", async (t) => {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const clock = stopClock(t);
   for (const code of [1000, 4001, 4404]) {
     const { socket, seen } = await online(t);
     const count = FakeSocket.all.length;
     await socket.drop(code, "token expired");
-    t.mock.timers.tick(3600000);
+    clock.tick(3600000);
     assert.equal(FakeSocket.all.length, count);
     const last = ["state", "closed", "Closed: token expired", code];
     assert.deepEqual(seen.named("state").at(-1), last);
@@ -218,10 +139,10 @@ test("a room that cannot be joined ends the attempt with its reason", async (t) 
 });
 
 test("silence beyond the pings makes a new connection", async (t) => {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const clock = stopClock(t);
   const { chat, socket } = await online(t);
-  t.mock.timers.tick(62500);
-  t.mock.timers.tick(1);
+  clock.tick(62500);
+  clock.tick(1);
   assert.equal(socket.readyState, 3);
   assert.notEqual(chat.socket, socket);
 });

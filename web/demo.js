@@ -1,7 +1,9 @@
 // The page around one room: reads who and where from the address, draws what `chat.js` hands out.
 
 import { Chat } from "/chat.js";
+import { FileCards, Incoming, part, uploadBubbles } from "/files.js";
 import { DIALECTS, ProfileChat } from "/profiles.js";
+import { Uploads } from "/upload.js";
 
 // One "writes…" is shown this long unless renewed; the server forgets it at about the same time.
 const TYPING_SHOWN_MS = 6000;
@@ -18,6 +20,7 @@ const names = new Map(); // What is known of people, by id.
 const present = new Set();
 const marks = new Map(); // Read marks by person.
 const typists = new Map(); // Who writes, and the timer that forgets it.
+let cards = null; // Files in messages.
 let self = null;
 let selfRole = "";
 let lastOwnSeq = 0;
@@ -26,18 +29,11 @@ const nameOf = (person) => (person === self ? "You" : names.get(person) ?? `Pers
 
 // ---- Drawing --------------------------------------------------------------------------------
 
-function part(tag, className, text) {
-  const made = document.createElement(tag);
-  made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function bubble(author, text, at, own) {
   const item = part("article", own ? "message own" : "message");
   // One's own side is plain to see and has to be said to those who do not see it.
   item.append(part("span", own ? "author unseen" : "author", author));
-  item.append(part("p", "text", text));
+  if (text) item.append(part("p", "text", text));
   const foot = part("span", "foot");
   if (at) {
     const time = part("time", "time", clock(at));
@@ -47,6 +43,12 @@ function bubble(author, text, at, own) {
   }
   item.append(foot);
   return item;
+}
+
+/** What was said is not shown any more, and neither is its file. */
+function takeBack(item) {
+  item.querySelectorAll(".text, .file").forEach((shown) => shown.remove());
+  item.querySelector(".foot").before(part("p", "text gone", "This message was taken back."));
 }
 
 function clock(at) {
@@ -60,6 +62,8 @@ function drawn(event) {
   if (own) lastOwnSeq = Math.max(lastOwnSeq, event.seq);
   const item = bubble(nameOf(event.author.id), event.text, event.at, own);
   item.dataset.seq = event.seq;
+  if (event.deleted_at) takeBack(item);
+  else if (event.file) item.querySelector(".foot").before(cards.card(event.file));
   return item;
 }
 
@@ -103,6 +107,8 @@ function stopTyping(person) {
   drawTyping();
 }
 
+const incoming = new Incoming({ line: element("sending"), nameOf });
+
 // ---- What happens ---------------------------------------------------------------------------
 
 const show = {
@@ -112,6 +118,7 @@ const show = {
     if (text) state.textContent = text;
     if (kind !== "online") {
       for (const person of [...typists.keys()]) stopTyping(person);
+      incoming.clear();
     }
     if (code === 4001) show.notice("This link's token is not accepted. Make a new one.");
   },
@@ -148,6 +155,10 @@ const show = {
     markSoon();
   },
   event(event) {
+    if (event.kind === "message_deleted") {
+      const target = log.querySelector(`.message[data-seq="${event.target}"]`);
+      if (target && !target.querySelector(".gone")) takeBack(target);
+    }
     const follow = atEnd();
     const item = drawn(event);
     if (!item) return;
@@ -155,6 +166,7 @@ const show = {
     if (pending) pending.before(item);
     else log.append(item);
     stopTyping(event.author.id);
+    if (event.file?.upload) incoming.ended(event.file.upload);
     if (follow) scrollToEnd();
     drawMarks();
     markSoon();
@@ -193,6 +205,9 @@ const show = {
     });
     drawPeople();
   },
+  upload_progress(upload) {
+    incoming.heard(upload);
+  },
   typing({ person, active }) {
     if (person === self) return;
     stopTyping(person);
@@ -208,6 +223,7 @@ const show = {
 // ---- What the person does ---------------------------------------------------------------------
 
 let chat = null;
+let uploads = null; // Sends files, on a native connection.
 let markTimer = null;
 let typingSince = 0;
 let typingTimer = null;
@@ -236,6 +252,63 @@ function submit() {
   input.value = "";
   resize();
   input.focus();
+}
+
+/** Files go one after another; what is written is said with the first. */
+function sendFiles(files) {
+  if (uploads === null || files.length === 0) return;
+  element("notice").textContent = "";
+  const caption = input.value.trim();
+  [...files].forEach((file, i) => uploads.add(file, i === 0 ? caption : ""));
+  writes(false);
+  input.value = "";
+  resize();
+  input.focus();
+}
+
+function offerFiles(dialect) {
+  const button = element("attach");
+  if (dialect !== "native") {
+    button.disabled = true;
+    button.title = `Files are sent from here in the native dialect only, not in ${dialect}.`;
+    return;
+  }
+  const show = uploadBubbles({
+    bubble: (caption) => bubble("You", caption, null, true),
+    append: (item) => {
+      log.append(item);
+      scrollToEnd();
+    },
+    cancel: (cid) => {
+      uploads.cancel(cid);
+      input.focus();
+    },
+  });
+  uploads = new Uploads({ chat, show });
+  element("hint").textContent += " Files can be dropped here.";
+  const choice = element("files");
+  button.addEventListener("click", () => choice.click());
+  choice.addEventListener("change", () => {
+    sendFiles([...choice.files]);
+    choice.value = ""; // So that the same file can be chosen again.
+  });
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+  element("chat").addEventListener("dragover", (event) => {
+    if (hasFiles(event)) event.preventDefault();
+  });
+  element("chat").addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    sendFiles(event.dataTransfer.files);
+  });
+  input.addEventListener("paste", (event) => {
+    if (event.clipboardData.files.length === 0) return;
+    event.preventDefault();
+    sendFiles(event.clipboardData.files);
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (uploads.line.length > 0) event.preventDefault(); // They end with the page.
+  });
 }
 
 function resize() {
@@ -318,7 +391,9 @@ function begin() {
   const options = { url: `${scheme}//${location.host}/v1/ws`, token, room, show };
   const dialect = DIALECTS.includes(said.get("dialect")) ? said.get("dialect") : "native";
   chat = dialect === "native" ? new Chat(options) : new ProfileChat({ ...options, dialect });
+  cards = new FileCards({ token, log, notice: show.notice });
   offerDialects(dialect, said);
+  offerFiles(dialect);
   listen();
   chat.start();
   input.focus();

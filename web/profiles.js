@@ -55,7 +55,18 @@ export function eventOf(frame) {
       name: isObject ? sender.full_name ?? sender.name : message.sender_name,
     },
     text: message.content ?? message.text,
+    ...fileOf(message),
   };
+}
+
+/** The file of a message, where its profile tells of one. */
+function fileOf(message) {
+  const whole = message.file_attachment;
+  if (whole) {
+    return { file: { name: whole.filename, size: whole.file_size, url: whole.file_url } };
+  }
+  const { attachment_url: url, attachment_name: name, attachment_size: size } = message;
+  return url ? { file: { name: name ?? "File", size, url } } : {};
 }
 
 export class ProfileChat {

@@ -79,6 +79,19 @@ test("other conversations of an inbox are not shown on this page", () => {
   assert.deepEqual(named("typing"), [["typing", { person: "5", active: true }]]);
 });
 
+test("a file is shown with its name and link where a profile tells of one", () => {
+  const base = { id: 12582914, sender: { id: 5 }, created_at: "2026-01-14T10:00:00.000Z" };
+  const url = "/media/T/7/a.png?key=1";
+  const whole = { filename: "a.png", file_size: 9, file_url: url };
+  assert.deepEqual(eventOf({ ...base, file_attachment: whole }).file, {
+    name: "a.png", size: 9, url,
+  });
+  const flat = { attachment_url: url, attachment_name: "a.png", attachment_size: 9 };
+  const { file } = eventOf({ message: { ...base, ...flat } });
+  assert.deepEqual(file, { name: "a.png", size: 9, url });
+  assert.equal("file" in eventOf({ ...base, file_attachment: null, attachment_url: null }), false);
+});
+
 test("what is no message is none", () => {
   assert.equal(eventOf({ type: "connection_established", message: "Connected to chat" }), null);
   assert.equal(eventOf({ type: "message:ack", message_id: "1", status: "sent" }), null);

@@ -182,7 +182,8 @@ async fn the_page_and_its_parts_are_served() {
         .filter(|part| part.starts_with('/') && part.len() > 1);
     let parts: Vec<&str> = parts.collect();
     assert!(parts.len() >= 3, "{parts:?}");
-    for part in parts.into_iter().chain(["/chat.js"]) {
+    let modules = ["/chat.js", "/files.js", "/profiles.js", "/upload.js"];
+    for part in parts.into_iter().chain(modules) {
         let (status, _) = ask(app(), Method::GET, part, "").await;
         assert_eq!(status, StatusCode::OK, "{part}");
     }
