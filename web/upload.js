@@ -168,8 +168,10 @@ class Upload {
 
   refused(error, command) {
     if (error.lost || error.retry === "resume") return; // Asked again after the next resume.
-    if (error.retry === "no") this.end(this.isUnwanted ? "removed" : "failed", error.message);
-    else this.again(error.message, () => this.ask(command));
+    const plain = FAILURES[error.code];
+    const why = plain ? `${plain} (${error.message})` : error.message;
+    if (error.retry === "no") this.end(this.isUnwanted ? "removed" : "failed", why);
+    else this.again(why, () => this.ask(command));
   }
 
   /** Tries something again after a pause, unless that has come to nothing too often. */

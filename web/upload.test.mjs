@@ -250,14 +250,18 @@ test("a file is done once its message is in the room, and the next one follows",
   assert.equal(uploads.line.length, 0);
 });
 
-test("a refusal is shown in the words of the server and the next file is sent", async (t) => {
+test("a refusal is shown with the words of the server and the next file is sent", async (t) => {
   const { socket, page, uploads } = await ready(t);
   const cid = uploads.add(fileOf(50));
   uploads.add(fileOf(5, { name: "small.jpg" }));
-  const message = "the file is larger than 10 bytes";
+  const message = "50 bytes, limit 10";
   await socket.refuse("upload_open", { code: "file_too_large", message, retry: "no" });
-  assert.deepEqual(page.named("failed"), [["failed", cid, message]]);
+  const why = "the file is too large (50 bytes, limit 10)";
+  assert.deepEqual(page.named("failed"), [["failed", cid, why]]);
   assert.equal(socket.last("upload_open").name, "small.jpg");
+  const denied = { code: "unknown_room", message: "no such room", retry: "no" };
+  await socket.refuse("upload_open", denied);
+  assert.equal(page.named("failed")[1][2], "no such room");
 });
 
 test("a file that was looked at and refused says why", async (t) => {
