@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{refuse, reply};
 use crate::app::App;
 use crate::files::names;
-use crate::uploads::{Door, Upload, Writer};
+use crate::uploads::{Door, NamedBy, Upload, Writer};
 use crate::ws::desk::{Continuation, Desk};
 use crate::ws::streams::{Opening, Teller};
 
@@ -225,9 +225,9 @@ async fn begin(
         parts: Vec::new(),
         parts_text: "".into(),
     };
-    let upload = match wanted.cid {
-        Some(cid) => named(who, cid),
-        None => fresh_upload_id(),
+    let (upload, named_by) = match wanted.cid {
+        Some(cid) => (named(who, cid), NamedBy::Owner),
+        None => (fresh_upload_id(), NamedBy::Us),
     };
     if wanted.cid.is_some()
         && let Ok(found) = app.uploads.find(who, upload).await
@@ -237,8 +237,12 @@ async fn begin(
             false => Err(Rejection::new(ErrorCode::CidReused)),
         };
     }
-    app.uploads.begin(who, Door::Native, upload, wish).await?;
+    let begun = app
+        .uploads
+        .begin(who, Door::Native, (upload, named_by), wish);
+    let begun = begun.await?;
     let found = app.uploads.find(who, upload).await?;
+    begun.told();
     Ok((upload, found))
 }
 

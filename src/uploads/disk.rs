@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use frontdesk_actors::clock::Clock;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 /// Works on the disk at once: half of the threads that may block.
@@ -36,18 +36,30 @@ impl Disk {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        ended(&mut self.start(work).await).await
+        ended(&mut self.slot().await.start(work)).await
     }
 
-    /// Begins what blocks, when it is its turn.
-    pub(super) async fn start<T: Send + 'static>(
-        &self,
+    /// A place among the works, when it is its turn.
+    pub(super) async fn slot(&self) -> Slot {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        Slot { _turn: turn.ok() }
+    }
+}
+
+/// A place among the works on the disk.
+pub(super) struct Slot {
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Slot {
+    /// Begins what blocks.
+    pub(super) fn start<T: Send + 'static>(
+        self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
         tokio::task::spawn_blocking(move || {
             let worked = work();
-            drop(turn);
+            drop(self);
             worked
         })
     }

@@ -23,12 +23,7 @@ impl Uploads {
     ) -> Result<UploadStage, Rejection> {
         let key = (company.clone(), upload);
         // Before it is looked at, so that an end in between is not missed.
-        let mut end = {
-            let sender = self.ends.entry(key.clone());
-            sender
-                .or_insert_with(|| watch::Sender::new(None))
-                .subscribe()
-        };
+        let mut waiting = Waiting::new(self, key);
         let read = || async {
             let view = self.node()?.upload(company, &upload).await;
             let view = view.map_err(|error| faulty(&error))?;
@@ -36,9 +31,10 @@ impl Uploads {
             view.map(|view| view.stage).ok_or_else(unknown)
         };
         let now = read().await;
-        let stage = match now {
+        match now {
             Ok(stage) if !stage.is_over() => {
-                let ended = tokio::time::timeout(limit, end.wait_for(Option::is_some)).await;
+                let end = waiting.end.wait_for(Option::is_some);
+                let ended = tokio::time::timeout(limit, end).await;
                 let told = ended.ok().and_then(Result::ok).and_then(|stage| *stage);
                 match told {
                     Some(stage) => Ok(stage),
@@ -46,10 +42,31 @@ impl Uploads {
                 }
             }
             other => other,
-        };
-        drop(end);
-        let nobody_waits = |_: &Key, sender: &watch::Sender<_>| sender.receiver_count() == 0;
-        self.ends.remove_if(&key, nobody_waits);
-        stage
+        }
+    }
+}
+
+/// Somebody who waits, and may go away at any moment.
+struct Waiting<'uploads> {
+    uploads: &'uploads Uploads,
+    key: Key,
+    end: watch::Receiver<Option<UploadStage>>,
+}
+
+impl<'uploads> Waiting<'uploads> {
+    fn new(uploads: &'uploads Uploads, key: Key) -> Self {
+        let sender = uploads.ends.entry(key.clone());
+        let sender = sender.or_insert_with(|| watch::Sender::new(None));
+        let end = sender.subscribe();
+        drop(sender);
+        Self { uploads, key, end }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        // This one is still counted.
+        let nobody_else = |_: &Key, sender: &watch::Sender<_>| sender.receiver_count() <= 1;
+        self.uploads.ends.remove_if(&self.key, nobody_else);
     }
 }

@@ -98,7 +98,10 @@ impl Uploads {
             // An earlier process begins nothing any more.
             let is_of_earlier = later_than(self.started_at, spooled.changed_at, 0);
             let is_old = is_of_earlier || later_than(now, spooled.changed_at, ORPHAN_MS);
-            if is_old && !self.jobs.contains_key(&key) {
+            let now_ms = self.disk.now_ms();
+            let is_quiet = |job: &Job| job.is_quiet_for(now_ms, ORPHAN_MS);
+            let is_nobodys = self.jobs.get(&key).is_none_or(|job| is_quiet(&job));
+            if is_old && is_nobodys {
                 self.forget(&key).await;
             }
             return;

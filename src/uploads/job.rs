@@ -16,12 +16,13 @@ use bytes::Bytes;
 use frontdesk_protocol::upload::{FileFacts, UploadWish};
 use frontdesk_protocol::{CompanyId, PersonId, UploadId};
 use frontdesk_storage::{Error as StoreError, Spool};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, watch};
+use tokio::sync::{Mutex, watch};
 
 use super::disk::Disk;
+use super::memory::Memory;
 use super::open::Open;
 use super::progress::Progress;
-use super::writer::{Pace, Writer};
+use super::writer::Writer;
 
 /// Why bytes were not taken.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,9 @@ pub(crate) enum WriteError {
     /// There is no such upload under way any more.
     #[error("the upload is over")]
     Over,
+    /// No memory was free in time.
+    #[error("no memory is free")]
+    Busy,
     /// The disk is full or fails.
     #[error(transparent)]
     Disk(#[from] StoreError),
@@ -92,7 +96,7 @@ impl Job {
     /// # Errors
     /// When the disk is full or fails, or nothing is there.
     pub(crate) async fn open(
-        &self,
+        self: &Arc<Self>,
         spool: &Spool,
         disk: &Disk,
         found: Found,
@@ -102,17 +106,18 @@ impl Job {
             return Ok(());
         }
         let (spool, company, upload) = (spool.clone(), self.company.clone(), self.upload);
-        let wants_sha256 = self.wants_sha256;
+        let job = Arc::clone(self);
         let opened = disk.run(move || {
             let file = match found {
                 Found::New => Some(spool.create(&company, &upload)?),
                 Found::Earlier => spool.reopen(&company, &upload)?,
             };
-            *open = Open::new(file.ok_or(WriteError::Over)?, wants_sha256);
-            Ok::<u64, WriteError>(open.kept())
+            *open = Open::new(file.ok_or(WriteError::Over)?, job.wants_sha256);
+            // Here, as whoever asked may be gone by now.
+            job.kept.store(open.kept(), Ordering::Release);
+            Ok(())
         });
-        self.kept.store(opened.await?, Ordering::Release);
-        Ok(())
+        opened.await
     }
 
     /// Up to where bytes are kept.
@@ -150,7 +155,7 @@ impl Job {
     pub(super) async fn take_turn(
         self: &Arc<Self>,
         disk: &Arc<Disk>,
-        memory: (Pace, Option<OwnedSemaphorePermit>),
+        memory: Option<Memory>,
     ) -> Result<Writer, WriteError> {
         let mut turn = 0;
         self.turn.send_modify(|current| {

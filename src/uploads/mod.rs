@@ -4,23 +4,26 @@
 //!
 //! Owns: [`Uploads`], the jobs under way on this node and what they may use up; in its files `job`,
 //! `writer` and `open` the bytes, `works` what the entity leaves to the node, `terms` what an
-//! upload may come to, `pump` a request's body, `parts` uploads made of others, `lease` and
-//! `window` what a socket may send, `progress` what its room is shown, `ends` waiting for an end,
+//! upload may come to, `pump` a request's body, `parts` uploads made of others, `lease` turns,
+//! `memory` and `batch` what waits in memory, `window` what a socket may send, `progress` what its room is shown, `ends` waiting for an end,
 //! `whole` a file that comes in one piece, `spill` bytes that are nobody's yet, `janitor` what was
 //! left lying, `disk` its threads.
 //!
 //! Invariants:
 //! 1. A door is told of kept bytes only.
 //! 2. Nobody but its owner finds an upload; to others it is not there.
-//! 3. Memory of writers is a fixed part of `limits.upload_memory_bytes` each; who finds none waits.
+//! 3. Bytes that wait to be written are within `limits.upload_memory_bytes`; who finds none waits.
 //!
 //! Never: speaks a client's dialect.
 
+mod batch;
+mod begun;
 mod disk;
 mod ends;
 mod janitor;
 mod job;
-pub(crate) mod lease;
+mod lease;
+pub(crate) mod memory;
 mod open;
 mod parts;
 mod progress;
@@ -46,6 +49,7 @@ use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, Timestamp, UploadId};
 use frontdesk_storage::{Blobs, EntityId, Error as StoreError, Spool};
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use begun::{Begun, NamedBy};
 pub(crate) use disk::Disk;
 pub(crate) use job::{Job, WriteError};
 pub(crate) use pump::{Checking, PumpError, pump};
@@ -60,6 +64,7 @@ use crate::files::inspect::Inspector;
 use crate::files::names;
 use crate::telemetry::UploadMetrics;
 use job::Found;
+use memory::Memory;
 use progress::Progress;
 
 type Key = (CompanyId, UploadId);
@@ -74,7 +79,7 @@ pub(crate) struct Uploads {
     jobs: DashMap<Key, Arc<Job>>,
     /// Doors that wait for an upload's end.
     ends: DashMap<Key, watch::Sender<Option<UploadStage>>>,
-    memory: Arc<Semaphore>,
+    memory: Memory,
     /// Places for bytes of which nobody knows yet whose they are.
     spills: Arc<Semaphore>,
     metrics: UploadMetrics,
@@ -126,7 +131,7 @@ impl Uploads {
             limits: limits.clone(),
             jobs: DashMap::new(),
             ends: DashMap::new(),
-            memory: lease::memory(limits),
+            memory: Memory::new(limits),
             spills: Arc::new(Semaphore::new(spill::SPILL_COUNT_MAX)),
             metrics: UploadMetrics::new(),
             node: OnceLock::new(),
@@ -148,11 +153,7 @@ impl Uploads {
         &self.blobs
     }
 
-    /// Begins an upload. The same id with the same wish finds the one that was begun with it.
-    ///
-    /// # Errors
-    /// Why it is not taken, in words for its sender.
-    pub(crate) async fn begin(
+    async fn begin_here(
         &self,
         who: &Arc<Principal>,
         door: Door,
@@ -212,7 +213,7 @@ impl Uploads {
         &self,
         node: &Arc<Node>,
         who: &Arc<Principal>,
-        job: &Job,
+        job: &Arc<Job>,
         wish: UploadWish,
         terms: frontdesk_protocol::upload::UploadTerms,
     ) -> Result<(), Rejection> {
@@ -334,16 +335,21 @@ impl Uploads {
         }
     }
 
-    /// Says how long an upload is.
+    /// Says how long an upload is. Whoever writes to it writes no more: it may have grown beyond.
     ///
     /// # Errors
-    /// When it was said otherwise before, or is too long.
+    /// When it was said otherwise before, is too long, or more is there already.
     pub(crate) async fn declare(
         &self,
         who: &Arc<Principal>,
-        job: &Job,
+        job: &Arc<Job>,
         size: u64,
     ) -> Result<(), Rejection> {
+        let kept = self.lease(job).await?.kept();
+        if kept > size {
+            let why = format!("size: {kept} bytes are there, {size} is less");
+            return Err(Rejection::because(ErrorCode::BadField, why));
+        }
         let entity = EntityId::upload(job.company.clone(), job.upload);
         let command = Command::Upload(UploadCommand::DeclareSize { size });
         let node = self.node()?;
@@ -356,12 +362,13 @@ impl Uploads {
         Ok(())
     }
 
-    /// Seals an upload whose bytes are all kept.
+    /// Seals an upload whose bytes are all kept. Whoever writes to it writes no more.
     ///
     /// # Errors
     /// When they cannot be read, or the upload is over.
-    pub(crate) async fn seal(&self, job: &Job) -> Result<(), Rejection> {
+    pub(crate) async fn seal(&self, job: &Arc<Job>) -> Result<(), Rejection> {
         let node = self.node()?;
+        let _turn = self.lease(job).await?;
         let facts = job.facts(&self.disk).await;
         let facts = facts.map_err(|error| refused(&error))?;
         let entity = EntityId::upload(job.company.clone(), job.upload);
@@ -475,6 +482,7 @@ pub(crate) fn refused(error: &WriteError) -> Rejection {
             Rejection::because(ErrorCode::WrongStage, why)
         }
         WriteError::Over => Rejection::because(ErrorCode::NotFound, "no such upload"),
+        WriteError::Busy => Rejection::new(ErrorCode::Busy),
         WriteError::Disk(StoreError::Full) => Rejection::new(ErrorCode::StorageFull),
         WriteError::Disk(error) => {
             tracing::error!(%error, "bytes of an upload cannot be kept");

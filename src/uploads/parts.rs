@@ -16,7 +16,7 @@ use frontdesk_protocol::{ErrorCode, Rejection, UploadId};
 use super::job::Job;
 use super::terms::Door;
 use super::writer::WRITE_BYTES;
-use super::{Upload, Uploads, refused};
+use super::{Begun, NamedBy, Upload, Uploads, refused};
 
 /// How long a request waits until its parts are put together, milliseconds; they are, also when
 /// nobody waits any more.
@@ -32,7 +32,7 @@ impl Uploads {
         who: &Arc<Principal>,
         upload: UploadId,
         wish: UploadWish,
-    ) -> Result<Arc<Job>, Rejection> {
+    ) -> Result<Begun, Rejection> {
         let mut size = 0_u64;
         let mut parts = Vec::with_capacity(wish.parts.len());
         for part in &wish.parts {
@@ -44,14 +44,15 @@ impl Uploads {
             size: Some(size),
             ..wish
         };
-        let job = self.begin(who, Door::Native, upload, wish).await?;
-        let (uploads, copied) = (Arc::clone(self), Arc::clone(&job));
+        let begun = self.begin(who, Door::Native, (upload, NamedBy::Us), wish);
+        let begun = begun.await?;
+        let (uploads, copied) = (Arc::clone(self), Arc::clone(begun.job()));
         let copying = spawn(async move { uploads.copy(&copied, &parts).await });
         let limit = Duration::from_millis(WAIT_MS);
         if let Ok(Ok(copied)) = tokio::time::timeout(limit, copying).await {
             copied?;
         }
-        Ok(job)
+        Ok(begun)
     }
 
     /// Goes on with a copy that was cut off.

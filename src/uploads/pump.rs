@@ -12,6 +12,7 @@ use aws_lc_rs::digest;
 use axum::body::{Body, Bytes};
 use frontdesk_actors::task::spawn;
 use http_body_util::BodyExt;
+use hyper::body::Frame;
 use tokio::runtime::Handle;
 
 use super::job::WriteError;
@@ -19,6 +20,9 @@ use super::writer::Writer;
 
 /// Time without a byte after which a body is ended, milliseconds.
 const IDLE_MS: u64 = 30_000;
+/// Time without a byte after which what came is written, milliseconds: meanwhile others use the
+/// memory.
+const GATHER_MS: u64 = 500;
 /// Time over which a body's speed is looked at, milliseconds.
 const PACE_MS: u64 = 30_000;
 /// What must come in that time, bytes: a kilobyte a second.
@@ -176,15 +180,13 @@ async fn take(
 ) -> Result<(), PumpError> {
     let mut left = limit_bytes;
     let (mut since_ms, mut came) = (writer.now_ms(), 0_u64);
-    let idle = Duration::from_millis(IDLE_MS);
     loop {
-        let next = tokio::time::timeout(idle, body.frame()).await;
+        let next = next_of(&mut body, writer).await?;
         let mut bytes: Bytes = match next {
-            Err(_) => return Err(PumpError::Slow),
-            Ok(None) => return Ok(()),
-            Ok(Some(Err(_))) => return Err(PumpError::Cut),
+            None => return Ok(()),
+            Some(Err(_)) => return Err(PumpError::Cut),
             // Trailers are nothing of the file's.
-            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
         };
         came += bytes.len() as u64;
         let now_ms = writer.now_ms();
@@ -203,8 +205,27 @@ async fn take(
             checking.update(&bytes);
         }
         writer.write(bytes).await?;
+        // What our disk takes is not the client's to answer for.
+        since_ms += writer.now_ms().saturating_sub(now_ms);
         if is_too_long {
             return Err(PumpError::TooLong);
         }
     }
+}
+
+/// The next piece of a body. While none comes, what came is written.
+async fn next_of(
+    body: &mut Body,
+    writer: &mut Writer,
+) -> Result<Option<Result<Frame<Bytes>, axum::Error>>, PumpError> {
+    let (gather, idle) = (
+        Duration::from_millis(GATHER_MS),
+        Duration::from_millis(IDLE_MS),
+    );
+    if let Ok(next) = tokio::time::timeout(gather, body.frame()).await {
+        return Ok(next);
+    }
+    writer.write_out().await?;
+    let next = tokio::time::timeout(idle, body.frame()).await;
+    next.map_err(|_| PumpError::Slow)
 }

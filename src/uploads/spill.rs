@@ -12,7 +12,7 @@ use frontdesk_protocol::{ErrorCode, Rejection};
 use frontdesk_storage::Nameless;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Disk, Uploads, WriteError, lease, refused, terms};
+use super::{Disk, Uploads, WriteError, memory, refused, terms};
 
 /// Spills at once: each is of a client that says last what it should say first.
 pub(super) const SPILL_COUNT_MAX: usize = 64;
@@ -37,7 +37,7 @@ impl Uploads {
     /// When all places are taken, or the disk is full or fails.
     pub(crate) async fn spill(&self) -> Result<Spill, Rejection> {
         let slot = Arc::clone(&self.spills).acquire_owned();
-        let limit = Duration::from_millis(lease::MEMORY_WAIT_MS);
+        let limit = Duration::from_millis(memory::MEMORY_WAIT_MS);
         let Ok(Ok(slot)) = tokio::time::timeout(limit, slot).await else {
             return Err(Rejection::new(ErrorCode::Busy));
         };

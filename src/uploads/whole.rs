@@ -16,7 +16,7 @@ use frontdesk_protocol::file::StoredFile;
 use frontdesk_protocol::upload::{UploadEnd, UploadFailure, UploadWish};
 use frontdesk_protocol::{CompanyId, ErrorCode, FileNo, Rejection};
 
-use super::{Door, Job, PumpError, Spill, Uploads, faulty, pump, refused};
+use super::{Door, Job, NamedBy, PumpError, Spill, Uploads, faulty, pump, refused};
 
 /// How long a client is kept waiting for a file to be inspected and stored, milliseconds: what
 /// browsers bear, and far more than inspecting takes.
@@ -59,7 +59,7 @@ impl Uploads {
     }
 
     async fn take_here(
-        &self,
+        self: Arc<Self>,
         who: &Arc<Principal>,
         door: Door,
         whole: Whole,
@@ -81,7 +81,9 @@ impl Uploads {
             parts: Vec::new(),
             parts_text: "".into(),
         };
-        let job = self.begin(who, door, fresh_upload_id(), wish).await?;
+        let id = (fresh_upload_id(), NamedBy::Us);
+        // From here on it ends with this.
+        let job = self.begin(who, door, id, wish).await?.told();
         let limit = self.size_max(who, door).await?;
         let filled = match source {
             Source::Body(body) => self.fill(&job, body, limit).await,
@@ -117,7 +119,7 @@ impl Uploads {
         Ok(super::terms::bytes_max(&self.limits, &settings, door))
     }
 
-    async fn seal_at(&self, who: &Arc<Principal>, job: &Job) -> Result<(), Rejection> {
+    async fn seal_at(&self, who: &Arc<Principal>, job: &Arc<Job>) -> Result<(), Rejection> {
         self.declare(who, job, job.kept()).await?;
         self.seal(job).await
     }

@@ -56,6 +56,10 @@ impl Uploads {
         };
         self.remove_made(company, upload).await?;
         let file = self.spool.bytes_path(company, &upload);
+        if !file.exists() {
+            tracing::error!(%upload, "the bytes of an upload are gone");
+            return Err(WorkError::Refused(UploadFailure::Lost));
+        }
         let work = self.spool.work_path(company, &upload);
         let wish = &view.wish;
         let inspected = self

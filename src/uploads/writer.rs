@@ -1,14 +1,16 @@
 //! A turn to write an upload: bytes gather here, go to the spool in batches off the event loop, and
 //! are kept when enough came or whoever sends them asks for it.
 //!
-//! Batches end where digests are cheap to go on from. A request's writer goes ahead while memory is
-//! plenty: its batches are larger, and the next is filled while one is written. A socket's waits
-//! for each, since its credit grows with what was written.
+//! Batches end where digests are cheap to go on from, and are larger while memory is plenty. A
+//! request's writer gathers the next batch while one is written. A socket's waits for each, since
+//! its credit grows with what was written.
 //!
 //! Invariants:
 //! 1. Whose turn is over writes nothing more.
 //! 2. What was written on trial and did not pass leaves no trace.
 //! 3. At most a batch is written and another one gathered; all of it is in the sum of all memory.
+//! 4. Whoever drops a writer loses none of what it has taken and not yet begun to write: it is
+//!    there until the disk has it.
 //!
 //! Never: looks at bytes.
 
@@ -16,19 +18,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedMutexGuard, watch};
 use tokio::task::JoinHandle;
 
-use super::disk::{self, Disk};
+use super::batch::Batch;
+use super::disk::{self, Disk, Slot};
 use super::job::{Job, WriteError};
+use super::memory::{Memory, Part, units_of};
 use super::open::Open;
 
 /// A batch, bytes: one write for many reads of a socket. A power of two, as trees of digests are.
 pub(crate) const WRITE_BYTES: usize = 256 * 1024;
-/// A batch of a writer that goes ahead, bytes: each costs two threads a wake.
-const AHEAD_WRITE_BYTES: usize = 2 * WRITE_BYTES;
-/// What a writer that goes ahead holds in memory, bytes: the batch that is written, and the next.
-pub(super) const AHEAD_BYTES: usize = 2 * AHEAD_WRITE_BYTES;
+/// The same while memory is plenty, bytes: each batch costs two threads a wake.
+const LARGE_WRITE_BYTES: usize = 2 * WRITE_BYTES;
 /// Bytes after which what was written is kept, while more comes.
 const KEEP_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -41,28 +43,17 @@ pub(crate) struct Writer {
     disk: Arc<Disk>,
     turn: u64,
     turns: watch::Receiver<u64>,
-    waiting: Vec<Bytes>,
-    waiting_bytes: usize,
+    waiting: Batch,
     unkept_bytes: u64,
     /// Up to where bytes left this memory.
     written: u64,
     /// What is being written, and how much that is.
     under_way: Option<(UnderWay, u64)>,
     is_trial: bool,
-    pace: Pace,
-    /// What it may hold, of the memory that all share.
-    _memory: Option<OwnedSemaphorePermit>,
-}
-
-/// How a writer gathers bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
-    /// As its socket was granted credit, which is its memory.
-    Credit,
-    /// A batch, and the next when that was written.
-    Batch,
-    /// The next batch while one is written.
-    Ahead,
+    /// What it takes memory of for what waits; a socket's has it as credit.
+    memory: Option<Memory>,
+    /// The memory of what waits.
+    held: Option<Part>,
 }
 
 impl Writer {
@@ -71,7 +62,7 @@ impl Writer {
         job: &Arc<Job>,
         disk: &Arc<Disk>,
         (turn, turns): (u64, watch::Receiver<u64>),
-        (pace, memory): (Pace, Option<OwnedSemaphorePermit>),
+        memory: Option<Memory>,
     ) -> Result<Self, WriteError> {
         let open = Arc::clone(&job.open).lock_owned().await;
         let mut writer = Self {
@@ -79,14 +70,13 @@ impl Writer {
             disk: Arc::clone(disk),
             turn,
             turns,
-            waiting: Vec::new(),
-            waiting_bytes: 0,
+            waiting: Batch::default(),
             unkept_bytes: 0,
             written: 0,
             under_way: None,
             is_trial: false,
-            pace,
-            _memory: memory,
+            memory,
+            held: None,
         };
         writer.on_disk(open, Open::end_turn).await?;
         writer.written = writer.kept();
@@ -139,7 +129,7 @@ impl Writer {
     /// Takes bytes; they are written when enough wait.
     ///
     /// # Errors
-    /// When the turn is over, or the disk is full or fails.
+    /// When the turn is over, the disk is full or fails, or no memory is free in time.
     pub(crate) async fn write(&mut self, mut bytes: Bytes) -> Result<(), WriteError> {
         if let Some(progress) = &self.job.progress {
             let received = self.taken() + bytes.len() as u64;
@@ -149,14 +139,48 @@ impl Writer {
             if self.is_full() {
                 self.flush(false).await?;
             }
-            let piece = bytes.split_to(self.room().min(bytes.len()));
-            self.waiting_bytes += piece.len();
-            self.waiting.push(piece);
+            let length = self.room().min(bytes.len());
+            self.hold(length).await?;
+            self.waiting.push(bytes.split_to(length));
             // A request's last batch is written and kept at once, so that more must have come. A
             // socket may be waiting for its credit.
-            if self.is_full() && self.pace == Pace::Credit {
+            if self.is_full() && self.memory.is_none() {
                 self.flush(false).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Writes what waits although more may come: who sends it takes their time.
+    ///
+    /// # Errors
+    /// When the turn is over, or the disk is full or fails.
+    pub(super) async fn write_out(&mut self) -> Result<(), WriteError> {
+        if self.waiting.bytes() > 0 {
+            self.flush(false).await?;
+        }
+        self.settle().await
+    }
+
+    /// Takes memory for so many bytes more.
+    async fn hold(&mut self, bytes: usize) -> Result<(), WriteError> {
+        let Some(memory) = self.memory.clone() else {
+            return Ok(());
+        };
+        let held = self.held.as_ref().map_or(0, Part::num_permits);
+        let wanted = units_of(self.waiting.bytes() + bytes);
+        let more = wanted.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
+        let part = match memory.try_take(more) {
+            Some(part) => part,
+            None => {
+                // Nobody waits with what others wait for.
+                self.write_out().await?;
+                memory.take(units_of(bytes)).await?
+            }
+        };
+        match &mut self.held {
+            Some(held) => held.merge(part),
+            None => self.held = Some(part),
         }
         Ok(())
     }
@@ -176,8 +200,8 @@ impl Writer {
     /// # Errors
     /// When the turn is over, or the disk fails.
     pub(crate) async fn take_back(&mut self) -> Result<(), WriteError> {
-        self.waiting.clear();
-        self.waiting_bytes = 0;
+        self.waiting = Batch::default();
+        self.held = None;
         // Whatever became of it, it is taken back.
         let _ = self.settle().await;
         let open = self.own().await?;
@@ -190,46 +214,48 @@ impl Writer {
     /// Up to where bytes were taken.
     fn taken(&self) -> u64 {
         let under_way = self.under_way.as_ref().map_or(0, |(_, bytes)| *bytes);
-        self.written + under_way + self.waiting_bytes as u64
+        self.written + under_way + self.waiting.bytes() as u64
     }
 
     /// How much fits into the batch that is gathered: it ends where the file divides evenly.
     fn room(&self) -> usize {
-        let batch = self.batch_bytes();
+        let batch = WRITE_BYTES as u64;
         let room = batch - self.taken() % batch;
         usize::try_from(room).unwrap_or(WRITE_BYTES)
     }
 
     fn is_full(&self) -> bool {
-        self.waiting_bytes > 0 && self.taken().is_multiple_of(self.batch_bytes())
-    }
-
-    fn batch_bytes(&self) -> u64 {
-        match self.pace {
-            Pace::Ahead => AHEAD_WRITE_BYTES as u64,
-            Pace::Batch | Pace::Credit => WRITE_BYTES as u64,
-        }
+        let is_even = |bytes: usize| self.taken().is_multiple_of(bytes as u64);
+        let is_plenty = self.memory.as_ref().is_some_and(Memory::is_plenty);
+        let grows = is_plenty && !is_even(LARGE_WRITE_BYTES);
+        self.waiting.bytes() > 0
+            && is_even(WRITE_BYTES)
+            && (!grows || self.waiting.bytes() >= LARGE_WRITE_BYTES)
     }
 
     async fn flush(&mut self, keeps: bool) -> Result<(), WriteError> {
         self.settle().await?;
         let open = self.own().await?;
-        let waiting = std::mem::take(&mut self.waiting);
-        let bytes = std::mem::take(&mut self.waiting_bytes) as u64;
+        let slot = self.disk.slot().await;
+        // From here on nothing is awaited until the disk has it.
+        let (waiting, held) = (std::mem::take(&mut self.waiting), self.held.take());
+        let bytes = waiting.bytes() as u64;
         let unkept_bytes = self.unkept_bytes + bytes;
         let keeps = keeps || !self.is_trial && unkept_bytes >= KEEP_BYTES;
         self.unkept_bytes = if keeps { 0 } else { unkept_bytes };
-        let started = self.start(open, move |open| {
-            open.write(&waiting)?;
+        let started = self.start(slot, open, move |open| {
+            let written = open.write(&waiting.into_pieces());
+            drop(held);
+            written?;
             match keeps {
                 true => open.keep(),
                 false => Ok(open.kept()),
             }
         });
-        self.under_way = Some((started.await, bytes));
-        match self.pace == Pace::Ahead && !keeps {
-            true => Ok(()),
-            false => self.settle().await,
+        self.under_way = Some((started, bytes));
+        match keeps || self.memory.is_none() {
+            true => self.settle().await,
+            false => Ok(()),
         }
     }
 
@@ -258,20 +284,22 @@ impl Writer {
         open: OwnedMutexGuard<Open>,
         work: impl FnOnce(&mut Open) -> Result<u64, WriteError> + Send + 'static,
     ) -> Result<(), WriteError> {
-        let mut started = self.start(open, work).await;
+        let slot = self.disk.slot().await;
+        let mut started = self.start(slot, open, work);
         disk::ended(&mut started).await
     }
 
     /// Begins work that answers up to where bytes are kept. It goes on when nobody waits for it any
     /// more.
-    async fn start(
+    fn start(
         &self,
+        slot: Slot,
         mut open: OwnedMutexGuard<Open>,
         work: impl FnOnce(&mut Open) -> Result<u64, WriteError> + Send + 'static,
     ) -> UnderWay {
         let job = Arc::clone(&self.job);
         let now_ms = self.disk.now_ms();
-        let started = self.disk.start(move || {
+        slot.start(move || {
             let worked = work(&mut open);
             match &worked {
                 Ok(kept) => {
@@ -283,7 +311,6 @@ impl Writer {
                 Err(_) => {}
             }
             worked.map(|_| ())
-        });
-        started.await
+        })
     }
 }

@@ -50,5 +50,6 @@ mod support;
 mod uploads_draft;
 mod uploads_failing;
 mod uploads_hostile;
+mod uploads_racing;
 mod visitor_socket;
 mod widget_socket;

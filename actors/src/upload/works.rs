@@ -23,8 +23,10 @@ use crate::entity::{Answer, Caller, Command, Envelope, Outcome, ReplyTo};
 use crate::node::{ASK_DOOR, Node};
 use crate::task::spawn;
 
-/// Works under way on a node: more would wait for the same disk.
+/// Inspections and stores under way on a node: more would wait for the same disk.
 const WORK_COUNT_MAX: usize = 32;
+/// Ends under way beside them: they free space and tell who waits, and never wait for a scanner.
+const END_COUNT_MAX: usize = 8;
 
 /// Why a work is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +61,7 @@ pub trait UploadWorks: Send + Sync + 'static {
 pub(crate) struct Works {
     by: Option<Arc<dyn UploadWorks>>,
     under_way: Semaphore,
+    ends_under_way: Semaphore,
 }
 
 impl Works {
@@ -66,6 +69,7 @@ impl Works {
         Self {
             by,
             under_way: Semaphore::new(WORK_COUNT_MAX),
+            ends_under_way: Semaphore::new(END_COUNT_MAX),
         }
     }
 }
@@ -101,8 +105,13 @@ impl Node {
     pub(crate) fn have_done(self: &Arc<Self>, entity: EntityId, work: Work, reply_to: ReplyTo) {
         let node = Arc::clone(self);
         spawn(async move {
-            // The pool is closed never.
-            let _permit = node.works.under_way.acquire().await;
+            // Neither is closed ever.
+            let _permit = match work {
+                Work::Inspect | Work::Store => node.works.under_way.acquire().await,
+                Work::Settle | Work::Erase(_) | Work::ForgetFiles(_) => {
+                    node.works.ends_under_way.acquire().await
+                }
+            };
             // In a task of its own: a work that panics is not done, and nothing else is harmed.
             let working = Arc::clone(&node);
             let of = entity.clone();

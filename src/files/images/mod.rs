@@ -95,6 +95,10 @@ impl Kind {
             "image/webp" => Some(Kind::Parted(ImageFormat::WebP)),
             "image/bmp" => Some(Kind::Plain(ImageFormat::Bmp)),
             "image/heic" | "image/heif" | "image/avif" => Some(Kind::Boxed),
+            // Several pictures, or one with its motion, in the same boxes.
+            "image/heic-sequence" | "image/heif-sequence" | "image/avif-sequence" => {
+                Some(Kind::Boxed)
+            }
             _ => None,
         }
     }

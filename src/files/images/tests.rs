@@ -247,6 +247,18 @@ fn heic() -> Vec<u8> {
 }
 
 #[test]
+fn pictures_of_boxes_are_known_by_every_brand() {
+    for brand in [
+        b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis",
+    ] {
+        let mut bytes = heic();
+        bytes[8..12].copy_from_slice(brand);
+        let sniffed = crate::files::sniff::sniff(io::Cursor::new(&bytes)).unwrap();
+        assert_eq!(Kind::of(&sniffed.mime), Some(Kind::Boxed), "{sniffed:?}");
+    }
+}
+
+#[test]
 fn what_is_private_in_a_picture_of_boxes_is_blanked_where_it_stands() {
     let came = heic();
     let outcome = treated_as(Kind::Boxed, &came).unwrap();

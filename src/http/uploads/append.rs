@@ -109,15 +109,35 @@ pub(super) async fn append(
             let why = format!("is less than the {offset} bytes that are there");
             return Err(bad(UPLOAD_LENGTH, &why).into());
         }
+        if body_bytes(headers)?.is_some_and(|bytes| bytes > size - offset) {
+            return Err(Refusal::too_long(size));
+        }
         app.uploads.declare(who, job, size).await?;
         found.view.wish.size = Some(size);
     }
     let expires_at = found.view.terms.expires_at;
     let kept = take_body(app, &found, (headers, body), checking).await?;
-    app.uploads.seal_if_whole(&found).await?;
+    seal(app, who, upload, &found).await?;
     Ok(Tus::new(StatusCode::NO_CONTENT)
         .offset(kept)
         .expires(expires_at))
+}
+
+/// Seals what came whole. Another request may have done so meanwhile, and it may be a file by now.
+async fn seal(
+    app: &Arc<App>,
+    who: &Arc<Principal>,
+    upload: UploadId,
+    found: &Upload,
+) -> Result<(), Refusal> {
+    let Err(why) = app.uploads.seal_if_whole(found).await else {
+        return Ok(());
+    };
+    let again = app.uploads.find(who, upload).await?;
+    match again.job.is_some() || again.is_gone() {
+        true => Err(why.into()),
+        false => Ok(()),
+    }
 }
 
 /// Takes a body's bytes at the end of what is kept; answers up to where bytes are kept then.

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use frontdesk_actors::clock::fresh_upload_id;
-use frontdesk_actors::task::spawn;
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::native::RoomName;
 use frontdesk_protocol::upload::UploadWish;
-use frontdesk_protocol::{ErrorCode, RoomId, UploadId};
+use frontdesk_protocol::{ErrorCode, RoomId};
 use frontdesk_storage::EntityKind;
 
 use super::answers::{Refusal, Tus};
@@ -22,7 +21,7 @@ use super::headers::{
 };
 use crate::app::{App, Known};
 use crate::http::ApiError;
-use crate::uploads::{Checking, Door, Job};
+use crate::uploads::{Checking, Door, Job, NamedBy};
 
 /// Begins what the headers say; answers where it is.
 pub(super) async fn create(
@@ -64,17 +63,17 @@ pub(super) async fn create(
         parts,
     };
     let upload = fresh_upload_id();
-    let job = match wish.parts.is_empty() {
-        true => app.uploads.begin(who, Door::Native, upload, wish).await?,
+    let named = (upload, NamedBy::Us);
+    let begun = match wish.parts.is_empty() {
+        true => app.uploads.begin(who, Door::Native, named, wish).await?,
         false => app.uploads.assemble(who, upload, wish).await?,
     };
-    if with_bytes && job.is_of_parts() {
+    if with_bytes && begun.job().is_of_parts() {
         return Err(Refusal::of_parts());
     }
-    let untold = Untold::new(app, who, upload);
     let body = with_bytes.then_some((body, checking));
-    let answered = answer(app, who, &job, headers, body).await?;
-    untold.told();
+    let answered = answer(app, who, begun.job(), headers, body).await?;
+    begun.told();
     Ok(answered)
 }
 
@@ -104,44 +103,6 @@ async fn answer(
     }
     app.uploads.seal_if_whole(&found).await?;
     Ok(tus)
-}
-
-/// An upload that nobody was told of yet: it ends if nobody is, since nobody could go on with it,
-/// and until its time is over it would count among its owner's.
-pub(super) struct Untold {
-    app: Arc<App>,
-    who: Arc<Principal>,
-    upload: Option<UploadId>,
-}
-
-impl Untold {
-    pub(super) fn new(app: &Arc<App>, who: &Arc<Principal>, upload: UploadId) -> Self {
-        Self {
-            app: Arc::clone(app),
-            who: Arc::clone(who),
-            upload: Some(upload),
-        }
-    }
-
-    /// Its owner learns where it is.
-    pub(super) fn told(mut self) {
-        self.upload = None;
-    }
-}
-
-impl Drop for Untold {
-    fn drop(&mut self) {
-        let Some(upload) = self.upload else {
-            return;
-        };
-        let (app, who) = (Arc::clone(&self.app), Arc::clone(&self.who));
-        // Also when the request is dropped because its client is gone.
-        spawn(async move {
-            if let Err(why) = app.uploads.cancel(&who, upload).await {
-                tracing::debug!(%upload, %why, "an upload that nobody knows of stays");
-            }
-        });
-    }
 }
 
 /// How long it will be; `None` when that is said later.

@@ -10,10 +10,10 @@ use bytes::{Bytes, BytesMut};
 use frontdesk_protocol::native::ResetReason;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use crate::uploads::lease::MEMORY_UNIT_BYTES;
+use crate::uploads::memory::UNIT_BYTES;
 
 /// Room that a piece is begun with, bytes: small frames share one, large ones waste little.
-const PIECE_BYTES: usize = MEMORY_UNIT_BYTES as usize;
+const PIECE_BYTES: usize = UNIT_BYTES as usize;
 
 /// How a stream ended for the task that wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Lane {
             .memory
             .as_ref()
             .map_or(0, OwnedSemaphorePermit::num_permits);
-        let wanted = usize::try_from(bytes.div_ceil(MEMORY_UNIT_BYTES)).unwrap_or(usize::MAX);
+        let wanted = usize::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(usize::MAX);
         match (&mut inner.memory, wanted) {
             (Some(memory), 0) => drop(memory.split(held)),
             (Some(memory), _) if wanted < held => drop(memory.split(held - wanted)),
@@ -153,7 +153,7 @@ impl Lane {
             .memory
             .as_ref()
             .map_or(0, OwnedSemaphorePermit::num_permits);
-        held as u64 * MEMORY_UNIT_BYTES
+        held as u64 * UNIT_BYTES
     }
 
     /// Waits until there is something for the task.

@@ -215,6 +215,7 @@ impl Writing {
             Stop::Refused(WriteError::Disk(StoreError::Full)) => {
                 LaneEnd::Reset(ResetReason::StorageFull)
             }
+            Stop::Refused(WriteError::Busy) => LaneEnd::Reset(ResetReason::Unavailable),
             Stop::Refused(WriteError::Disk(error)) => {
                 tracing::error!(%error, "bytes of an upload cannot be kept");
                 LaneEnd::Reset(ResetReason::Unavailable)

@@ -11,13 +11,13 @@ use frontdesk_protocol::upload::UploadWish;
 
 use super::super::answers::{Refusal, Tus};
 use super::super::append::take_body;
-use super::super::create::{Untold, room_of};
+use super::super::create::room_of;
 use super::super::headers::{PATH, UPLOAD_LENGTH, body_bytes, number};
 use super::append::{answer, finish};
 use super::fields::{complete, described, length, of_body, of_file, version};
 use crate::app::{App, Known};
 use crate::http::ApiError;
-use crate::uploads::Door;
+use crate::uploads::{Door, NamedBy};
 
 /// Begins what the request describes and takes what it brings; answers where it is.
 pub(in crate::http::uploads) async fn create(
@@ -55,18 +55,18 @@ pub(in crate::http::uploads) async fn create(
         parts_text: "".into(),
     };
     let upload = fresh_upload_id();
-    let job = app.uploads.begin(who, Door::Native, upload, wish).await?;
-    let untold = Untold::new(app, who, upload);
+    let named = (upload, NamedBy::Us);
+    let begun = app.uploads.begin(who, Door::Native, named, wish).await?;
     let mut found = app.uploads.find(who, upload).await?;
     let taken = take_body(app, &found, (headers, body), checking).await;
     let (kept, came_whole) = match taken {
         Ok(kept) => (kept, true),
         // What did not come is sent again: the upload is there.
-        Err(refusal) if refusal.is_of_body() => (job.kept(), false),
+        Err(refusal) if refusal.is_of_body() => (begun.job().kept(), false),
         Err(refusal) => return Err(refusal),
     };
     let ended = finish(app, who, upload, &mut found, (kept, is_last && came_whole)).await?;
-    untold.told();
+    begun.told();
     let place = app.absolute(headers, &format!("{PATH}/{upload}"));
     let tus = answer(app, upload, &found, StatusCode::CREATED, (kept, ended));
     Ok(tus.with(header::LOCATION.as_str(), place))
