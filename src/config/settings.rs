@@ -211,8 +211,8 @@ pub struct Limits {
     pub uploads_per_minute: Option<u32>,
     /// Uploads of one person under way, 0 for no limit: a client sends a few at a time.
     pub uploads_open_person: u32,
-    /// Bytes of uploads that wait in memory to be written, 256 KiB for each that writes now; the
-    /// others wait for their turn.
+    /// Bytes of uploads that wait in memory to be written, and that sockets may still send; whoever
+    /// brings more waits.
     pub upload_memory_bytes: usize,
     /// Time for an upload's bytes to come, milliseconds: a day, so that a client may go on
     /// tomorrow. A file that is sent with no message in as much time after is dropped.
