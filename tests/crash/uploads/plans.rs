@@ -18,6 +18,8 @@ const LARGE_BYTES: u64 = 5 * 1024 * 1024;
 /// Sides of pictures, pixels.
 const SIDE_MIN: u64 = 16;
 const SIDE_MAX: u64 = 96;
+/// Pieces of a file at most: each is a sync.
+const PIECE_COUNT_MAX: u64 = 100;
 /// Where the first part of a picture ends.
 const PICTURE_HEAD_BYTES: usize = 33;
 
@@ -63,6 +65,7 @@ impl Plan {
         if size >= LARGE_BYTES {
             plan.piece_bytes = LARGE_BYTES as usize;
         }
+        plan.piece_bytes = plan.piece_bytes.max((size / PIECE_COUNT_MAX) as usize + 1);
         if chance(9, 5) && plan.part_count == 0 {
             // Half of them when all is sent and the file may be one already.
             let at = mixed(number ^ (10 << 40)) % (2 * size);
