@@ -177,6 +177,9 @@ pub struct Limits {
     /// Chats opened by visitors of one address in a minute, as many at once: each is a room that
     /// lasts; 0 for no limit.
     pub chats_per_minute_address: u32,
+    /// Forms of one address whose file comes before it is said whose it is, at once, without a
+    /// token; 0 for no limit of their own: each takes one of 32 places for as long as it takes.
+    pub forms_undecided_address: u32,
     /// HTTP requests of one person a second, 0 for no limit; ten times as many at once.
     pub requests_per_second_person: u32,
     /// Frames of one connection a second, 0 for no limit; beyond, its reader pauses, which pushes
@@ -230,6 +233,7 @@ impl Default for Limits {
             logins_per_minute_address: 300,
             passwords_per_minute_company: 60,
             chats_per_minute_address: 60,
+            forms_undecided_address: 8,
             requests_per_second_person: 100,
             commands_per_second_connection: 10_000,
             connection_unanswered_count: 64,

@@ -4,10 +4,10 @@
 //!
 //! Owns: [`Uploads`], the jobs under way on this node and what they may use up; in its files `job`,
 //! `writer` and `open` the bytes, `works` what the entity leaves to the node, `terms` what an
-//! upload may come to, `pump` a request's body, `parts` uploads made of others, `lease` and
-//! `window` what a socket may send, `progress` what its room is shown, `ends` waiting for an end,
-//! `whole` a file that comes in one piece, `spill` bytes that are nobody's yet, `janitor` what was
-//! left lying, `disk` its threads.
+//! upload may come to, `pump` a request's body, `pace` how fast one must come, `parts` uploads made
+//! of others, `lease` and `window` what a socket may send, `progress` what its room is shown,
+//! `ends` waiting for an end, `whole` a file that comes in one piece, `spill` bytes that are
+//! nobody's yet, `janitor` what was left lying, `disk` its threads.
 //!
 //! Invariants:
 //! 1. A door is told of kept bytes only.
@@ -22,6 +22,7 @@ mod janitor;
 mod job;
 pub(crate) mod lease;
 mod open;
+pub(crate) mod pace;
 mod parts;
 mod progress;
 mod pump;
@@ -49,7 +50,7 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) use disk::Disk;
 pub(crate) use job::{Job, WriteError};
 pub(crate) use pump::{Checking, PumpError, pump};
-pub(crate) use spill::Spill;
+pub(crate) use spill::{Holder, Spill};
 pub(crate) use terms::Door;
 pub(crate) use whole::{Source, Whole};
 pub(crate) use works::Works;
@@ -76,7 +77,7 @@ pub(crate) struct Uploads {
     ends: DashMap<Key, watch::Sender<Option<UploadStage>>>,
     memory: Arc<Semaphore>,
     /// Places for bytes of which nobody knows yet whose they are.
-    spills: Arc<Semaphore>,
+    spills: spill::Places,
     metrics: UploadMetrics,
     /// Whatever is older was begun by an earlier process.
     started_at: Timestamp,
@@ -127,7 +128,7 @@ impl Uploads {
             jobs: DashMap::new(),
             ends: DashMap::new(),
             memory: lease::memory(limits),
-            spills: Arc::new(Semaphore::new(spill::SPILL_COUNT_MAX)),
+            spills: spill::Places::new(limits),
             metrics: UploadMetrics::new(),
             node: OnceLock::new(),
         }

@@ -1,28 +1,19 @@
 //! A request's body on its way into an upload.
 //!
 //! Runs in the request's own task: on the way to another one each piece would wake a thread. What
-//! came before its client went away is kept even so. A body that comes too slowly is ended: whoever
-//! sends a byte a second holds memory for hours.
+//! came before its client went away is kept even so. How fast it must
+//! come is said in `pace`.
 //!
 //! Never: speaks HTTP; a door turns what became of a body into its own words.
 
-use std::time::Duration;
-
 use aws_lc_rs::digest;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use frontdesk_actors::task::spawn;
-use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 
 use super::job::WriteError;
+use super::pace::BodyPace;
 use super::writer::Writer;
-
-/// Time without a byte after which a body is ended, milliseconds.
-const IDLE_MS: u64 = 30_000;
-/// Time over which a body's speed is looked at, milliseconds.
-const PACE_MS: u64 = 30_000;
-/// What must come in that time, bytes: a kilobyte a second.
-const PACE_BYTES: u64 = 30 * 1024;
 
 /// Why a body was not taken to its end.
 #[derive(Debug, thiserror::Error)]
@@ -175,25 +166,8 @@ async fn take(
     checking: &mut Option<Checking>,
 ) -> Result<(), PumpError> {
     let mut left = limit_bytes;
-    let (mut since_ms, mut came) = (writer.now_ms(), 0_u64);
-    let idle = Duration::from_millis(IDLE_MS);
-    loop {
-        let next = tokio::time::timeout(idle, body.frame()).await;
-        let mut bytes: Bytes = match next {
-            Err(_) => return Err(PumpError::Slow),
-            Ok(None) => return Ok(()),
-            Ok(Some(Err(_))) => return Err(PumpError::Cut),
-            // Trailers are nothing of the file's.
-            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-        };
-        came += bytes.len() as u64;
-        let now_ms = writer.now_ms();
-        if now_ms.saturating_sub(since_ms) >= PACE_MS {
-            if came < PACE_BYTES {
-                return Err(PumpError::Slow);
-            }
-            (since_ms, came) = (now_ms, 0);
-        }
+    let mut pace = BodyPace::begin(writer.now_ms());
+    while let Some(mut bytes) = pace.next(&mut body, || writer.now_ms()).await? {
         let is_too_long = bytes.len() as u64 > left;
         if is_too_long {
             bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
@@ -207,4 +181,5 @@ async fn take(
             return Err(PumpError::TooLong);
         }
     }
+    Ok(())
 }
