@@ -20,6 +20,7 @@ mod feeds;
 mod file_doors;
 mod file_forms;
 mod file_frames;
+mod file_pages;
 mod file_places;
 mod helpdesk_socket;
 mod hostile;
