@@ -97,6 +97,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.outbox_hard_bytes", Kind::Number),
     key("limits.room_waiting_bytes", Kind::Number),
     key("limits.write_stall_ms", Kind::Number),
+    key("limits.response_stall_ms", Kind::Number),
     key("limits.ping_ms", Kind::Number),
     key("limits.idle_ms", Kind::Number),
     key("limits.http_body_bytes", Kind::Number),

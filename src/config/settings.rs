@@ -198,6 +198,10 @@ pub struct Limits {
     pub room_waiting_bytes: usize,
     /// Time a peer may take nothing from a full socket before it is closed, milliseconds.
     pub write_stall_ms: u64,
+    /// Time an HTTP client may take nothing of an answer before its connection is ended,
+    /// milliseconds. Longer than a socket's: kernels take a file in large pieces, and who is cut
+    /// off begins anew.
+    pub response_stall_ms: u64,
     /// Silence after which the server pings, milliseconds: below the usual 60 s of proxies.
     pub ping_ms: u64,
     /// Silence after which a socket is closed, milliseconds: two pings unanswered.
@@ -242,6 +246,7 @@ impl Default for Limits {
             outbox_hard_bytes: 1024 * 1024,
             room_waiting_bytes: 4 * 1024 * 1024,
             write_stall_ms: 15_000,
+            response_stall_ms: 60_000,
             ping_ms: 25_000,
             idle_ms: 60_000,
             http_body_bytes: 1024 * 1024,

@@ -48,6 +48,7 @@ mod slow_links;
 mod slow_readers;
 mod socket_upload_rules;
 mod socket_uploads;
+mod stalled_downloads;
 mod support;
 mod uploads_draft;
 mod uploads_failing;
