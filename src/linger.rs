@@ -1,10 +1,15 @@
-//! The end of an HTTP connection whose last request was answered before it had been read.
+//! The ends of HTTP connections: of one whose client takes nothing of its answer, and of one whose
+//! last request was answered before it had been read.
+//!
+//! Who takes nothing holds what their answer needs, be it a file that is read. So a write that
+//! waits for longer than the limit ends the connection.
 //!
 //! A socket that is closed with bytes unread is reset, and a reset takes the answer away from a
 //! peer that writes everything before it reads. So what still comes is read and dropped for a
 //! while.
 //!
-//! Invariants: a connection lingers only for a body that was cut off, and within both limits.
+//! Invariants: a connection lingers only for a body that was cut off, and within both limits; there
+//! is a timer only while a write waits. What is upgraded leaves this, and has rules of its own.
 //! Never: keeps or looks at what it drops.
 
 use std::io;
@@ -78,9 +83,11 @@ impl Drop for Watched {
     }
 }
 
-/// A stream that lingers in its shutdown.
+/// A stream that fails when its peer takes nothing, and lingers in its shutdown.
 pub(crate) struct Lingering<S> {
     stream: S,
+    stall_limit: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
     cut_off: CutOff,
     is_shut: bool,
     left_bytes: usize,
@@ -88,10 +95,12 @@ pub(crate) struct Lingering<S> {
 }
 
 impl<S> Lingering<S> {
-    /// Lingers if by then a body was cut off.
-    pub(crate) fn new(stream: S, cut_off: CutOff) -> Self {
+    /// A write waits for no longer than this. Lingers if by then a body was cut off.
+    pub(crate) fn new(stream: S, stall_limit: Duration, cut_off: CutOff) -> Self {
         Self {
             stream,
+            stall_limit,
+            stalled: None,
             cut_off,
             is_shut: false,
             left_bytes: LINGER_BYTES_MAX,
@@ -102,6 +111,24 @@ impl<S> Lingering<S> {
     /// The stream as it is.
     pub(crate) fn into_inner(self) -> S {
         self.stream
+    }
+
+    /// What became of a write, or its end when it has waited for too long.
+    fn in_time<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let limit = self.stall_limit;
+        let timer = || Box::pin(tokio::time::sleep(limit));
+        let stalled = self.stalled.get_or_insert_with(timer);
+        ready!(stalled.as_mut().poll(cx));
+        let why = "the client takes nothing";
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)))
     }
 }
 
@@ -139,7 +166,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.in_time(cx, written)
     }
 
     fn poll_write_vectored(
@@ -147,7 +175,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.in_time(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -177,6 +206,8 @@ mod tests {
 
     use super::*;
 
+    const STALL: Duration = Duration::from_secs(60);
+
     fn cut_off() -> CutOff {
         CutOff(Arc::new(AtomicBool::new(true)))
     }
@@ -185,7 +216,10 @@ mod tests {
     async fn a_silent_peer_is_waited_for_until_the_deadline() {
         let (ours, _theirs) = duplex(64);
         let begun = Instant::now();
-        Lingering::new(ours, cut_off()).shutdown().await.unwrap();
+        Lingering::new(ours, STALL, cut_off())
+            .shutdown()
+            .await
+            .unwrap();
         assert_eq!(begun.elapsed().as_millis() / 10, u128::from(LINGER_MS / 10));
     }
 
@@ -199,7 +233,7 @@ mod tests {
             theirs.read_to_end(&mut rest).await.unwrap();
             drop(theirs);
         };
-        let mut stream = Lingering::new(ours, cut_off());
+        let mut stream = Lingering::new(ours, STALL, cut_off());
         let (shut, ()) = tokio::join!(stream.shutdown(), peer);
         shut.unwrap();
         assert_eq!(begun.elapsed(), Duration::ZERO);
@@ -208,7 +242,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_more_than_the_limit_is_read() {
         let (ours, mut theirs) = duplex(1024 * 1024);
-        let mut stream = Lingering::new(ours, cut_off());
+        let mut stream = Lingering::new(ours, STALL, cut_off());
         let mut written_bytes = 0;
         let flood = async {
             while let Ok(count) = theirs.write(&[b'x'; PIECE_BYTES]).await {
@@ -227,8 +261,36 @@ mod tests {
     async fn a_connection_that_read_everything_does_not_linger() {
         let (ours, _theirs) = duplex(64);
         let begun = Instant::now();
-        let mut stream = Lingering::new(ours, CutOff::default());
+        let mut stream = Lingering::new(ours, STALL, CutOff::default());
         stream.shutdown().await.unwrap();
         assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_nobody_takes_fails_at_the_limit() {
+        let (ours, _theirs) = duplex(64);
+        let mut stream = Lingering::new(ours, STALL, CutOff::default());
+        let begun = Instant::now();
+        let error = stream.write_all(&[b'x'; 65]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed().as_secs(), STALL.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_a_little_now_and_then_is_waited_for() {
+        let (ours, mut theirs) = duplex(64);
+        let mut stream = Lingering::new(ours, STALL, CutOff::default());
+        let begun = Instant::now();
+        let takes = async {
+            let mut pause = tokio::time::interval(STALL / 2);
+            for _ in 0..10 {
+                pause.tick().await;
+                theirs.read_exact(&mut [0; 64]).await.unwrap();
+            }
+        };
+        let (written, ()) = tokio::join!(stream.write_all(&[b'x'; 640]), takes);
+        written.unwrap();
+        assert!(begun.elapsed() > STALL * 4);
+        assert!(stream.stalled.is_none(), "no timer without a write");
     }
 }

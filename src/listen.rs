@@ -2,7 +2,8 @@
 //! answered or upgraded.
 //!
 //! Invariants: a burst of connects waits in the backlog instead of being retried by the kernel a
-//! second later; a client that does not finish its request head in time is dropped.
+//! second later; a client that does not finish its request head in time is dropped, and so is one
+//! that takes nothing of its answer.
 //! Never: looks into a request.
 
 use std::io;
@@ -54,12 +55,13 @@ impl UnderWay {
     }
 }
 
-/// Accepts until told to stop; requests under way are finished.
+/// Accepts until told to stop; requests under way are finished. A connection whose client takes
+/// nothing of an answer for the limit is ended.
 pub(crate) async fn accept(
     listener: TcpListener,
     router: Router,
     mut stop: watch::Receiver<bool>,
-    under_way: UnderWay,
+    (stall_limit, under_way): (Duration, UnderWay),
 ) {
     let http = Arc::new(http());
     loop {
@@ -70,7 +72,7 @@ pub(crate) async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let (http, router, stop) = (Arc::clone(&http), router.clone(), stop.clone());
-                let serving = serve(http, stream, peer, router, stop);
+                let serving = serve(http, (stream, stall_limit), peer, router, stop);
                 let counted = under_way.clone();
                 spawn(async move {
                     serving.await;
@@ -104,7 +106,7 @@ fn http() -> http1::Builder {
 
 async fn serve(
     http: Arc<http1::Builder>,
-    stream: TcpStream,
+    (stream, stall_limit): (TcpStream, Duration),
     peer: SocketAddr,
     router: Router,
     mut stop: watch::Receiver<bool>,
@@ -114,7 +116,7 @@ async fn serve(
         return;
     }
     let cut_off = CutOff::default();
-    let stream = Lingering::new(stream, cut_off.clone());
+    let stream = Lingering::new(stream, stall_limit, cut_off.clone());
     let service = router.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
         let watched = |body| Body::new(Watched::new(body, cut_off.clone()));
         let mut request = request.map(watched);

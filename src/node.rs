@@ -244,9 +244,11 @@ pub async fn start_with(
         listeners.push(listener);
     }
     let requests = UnderWay::default();
+    let stall_limit = Duration::from_millis(config.limits.response_stall_ms);
     for listener in listeners {
         let (router, stopped) = (router.clone(), stopped.clone());
-        spawn(listen::accept(listener, router, stopped, requests.clone()));
+        let (limit, counted) = (stall_limit, requests.clone());
+        spawn(listen::accept(listener, router, stopped, (limit, counted)));
     }
     Ok(Running {
         addresses,

@@ -177,6 +177,9 @@ pub struct Limits {
     /// Chats opened by visitors of one address in a minute, as many at once: each is a room that
     /// lasts; 0 for no limit.
     pub chats_per_minute_address: u32,
+    /// Forms of one address whose file comes before it is said whose it is, at once, without a
+    /// token; 0 for no limit of their own: each takes one of 32 places for as long as it takes.
+    pub forms_undecided_address: u32,
     /// HTTP requests of one person a second, 0 for no limit; ten times as many at once.
     pub requests_per_second_person: u32,
     /// Frames of one connection a second, 0 for no limit; beyond, its reader pauses, which pushes
@@ -195,6 +198,10 @@ pub struct Limits {
     pub room_waiting_bytes: usize,
     /// Time a peer may take nothing from a full socket before it is closed, milliseconds.
     pub write_stall_ms: u64,
+    /// Time an HTTP client may take nothing of an answer before its connection is ended,
+    /// milliseconds. Longer than a socket's: kernels take a file in large pieces, and who is cut
+    /// off begins anew.
+    pub response_stall_ms: u64,
     /// Silence after which the server pings, milliseconds: below the usual 60 s of proxies.
     pub ping_ms: u64,
     /// Silence after which a socket is closed, milliseconds: two pings unanswered.
@@ -230,6 +237,7 @@ impl Default for Limits {
             logins_per_minute_address: 300,
             passwords_per_minute_company: 60,
             chats_per_minute_address: 60,
+            forms_undecided_address: 8,
             requests_per_second_person: 100,
             commands_per_second_connection: 10_000,
             connection_unanswered_count: 64,
@@ -238,6 +246,7 @@ impl Default for Limits {
             outbox_hard_bytes: 1024 * 1024,
             room_waiting_bytes: 4 * 1024 * 1024,
             write_stall_ms: 15_000,
+            response_stall_ms: 60_000,
             ping_ms: 25_000,
             idle_ms: 60_000,
             http_body_bytes: 1024 * 1024,

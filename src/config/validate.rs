@@ -289,6 +289,7 @@ fn check_limits(limits: &Limits, findings: &mut Vec<Finding>) {
             limits.room_waiting_bytes as u64,
         ),
         ("limits.write_stall_ms", limits.write_stall_ms),
+        ("limits.response_stall_ms", limits.response_stall_ms),
         ("limits.ping_ms", limits.ping_ms),
         ("limits.http_body_bytes", limits.http_body_bytes as u64),
         ("limits.room_idle_ms", limits.room_idle_ms),

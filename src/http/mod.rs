@@ -49,7 +49,7 @@ pub use error::ApiError;
 pub(crate) use error::ErrorBody;
 pub(crate) use extract::Authenticated;
 pub use extract::{JsonBody, PathOf, QueryOf};
-pub(crate) use extract::{JsonOrForm, Peer};
+pub(crate) use extract::{JsonOrForm, Peer, Sending};
 pub use health::ReadyProbe;
 pub(crate) use uploads::upload_state;
 

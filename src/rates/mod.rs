@@ -244,7 +244,7 @@ fn per_minute(count: u32) -> Option<Quota> {
 }
 
 /// One subscriber has as many addresses of the sixth version as they like, all within a /64.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let host_bits = u128::from(u64::MAX);

@@ -4,10 +4,11 @@
 //!
 //! Owns: [`Uploads`], the jobs under way on this node and what they may use up; in its files `job`,
 //! `writer` and `open` the bytes, `works` what the entity leaves to the node, `terms` what an
-//! upload may come to, `pump` a request's body, `parts` uploads made of others, `lease` turns,
-//! `memory` and `batch` what waits in memory, `window` what a socket may send, `progress` what its room is shown, `ends` waiting for an end,
-//! `whole` a file that comes in one piece, `spill` bytes that are nobody's yet, `janitor` what was
-//! left lying, `disk` its threads.
+//! upload may come to, `pump` a request's body, `pace` how fast one must come, `parts` uploads made
+//! of others, `lease` turns, `memory` and `batch` what waits in memory, `begun` until an owner
+//! knows, `window` what a socket may send, `progress` what its room is shown, `ends` waiting for an
+//! end, `whole` a file that comes in one piece, `spill` bytes that are nobody's yet, `janitor` what
+//! was left lying, `disk` its threads.
 //!
 //! Invariants:
 //! 1. A door is told of kept bytes only.
@@ -25,6 +26,7 @@ mod job;
 mod lease;
 pub(crate) mod memory;
 mod open;
+pub(crate) mod pace;
 mod parts;
 mod progress;
 mod pump;
@@ -47,13 +49,13 @@ use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::upload::{UploadCommand, UploadEnd, UploadWish};
 use frontdesk_protocol::{CompanyId, ErrorCode, Rejection, Timestamp, UploadId};
 use frontdesk_storage::{Blobs, EntityId, Error as StoreError, Spool};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 pub(crate) use begun::{Begun, NamedBy};
 pub(crate) use disk::Disk;
 pub(crate) use job::{Job, WriteError};
 pub(crate) use pump::{Checking, PumpError, pump};
-pub(crate) use spill::Spill;
+pub(crate) use spill::{Holder, Spill};
 pub(crate) use terms::Door;
 pub(crate) use whole::{Source, Whole};
 pub(crate) use works::Works;
@@ -81,7 +83,7 @@ pub(crate) struct Uploads {
     ends: DashMap<Key, watch::Sender<Option<UploadStage>>>,
     memory: Memory,
     /// Places for bytes of which nobody knows yet whose they are.
-    spills: Arc<Semaphore>,
+    spills: spill::Places,
     metrics: UploadMetrics,
     /// Whatever is older was begun by an earlier process.
     started_at: Timestamp,
@@ -132,7 +134,7 @@ impl Uploads {
             jobs: DashMap::new(),
             ends: DashMap::new(),
             memory: Memory::new(limits),
-            spills: Arc::new(Semaphore::new(spill::SPILL_COUNT_MAX)),
+            spills: spill::Places::new(limits),
             metrics: UploadMetrics::new(),
             node: OnceLock::new(),
         }

@@ -1,8 +1,8 @@
 //! A request's body on its way into an upload.
 //!
 //! Runs in the request's own task: on the way to another one each piece would wake a thread. What
-//! came before its client went away is kept even so. A body that comes too slowly is ended: whoever
-//! sends a byte a second holds memory for hours.
+//! came before its client went away is kept even so. How fast it must
+//! come is said in `pace`.
 //!
 //! Never: speaks HTTP; a door turns what became of a body into its own words.
 
@@ -11,22 +11,15 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use axum::body::{Body, Bytes};
 use frontdesk_actors::task::spawn;
-use http_body_util::BodyExt;
-use hyper::body::Frame;
 use tokio::runtime::Handle;
 
 use super::job::WriteError;
+use super::pace::BodyPace;
 use super::writer::Writer;
 
-/// Time without a byte after which a body is ended, milliseconds.
-const IDLE_MS: u64 = 30_000;
 /// Time without a byte after which what came is written, milliseconds: meanwhile others use the
 /// memory.
 const GATHER_MS: u64 = 500;
-/// Time over which a body's speed is looked at, milliseconds.
-const PACE_MS: u64 = 30_000;
-/// What must come in that time, bytes: a kilobyte a second.
-const PACE_BYTES: u64 = 30 * 1024;
 
 /// Why a body was not taken to its end.
 #[derive(Debug, thiserror::Error)]
@@ -179,23 +172,9 @@ async fn take(
     checking: &mut Option<Checking>,
 ) -> Result<(), PumpError> {
     let mut left = limit_bytes;
-    let (mut since_ms, mut came) = (writer.now_ms(), 0_u64);
-    loop {
-        let next = next_of(&mut body, writer).await?;
-        let mut bytes: Bytes = match next {
-            None => return Ok(()),
-            Some(Err(_)) => return Err(PumpError::Cut),
-            // Trailers are nothing of the file's.
-            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-        };
-        came += bytes.len() as u64;
+    let mut pace = BodyPace::begin(writer.now_ms());
+    while let Some(mut bytes) = next_of(&mut body, &mut pace, writer).await? {
         let now_ms = writer.now_ms();
-        if now_ms.saturating_sub(since_ms) >= PACE_MS {
-            if came < PACE_BYTES {
-                return Err(PumpError::Slow);
-            }
-            (since_ms, came) = (now_ms, 0);
-        }
         let is_too_long = bytes.len() as u64 > left;
         if is_too_long {
             bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
@@ -206,26 +185,24 @@ async fn take(
         }
         writer.write(bytes).await?;
         // What our disk takes is not the client's to answer for.
-        since_ms += writer.now_ms().saturating_sub(now_ms);
+        pace.waited(writer.now_ms().saturating_sub(now_ms));
         if is_too_long {
             return Err(PumpError::TooLong);
         }
     }
+    Ok(())
 }
 
 /// The next piece of a body. While none comes, what came is written.
 async fn next_of(
     body: &mut Body,
+    pace: &mut BodyPace,
     writer: &mut Writer,
-) -> Result<Option<Result<Frame<Bytes>, axum::Error>>, PumpError> {
-    let (gather, idle) = (
-        Duration::from_millis(GATHER_MS),
-        Duration::from_millis(IDLE_MS),
-    );
-    if let Ok(next) = tokio::time::timeout(gather, body.frame()).await {
-        return Ok(next);
+) -> Result<Option<Bytes>, PumpError> {
+    let next = pace.next(body, || writer.now_ms());
+    if let Ok(next) = tokio::time::timeout(Duration::from_millis(GATHER_MS), next).await {
+        return next;
     }
     writer.write_out().await?;
-    let next = tokio::time::timeout(idle, body.frame()).await;
-    next.map_err(|_| PumpError::Slow)
+    pace.next(body, || writer.now_ms()).await
 }

@@ -1,25 +1,154 @@
 //! Bytes that came before it was known whose they are: kept in a file without a name until that is
 //! said, and gone with whoever holds it.
 //!
-//! Invariants: spills at once are few and each is bounded; one survives no restart.
+//! Invariants: spills at once are few and each is bounded, those of one holder are fewer, and those
+//! of clients that proved nothing leave places for the others; one survives no restart.
 //! Never: becomes a file of a company by itself.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use frontdesk_protocol::{ErrorCode, Rejection};
+use dashmap::DashMap;
+use frontdesk_protocol::command::Principal;
+use frontdesk_protocol::settings::CompanySettings;
+use frontdesk_protocol::{CompanyId, ErrorCode, PersonId, Rejection};
 use frontdesk_storage::Nameless;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Disk, Uploads, WriteError, memory, refused, terms};
+use super::{Disk, Door, Uploads, WriteError, memory, refused, terms};
+use crate::config::Limits;
+use crate::rates::network;
 
 /// Spills at once: each is of a client that says last what it should say first.
-pub(super) const SPILL_COUNT_MAX: usize = 64;
+const SPILL_COUNT_MAX: usize = 64;
+/// Of these, those of clients that proved nothing: what is left nobody can take without a token.
+const UNKNOWN_COUNT_MAX: usize = 32;
+/// Of these, those of one person: files that a page sends at once.
+const PERSON_COUNT_MAX: usize = 8;
+/// How long somebody who holds as many as they may waits for one of their own to end,
+/// milliseconds: as long as a photo takes on a phone's way.
+const OWN_WAIT_MS: u64 = 5_000;
 /// Read at once, bytes.
 const READ_BYTES: usize = 256 * 1024;
 /// Bytes that wait to be written.
 const WRITE_BYTES: usize = 256 * 1024;
+
+/// Whose place it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Holder {
+    /// Of whoever it is that comes from there.
+    Address(IpAddr),
+    /// Of somebody whom a host or an account vouches for.
+    Person(CompanyId, PersonId),
+}
+
+impl Holder {
+    /// Visitors whom nobody vouches for are as many as an address likes.
+    pub(crate) fn of(who: Option<&Principal>, address: IpAddr) -> Self {
+        match who.filter(|who| !who.person.is_visitor()) {
+            Some(who) => Self::Person(who.company.clone(), who.person.clone()),
+            None => Self::Address(network(address)),
+        }
+    }
+}
+
+type Own = DashMap<Holder, Arc<Semaphore>>;
+
+/// All places, and who holds how many.
+pub(super) struct Places {
+    all: Arc<Semaphore>,
+    unknown: Arc<Semaphore>,
+    own: Arc<Own>,
+    of_address_count: usize,
+}
+
+/// One of them.
+struct Place {
+    _one: OwnedSemaphorePermit,
+    _unknown: Option<OwnedSemaphorePermit>,
+    _own: OwnPlace,
+}
+
+/// One of those that its holder may have. Whoever holds and wants none is forgotten.
+struct OwnPlace {
+    holder: Holder,
+    places: Arc<Own>,
+    count: Option<Arc<Semaphore>>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for OwnPlace {
+    fn drop(&mut self) {
+        drop((self.permit.take(), self.count.take()));
+        let is_unused = |_: &Holder, count: &Arc<Semaphore>| Arc::strong_count(count) == 1;
+        self.places.remove_if(&self.holder, is_unused);
+    }
+}
+
+impl Places {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let of_address_count = match limits.forms_undecided_address {
+            0 => UNKNOWN_COUNT_MAX,
+            count => count as usize,
+        };
+        Self {
+            all: Arc::new(Semaphore::new(SPILL_COUNT_MAX)),
+            unknown: Arc::new(Semaphore::new(UNKNOWN_COUNT_MAX)),
+            own: Arc::default(),
+            of_address_count,
+        }
+    }
+
+    async fn take(&self, holder: Holder) -> Result<Place, Rejection> {
+        let is_unknown = matches!(holder, Holder::Address(_));
+        let own = self.take_own(holder).await?;
+        let unknown = match is_unknown {
+            true => Some(within(&self.unknown, memory::MEMORY_WAIT_MS).await),
+            false => None,
+        };
+        let busy = || Rejection::new(ErrorCode::Busy);
+        let unknown = unknown.map(|permit| permit.ok_or_else(busy)).transpose()?;
+        let one = within(&self.all, memory::MEMORY_WAIT_MS).await;
+        Ok(Place {
+            _one: one.ok_or_else(busy)?,
+            _unknown: unknown,
+            _own: own,
+        })
+    }
+
+    async fn take_own(&self, holder: Holder) -> Result<OwnPlace, Rejection> {
+        let (limit, of) = match &holder {
+            Holder::Address(_) => (self.of_address_count, "this address"),
+            Holder::Person(..) => (PERSON_COUNT_MAX, "this person"),
+        };
+        let fresh = || Arc::new(Semaphore::new(limit));
+        let count = Arc::clone(&self.own.entry(holder.clone()).or_insert_with(fresh));
+        let mut place = OwnPlace {
+            holder,
+            places: Arc::clone(&self.own),
+            count: Some(Arc::clone(&count)),
+            permit: None,
+        };
+        place.permit = within(&count, OWN_WAIT_MS).await;
+        match place.permit {
+            Some(_) => Ok(place),
+            None => {
+                let why = format!(
+                    "{limit} files of {of} wait for the form's other fields: send those first"
+                );
+                Err(Rejection::because(ErrorCode::RateLimited, why))
+            }
+        }
+    }
+}
+
+async fn within(places: &Arc<Semaphore>, limit_ms: u64) -> Option<OwnedSemaphorePermit> {
+    let limit = Duration::from_millis(limit_ms);
+    let taken = tokio::time::timeout(limit, Arc::clone(places).acquire_owned()).await;
+    taken.ok()?.ok()
+}
 
 /// See the module's text.
 pub(crate) struct Spill {
@@ -27,29 +156,36 @@ pub(crate) struct Spill {
     bytes: u64,
     limit: u64,
     waiting: Vec<u8>,
-    _slot: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Uploads {
-    /// A place for bytes, none yet.
+    /// The largest file that a company takes at a door; without a company's settings the largest
+    /// that the door's clients expect.
+    pub(crate) fn spill_max(&self, settings: &CompanySettings, door: Door) -> u64 {
+        terms::bytes_max(&self.limits, settings, door)
+    }
+
+    /// Now, for the pace of a body.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.disk.now_ms()
+    }
+
+    /// A place for so many bytes, none yet.
     ///
     /// # Errors
-    /// When all places are taken, or the disk is full or fails.
-    pub(crate) async fn spill(&self) -> Result<Spill, Rejection> {
-        let slot = Arc::clone(&self.spills).acquire_owned();
-        let limit = Duration::from_millis(memory::MEMORY_WAIT_MS);
-        let Ok(Ok(slot)) = tokio::time::timeout(limit, slot).await else {
-            return Err(Rejection::new(ErrorCode::Busy));
-        };
+    /// When all places are taken, or the holder's, or the disk is full or fails.
+    pub(crate) async fn spill(&self, holder: Holder, limit_bytes: u64) -> Result<Spill, Rejection> {
+        let place = self.spills.take(holder).await?;
         let spool = self.spool.clone();
         let file = self.disk.run(move || spool.nameless()).await;
         let file = file.map_err(|error| refused(&WriteError::Disk(error)))?;
         Ok(Spill {
             file: Arc::new(file),
             bytes: 0,
-            limit: self.limits.file_bytes_max,
+            limit: limit_bytes.min(self.limits.file_bytes_max),
             waiting: Vec::new(),
-            _slot: slot,
+            _place: place,
         })
     }
 

@@ -225,6 +225,15 @@ impl Visiting {
         self.vouched.is_none() && !self.capability.as_ref().is_some_and(is_visitor)
     }
 
+    /// Who it is, as far as anything that was brought proves it, whichever chat it is about.
+    pub(crate) fn proven(&self) -> Option<Arc<Principal>> {
+        let capable = || {
+            let person = self.capability.as_ref()?.person.clone();
+            Some(Arc::new(principal(&self.company, person)))
+        };
+        self.vouched.clone().or_else(capable)
+    }
+
     /// The visitor as one who is about to open a chat: whom the host vouches for, else who they
     /// were in an earlier chat, else somebody new of this name.
     pub(crate) async fn newcomer(

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::scan::{Flaw, Scanner};
 use crate::app::App;
 use crate::profiles::chat::{self, COMMAND_OVERHEAD_BYTES, Fields};
-use crate::uploads::{Door, Source, Spill, Whole};
+use crate::uploads::{Door, Holder, Source, Spill, Whole};
 use crate::ws::desk::{Continuation, Desk};
 
 /// Decoded bytes that are written at once.
@@ -53,8 +53,9 @@ pub(super) fn piece(desk: &mut Desk, piece: &[u8], is_last: bool) {
         return;
     }
     let app = Arc::clone(&desk.app);
+    let Some(who) = desk.principal() else { return };
     desk.start(async move {
-        inline.write(&app).await;
+        inline.write(&app, &who).await;
         let go_on: Continuation = Box::new(move |desk| desk.inline = Some(inline));
         go_on
     });
@@ -83,7 +84,7 @@ impl Inline {
     }
 
     /// Writes what was decoded.
-    async fn write(&mut self, app: &App) {
+    async fn write(&mut self, app: &App, who: &Principal) {
         let bytes = self.scanner.take_decoded();
         if self.refused.is_some() || bytes.is_empty() {
             return;
@@ -92,7 +93,7 @@ impl Inline {
         let written = async {
             let spill = match &mut self.spill {
                 Some(spill) => spill,
-                None => self.spill.insert(app.uploads.spill().await?),
+                None => self.spill.insert(place(app, who).await?),
             };
             app.uploads.spill_on(spill, &bytes).await
         };
@@ -131,7 +132,7 @@ fn end(desk: &mut Desk, mut inline: Inline) {
     let app = Arc::clone(&desk.app);
     let Some(who) = desk.principal() else { return };
     desk.start(async move {
-        inline.write(&app).await;
+        inline.write(&app, &who).await;
         let taken = match (inline.refused, inline.spill) {
             (Some(why), _) => Err(why),
             (None, Some(spill)) => take(&app, &who, &said, spill).await,
@@ -172,7 +173,7 @@ pub(super) fn message(desk: &mut Desk, fields: &Fields) {
     let Some(who) = desk.principal() else { return };
     desk.start(async move {
         let taken = async {
-            let mut spill = app.uploads.spill().await?;
+            let mut spill = place(&app, &who).await?;
             app.uploads.spill_on(&mut spill, &bytes).await?;
             take(&app, &who, &said, spill).await
         };
@@ -180,6 +181,12 @@ pub(super) fn message(desk: &mut Desk, fields: &Fields) {
         let go_on: Continuation = Box::new(move |desk| tell(desk, taken, said.text));
         go_on
     });
+}
+
+async fn place(app: &App, who: &Principal) -> Result<Spill, Rejection> {
+    let holder = Holder::Person(who.company.clone(), who.person.clone());
+    let limit_bytes = app.uploads.size_max_at_hand(who, Door::Direct);
+    app.uploads.spill(holder, limit_bytes).await
 }
 
 async fn take(

@@ -2,8 +2,6 @@
 //! keeps a file until it is attached; those of `helpdesk`, for visitors and for agents; what was
 //! sent in a chat.
 //!
-//! Invariants: a chat is found by its proofs as on every other route of it; `uploader` says at most
-//! which of two proofs is meant.
 //! Never: shows a file of another chat.
 
 use std::sync::Arc;
@@ -17,21 +15,28 @@ use axum::response::{IntoResponse, Response};
 use frontdesk_actors::clock::fresh_cid;
 use frontdesk_protocol::file::StoredFile;
 use frontdesk_protocol::{ErrorCode, MessageNo, Seq};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::early::{Doors, Early};
+use super::named::{Names, arrive, chat_of};
 use super::{Arriving, Refused, count, send};
 use crate::app::App;
 use crate::http::multipart::Form;
 use crate::http::openapi::BehindToken;
 use crate::http::{ApiError, Authenticated, ErrorBody, PathOf, QueryOf};
-use crate::identity::chats::{ChatScope, DeskScope, MaybeLoggedIn, company_of};
+use crate::identity::chats::{ChatScope, DeskScope};
 use crate::identity::scope::LoggedIn;
-use crate::identity::visitors::{SignedId, VisitorAsked};
 use crate::profiles::files::{CHAT_FILE_COUNT_MAX, ChatFile, Found};
 use crate::uploads::Door;
+
+/// All of helpdesk's forms are alike.
+const HELPDESK: Doors = Doors {
+    people: Door::Helpdesk,
+    visitors: Door::Helpdesk,
+};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -41,79 +46,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(agent_upload))
         .routes(routes!(list))
         .routes(routes!(list_of))
-}
-
-/// Which chat, and with which proof; in a form's fields, or in the query.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct Names {
-    /// The widget's name for it.
-    #[param(min_length = 1, max_length = 100)]
-    session_id: Option<String>,
-    /// May be left out when the session's name begins with it, or the caller has a company.
-    #[param(min_length = 1, max_length = 64)]
-    company_id: Option<String>,
-    /// The proof that came with the chat; a cookie holds the same.
-    session_token: Option<String>,
-    /// Who the company's own application says it is.
-    #[param(max_length = 128)]
-    user_id: Option<String>,
-    /// What it signed that with: HMAC-SHA256, hexadecimal.
-    user_hash: Option<String>,
-    /// `agent` where an agent's cookie is meant and not a visitor's.
-    uploader: Option<String>,
-}
-
-impl Names {
-    /// With what a form has said so far.
-    fn with(&self, form: &Form) -> Self {
-        let pick = |name: &str, own: &Option<String>| {
-            let said = form.field(name).map(str::to_owned);
-            said.or_else(|| own.clone()).filter(|text| !text.is_empty())
-        };
-        Self {
-            session_id: pick("session_id", &self.session_id),
-            company_id: pick("company_id", &self.company_id),
-            session_token: pick("session_token", &self.session_token),
-            user_id: pick("user_id", &self.user_id),
-            user_hash: pick("user_hash", &self.user_hash),
-            uploader: pick("uploader", &self.uploader),
-        }
-    }
-}
-
-/// The chat that is named, for its visitor or for somebody of the company.
-async fn chat_of(app: &Arc<App>, parts: &mut Parts, names: &Names) -> Result<ChatScope, ApiError> {
-    let Some(session) = names.session_id.as_deref() else {
-        let why = "session_id is required";
-        return Err(ApiError::because(ErrorCode::BadField, why).of_field("session_id"));
-    };
-    let company = names.company_id.as_deref();
-    let is_visitors = names.session_token.is_some() || names.user_hash.is_some();
-    let staff = match names.uploader.as_deref() {
-        _ if is_visitors => None,
-        // A cookie of somebody who is logged in counts where they say that it is them.
-        Some("agent") => LoggedIn::from_request_parts(parts, app).await.ok(),
-        _ => MaybeLoggedIn::from_request_parts(parts, app).await?.0,
-    };
-    if let Some(who) = staff {
-        let desk = DeskScope::resolve(app, who, company).await?;
-        return desk.chat(app, session).await;
-    }
-    let asked = VisitorAsked {
-        chat_id: Some(session),
-        token: names.session_token.as_deref(),
-        signed: SignedId {
-            user_id: names.user_id.as_deref(),
-            user_hash: names.user_hash.as_deref(),
-        },
-        ..VisitorAsked::of(
-            company_of(company, Some(session))?,
-            &parts.headers,
-            parts.uri.query(),
-        )
-    };
-    app.visitors_chat(&asked).await
 }
 
 /// A file for a chat.
@@ -204,29 +136,6 @@ fn uploaded((chat, file): (&ChatScope, &StoredFile), found: Found, seq: Option<S
     }
 }
 
-/// The file of a form for a chat, and the chat: that is looked for before the file is taken, unless
-/// it is named behind it.
-async fn arrive(
-    app: &Arc<App>,
-    parts: &mut Parts,
-    form: &mut Form,
-    query: &Names,
-) -> Result<(Arriving, Option<ChatScope>), ApiError> {
-    let part = form.file().await?;
-    let names = query.with(form);
-    if names.session_id.is_some() {
-        let chat = chat_of(app, parts, &names).await?;
-        return Ok((Arriving::straight(part), Some(chat)));
-    }
-    let spilled = Arriving::spilled(app, part, form).await?;
-    let names = query.with(form);
-    let chat = match names.session_id {
-        Some(_) => Some(chat_of(app, parts, &names).await?),
-        None => None,
-    };
-    Ok((spilled, chat))
-}
-
 /// Sends a file in a visitor's chat; without a chat, keeps it until it is attached.
 #[utoipa::path(
     post,
@@ -254,22 +163,30 @@ async fn upload(
     body: Body,
 ) -> Result<Response, Refused> {
     let mut form = Form::new(&parts.headers, body)?;
-    let (arriving, chat) = arrive(&app, &mut parts, &mut form, &query).await?;
-    let Some(chat) = chat else {
+    let doors = Doors {
+        people: Door::Crm,
+        visitors: Door::Widget,
+    };
+    let arrived = arrive(&app, &mut parts, &mut form, (&query, doors)).await?;
+    let Some(chat) = &arrived.chat else {
         let Authenticated(known) = Authenticated::from_request_parts(&mut parts, &app).await?;
         let who = &known.principal;
-        count(&app, who, Door::Crm)?;
-        let file = arriving.stage(&app, who, Door::Crm, &mut form).await?;
+        arrived.count(&app, who, Door::Crm)?;
+        let file = arrived
+            .arriving
+            .stage(&app, who, Door::Crm, &mut form)
+            .await?;
         let absolute = |path: &str| app.absolute(&parts.headers, path);
         let addresses = &app.file_addresses;
         let found = addresses.find_as(&who.company, &file.shared, absolute);
         return Ok(Json(Staged::from(found)).into_response());
     };
-    let who = chat.principal();
-    count(&app, who, Door::Widget)?;
-    let file = arriving.stage(&app, who, Door::Widget, &mut form).await?;
+    let (chat, who) = (chat.clone(), Arc::clone(chat.principal()));
+    arrived.count(&app, &who, Door::Widget)?;
+    let staging = arrived.arriving.stage(&app, &who, Door::Widget, &mut form);
+    let file = staging.await?;
     let text = form.field("message").unwrap_or_default().to_owned();
-    let seq = send(&app, (chat.entity(), who), (text, &file), fresh_cid()).await?;
+    let seq = send(&app, (chat.entity(), &who), (text, &file), fresh_cid()).await?;
     let found = find(&app, &parts, &chat, &file);
     let body = uploaded((&chat, &file), found, Some(seq));
     Ok((StatusCode::CREATED, Json(body)).into_response())
@@ -300,11 +217,12 @@ async fn keep(
     body: Body,
 ) -> Result<Response, Refused> {
     let mut form = Form::new(&parts.headers, body)?;
-    let (arriving, chat) = arrive(&app, &mut parts, &mut form, &query).await?;
-    let chat = chat.ok_or_else(no_session)?;
+    let arrived = arrive(&app, &mut parts, &mut form, (&query, HELPDESK)).await?;
+    let chat = arrived.chat.clone().ok_or_else(no_session)?;
     let who = chat.principal();
-    count(&app, who, Door::Helpdesk)?;
-    let file = arriving.stage(&app, who, Door::Helpdesk, &mut form).await?;
+    arrived.count(&app, who, Door::Helpdesk)?;
+    let staging = arrived.arriving.stage(&app, who, Door::Helpdesk, &mut form);
+    let file = staging.await?;
     let found = find(&app, &parts, &chat, &file);
     let (category, path) = (found.category(), found.path.clone());
     let mut body = uploaded((&chat, &file), found, None);
@@ -352,11 +270,15 @@ async fn agent_upload(
     };
     let mut form = Form::new(&parts.headers, body)?;
     let part = form.file().await?;
-    let early = query.with(&form).session_id;
-    let (arriving, names) = match early {
-        Some(_) => (Arriving::straight(part), query.with(&form)),
+    let names = query.with(&form);
+    count(&app, staff.principal(), Door::Helpdesk)?;
+    let (arriving, names) = match names.session_id {
+        Some(_) => (Arriving::straight(part), names),
         None => {
-            let spilled = Arriving::spilled(&app, part, &mut form).await?;
+            let company = names.company_id.as_deref();
+            let counted = (staff.principal(), Door::Helpdesk);
+            let early = Early::of_counted(&app, counted, company).await?;
+            let spilled = Arriving::spilled(&app, part, &mut form, &early).await?;
             (spilled, query.with(&form))
         }
     };
@@ -364,7 +286,6 @@ async fn agent_upload(
     let desk = DeskScope::resolve(&app, staff, names.company_id.as_deref()).await?;
     let chat = desk.chat(&app, session).await?;
     let who = chat.principal();
-    count(&app, who, Door::Helpdesk)?;
     let file = arriving.stage(&app, who, Door::Helpdesk, &mut form).await?;
     let text = form.field("message").unwrap_or_default().to_owned();
     let seq = send(&app, (chat.entity(), who), (text, &file), fresh_cid()).await?;

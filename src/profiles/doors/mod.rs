@@ -1,7 +1,7 @@
 //! The doors of files that come in one piece, for clients of the profiles.
 //!
 //! A form may say who sends what before its file or behind it. Where that is known the file goes to
-//! its upload as it comes; else it is spilled until the form has ended.
+//! its upload as it comes; else it is spilled until the form has ended, within what `early` allows.
 //!
 //! Invariants: who uploaded is who proved to be, whatever a field says; whatever is answered was
 //! inspected, stored and, where it is for a chat, said there; a refused file is 400 to these
@@ -9,6 +9,8 @@
 //! Never: holds a file in memory.
 
 mod chats;
+mod early;
+mod named;
 mod rooms;
 
 use std::sync::Arc;
@@ -21,17 +23,18 @@ use frontdesk_protocol::command::{Principal, RoomCommand};
 use frontdesk_protocol::file::StoredFile;
 use frontdesk_protocol::{Cid, ErrorCode, Rejection, Seq};
 use frontdesk_storage::EntityId;
-use http_body_util::BodyExt;
 use utoipa_axum::router::OpenApiRouter;
 
+use self::early::Early;
 use crate::app::App;
 use crate::http::ApiError;
 use crate::http::multipart::{FilePart, Form};
 use crate::rates::TooSoon;
+use crate::uploads::pace::BodyPace;
 use crate::uploads::{Door, Source, Whole};
 
-/// Time without a byte after which a spill is ended, milliseconds.
-const IDLE_MS: u64 = 30_000;
+/// Time for all fields behind a file that is spilled, milliseconds: a few lines.
+const REST_MS: u64 = 30_000;
 /// Ends of the paths of these doors.
 const ENDS: [&str; 5] = [
     "/send-file",
@@ -87,23 +90,35 @@ impl Arriving {
     }
 
     /// Kept until the form has said what it is for.
-    async fn spilled(app: &App, mut part: FilePart, form: &mut Form) -> Result<Self, ApiError> {
-        let mut spill = app.uploads.spill().await?;
-        let idle = Duration::from_millis(IDLE_MS);
-        let broken = |why: &str| ApiError::because(ErrorCode::BadFrame, why);
+    async fn spilled(
+        app: &App,
+        mut part: FilePart,
+        form: &mut Form,
+        early: &Early,
+    ) -> Result<Self, ApiError> {
+        let place = app.uploads.spill(early.holder.clone(), early.bytes_max);
+        let mut spill = place.await?;
+        let now_ms = || app.uploads.now_ms();
+        let mut pace = BodyPace::begin(now_ms());
+        let broken = |why: &dyn std::fmt::Display| {
+            let why = why.to_string();
+            ApiError::because(ErrorCode::BadFrame, why)
+        };
         loop {
-            let next = tokio::time::timeout(idle, part.body.frame()).await;
-            let next = next.map_err(|_| broken("the body comes too slowly"))?;
-            let Some(frame) = next else { break };
-            let frame = frame.map_err(|_| broken("the body was cut off"))?;
-            let bytes = frame.into_data().unwrap_or_default();
+            let next = pace.next(&mut part.body, now_ms).await;
+            let Some(bytes) = next.map_err(|why| broken(&why))? else {
+                break;
+            };
             let spilled = app.uploads.spill_on(&mut spill, &bytes).await;
             spilled.map_err(of_file)?;
         }
         app.uploads.spilled(&mut spill).await?;
         let (name, mime) = (part.name, part.mime);
         drop(part.body);
-        form.rest().await?;
+        // Each field has its time; here they hold a place all together.
+        let limit = Duration::from_millis(REST_MS);
+        let rest = tokio::time::timeout(limit, form.rest()).await;
+        rest.map_err(|_| broken(&"the form comes too slowly"))??;
         Ok(Self {
             whole: Whole { name, mime },
             source: Source::Spill(spill),

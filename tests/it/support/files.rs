@@ -110,6 +110,11 @@ impl Site {
             is_rewritten: false,
             is_packed: false,
         };
+        // A folder where its bytes would be: the node, which does its own work meanwhile, can
+        // neither read it nor say that nothing is there.
+        let spool = self.folder().join("spool").join(company.as_str());
+        let bytes = spool.join(format!("{upload}.bytes"));
+        std::fs::create_dir_all(&bytes).expect("a folder");
         for command in [
             UploadCommand::Seal { facts },
             UploadCommand::Pass { kind },
@@ -117,6 +122,7 @@ impl Site {
         ] {
             done(node.tell_upload(&entity, command).await);
         }
+        std::fs::remove_dir(&bytes).expect("it is empty");
     }
 }
 
