@@ -12,7 +12,7 @@ use std::sync::Arc;
 use frontdesk_protocol::command::Card;
 use frontdesk_protocol::event::{Message, RoomEvent};
 use frontdesk_protocol::native::PageFrom;
-use frontdesk_protocol::{CompanyId, PersonId, Seq};
+use frontdesk_protocol::{Cid, CompanyId, PersonId, Seq};
 use frontdesk_storage::{EntityId, EntityKind, Result};
 
 use crate::company::tables;
@@ -98,6 +98,22 @@ impl Node {
             RoomEvent::MessagePosted(message) if message.seq == seq => Some(message),
             _ => None,
         }))
+    }
+
+    /// The message that somebody said with this cid, if it is there and was not taken back.
+    pub async fn message_of_cid(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        person: &PersonId,
+        cid: &Cid,
+    ) -> Result<Option<Message>> {
+        let (journal, of) = (Arc::clone(&self.journal), entity.clone());
+        let (person, cid) = (person.clone(), *cid);
+        let row = blocking(move || journal.cid(&of, &person, &cid)).await?;
+        match row {
+            Some(row) => self.message(entity, row.seq).await,
+            None => Ok(None),
+        }
     }
 
     /// What the company knows of each of these people; those it does not know are left out.

@@ -22,6 +22,7 @@ mod file_forms;
 mod file_frames;
 mod file_pages;
 mod file_places;
+mod file_repeats;
 mod helpdesk_socket;
 mod hostile;
 mod hostile_frames;

@@ -160,7 +160,8 @@ fn of_file(why: Rejection) -> ApiError {
     }
 }
 
-/// Says a file in a room. One that cannot be said there is taken away again.
+/// Says a file in a room. One that cannot be said there is taken away again, and so is one that was
+/// said before: a repeat is answered like the first.
 async fn send(
     app: &Arc<App>,
     (room, who): (&EntityId, &Arc<Principal>),
@@ -169,19 +170,47 @@ async fn send(
 ) -> Result<Seq, ApiError> {
     let no = file.shared.no;
     let command = Command::Room(RoomCommand::PostMessage {
-        text,
+        text: text.clone(),
         rich: None,
         reply_to: None,
         files: vec![no],
     });
     let asked = app.node.ask(room.clone(), Arc::clone(who), command, cid);
-    let why = match asked.await {
+    let answered = match asked.await {
         Outcome::Done(Answer::Posted { seq, .. }) => return Ok(seq),
-        Outcome::Done(_) => ApiError::new(ErrorCode::Internal),
-        Outcome::Refused(why) => why.into(),
+        Outcome::Done(_) => Err(ApiError::new(ErrorCode::Internal)),
+        Outcome::Refused(why) if why.code == ErrorCode::CidReused => {
+            let said = said_before(app, (room, who), (&text, file), &cid).await;
+            said.unwrap_or(None).ok_or_else(|| why.into())
+        }
+        Outcome::Refused(why) => Err(why.into()),
         // It may have been said.
         Outcome::Unknown => return Err(ApiError::new(ErrorCode::Unavailable)),
     };
     app.uploads.drop_waiting(&who.company, no).await;
-    Err(why)
+    answered
+}
+
+/// Where the same was said with this cid. A file that comes again has another number: it is the
+/// same if its name and its bytes are.
+async fn said_before(
+    app: &App,
+    (room, who): (&EntityId, &Principal),
+    (text, file): (&str, &StoredFile),
+    cid: &Cid,
+) -> frontdesk_storage::Result<Option<Seq>> {
+    let message = app.node.message_of_cid(room, &who.person, cid).await?;
+    let Some(message) = message.filter(|message| *message.text == *text) else {
+        return Ok(None);
+    };
+    let Some(shared) = &message.file else {
+        return Ok(None);
+    };
+    let earlier = app.node.file(&who.company, shared.no).await?;
+    let is_same = |earlier: &StoredFile| {
+        earlier.blake3 == file.blake3 && earlier.shared.name == file.shared.name
+    };
+    Ok(earlier
+        .is_some_and(|it| is_same(&it))
+        .then_some(message.seq))
 }
