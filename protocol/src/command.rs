@@ -333,12 +333,21 @@ pub enum CompanyCommand {
         no: FileNo,
     },
     /// Keeps a file no more. Only the company itself sends this, and the room that it was shown in;
-    /// a repeat changes nothing.
+    /// a repeat changes nothing. One that waits to be sent is taken back when it turns out that a
+    /// message shows it, until it is cleared.
     DropFile {
         /// The company's number for it.
         no: FileNo,
         /// The room it is in, or that it is in none: what was sent meanwhile stays.
         of: Option<RoomId>,
+    },
+    /// Takes away what is left of a file that was dropped while it waited to be sent. Only the
+    /// company itself sends this; a repeat changes nothing.
+    ClearFile {
+        /// The company's number for it.
+        no: FileNo,
+        /// What was dropped later stays.
+        dropped_until: Timestamp,
     },
     /// Takes away what is stored of a file that is kept no more: what the company owes for each,
     /// taken up by the node and not by an entity.

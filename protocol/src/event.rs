@@ -282,6 +282,15 @@ pub enum CompanyEvent {
     FilePlaced {
         /// All of it.
         file: Arc<StoredFile>,
+        /// When it had been dropped, if it had: it counts again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dropped_at: Option<Timestamp>,
+    },
+    /// A file that waited to be sent was dropped: it counts no more and is there for nobody. What
+    /// is stored of it goes later, unless a message shows it that was on its way.
+    FileUnwanted {
+        /// All of it.
+        file: Arc<StoredFile>,
     },
     /// A file is kept no more.
     FileDropped {
@@ -293,6 +302,9 @@ pub enum CompanyEvent {
         upload: UploadId,
         /// Its length, bytes.
         size: u64,
+        /// When it was dropped while it waited, if it was: it counts no more since then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dropped_at: Option<Timestamp>,
     },
     /// An administrator did something that the audit log is told of.
     ActDone {

@@ -42,6 +42,10 @@ pub struct StoredFile {
     /// The room it is in; without one it waits to be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomId>,
+    /// When it was dropped while it waited: it is there for nobody, unless a message shows it that
+    /// was on its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped_at: Option<Timestamp>,
     /// What is said with it.
     #[serde(default)]
     pub caption: Arc<str>,

@@ -221,7 +221,8 @@ pub enum UploadCommand {
         /// The message in its room; none if it is for no room or is not shown there.
         seq: Option<Seq>,
     },
-    /// Its file is kept no more, and what it was called is forgotten. Only its company sends this.
+    /// Its file is kept no more, or it ended without one long enough ago: what it was called is
+    /// forgotten. Only its company sends this.
     Forget,
     /// Has the node look at what came: what a sealed upload owes itself, taken up by the node and
     /// not by the entity.
@@ -282,10 +283,13 @@ pub enum UploadEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seq: Option<Seq>,
     },
-    /// Its file is kept no more. Nothing before this need be known.
+    /// Its file is kept no more, or it ended without one. Nothing before this need be known.
     Forgotten {
         /// When.
         at: Timestamp,
+        /// When it ended, if it came to no file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended_at: Option<Timestamp>,
     },
     /// It ended without a file.
     Ended {

@@ -107,6 +107,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.uploads_open_person", Kind::Number),
     key("limits.upload_memory_bytes", Kind::Number),
     key("limits.upload_lifetime_ms", Kind::Number),
+    key("limits.upload_trace_ms", Kind::Number),
     key("limits.company_file_bytes", Kind::Number),
     key("files.clamav", Kind::Text),
     key("files.scan_policy", Kind::Text),

@@ -224,6 +224,9 @@ pub struct Limits {
     /// Time for an upload's bytes to come, milliseconds: a day, so that a client may go on
     /// tomorrow. A file that is sent with no message in as much time after is dropped.
     pub upload_lifetime_ms: u64,
+    /// How long it is told of an upload that came to no file what became of it, milliseconds: an
+    /// hour, in which a client that was away asks again. Then its name and caption are forgotten.
+    pub upload_trace_ms: u64,
     /// Bytes of all files of one company, those under way among them; 0 for no limit.
     pub company_file_bytes: u64,
 }
@@ -256,6 +259,7 @@ impl Default for Limits {
             uploads_open_person: 64,
             upload_memory_bytes: 64 * 1024 * 1024,
             upload_lifetime_ms: 24 * 60 * 60 * 1_000,
+            upload_trace_ms: 60 * 60 * 1_000,
             company_file_bytes: 0,
         }
     }

@@ -299,6 +299,7 @@ fn check_limits(limits: &Limits, findings: &mut Vec<Finding>) {
             limits.upload_memory_bytes as u64,
         ),
         ("limits.upload_lifetime_ms", limits.upload_lifetime_ms),
+        ("limits.upload_trace_ms", limits.upload_trace_ms),
     ];
     for (key, value) in at_least_one {
         if value == 0 {

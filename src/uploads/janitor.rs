@@ -21,6 +21,10 @@ use crate::files::store::THUMBNAIL_END;
 const LOOK_MS: u64 = 60_000;
 /// How long bytes without an upload stay, milliseconds: many times what beginning one takes.
 const ORPHAN_MS: u64 = 10 * 60 * 1_000;
+/// How long a file that was dropped while it waited may still turn out to be in a message,
+/// milliseconds: many times what a decided message takes to be in the journal. No node that ended
+/// has one on its way.
+const DROPPED_MS: u64 = 2 * 60 * 1_000;
 /// Without a byte for so long nobody writes, milliseconds.
 const QUIET_MS: u64 = 5_000;
 
@@ -40,6 +44,7 @@ impl Uploads {
             self.abandon_sendings(&node).await;
             for company in companies() {
                 self.drop_unsent(&node, &company).await;
+                self.clear_traces(&node, &company).await;
             }
         }
     }
@@ -204,6 +209,19 @@ impl Uploads {
                 node.drop_waiting_file(company, no).await;
             }
             from = waiting.1;
+        }
+    }
+
+    /// Takes away what is left of files that were dropped and of uploads that came to none.
+    async fn clear_traces(&self, node: &Arc<Node>, company: &CompanyId) {
+        let now = node.clock().now().0;
+        let trace_ms = self.limits.upload_trace_ms;
+        let dropped_until = Timestamp(now.saturating_sub(trace_ms.min(DROPPED_MS)));
+        let ended_until = Timestamp(now.saturating_sub(trace_ms));
+        let cleared = node.clear_dropped_files(company, dropped_until).await;
+        let forgotten = node.forget_ended_uploads(company, ended_until).await;
+        if let Err(error) = cleared.and(forgotten) {
+            tracing::warn!(%company, %error, "what is left of uploads cannot be looked at");
         }
     }
 }

@@ -205,10 +205,13 @@ impl Uploads {
             Entry::Occupied(_) => return Err(Rejection::new(ErrorCode::Busy)),
         }
         let begun = self.write_down(&node, who, &job, wish, terms).await;
-        if begun.is_err() {
-            self.forget(&key).await;
+        match &begun {
+            Ok(Outcome::Done(_)) => {}
+            // It may be written down for all that, and whoever begins it again finds its file.
+            Ok(Outcome::Unknown) => self.let_go(&key).await,
+            Ok(Outcome::Refused(_)) | Err(_) => self.forget(&key).await,
         }
-        begun.map(|()| job)
+        begun.and_then(done).map(|()| job)
     }
 
     async fn write_down(
@@ -218,18 +221,14 @@ impl Uploads {
         job: &Arc<Job>,
         wish: UploadWish,
         terms: frontdesk_protocol::upload::UploadTerms,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Outcome, Rejection> {
         // The file first: what was written down without one would promise what is not there.
         let opened = job.open(&self.spool, &self.disk, Found::New).await;
         opened.map_err(|error| refused(&error))?;
         let entity = EntityId::upload(who.company.clone(), job.upload);
         let reserve = Command::Upload(UploadCommand::Reserve { wish, terms });
         let cid = fresh_cid();
-        match node.ask(entity, Arc::clone(who), reserve, cid).await {
-            Outcome::Done(_) => Ok(()),
-            Outcome::Refused(why) => Err(why),
-            Outcome::Unknown => Err(Rejection::new(ErrorCode::Unavailable)),
-        }
+        Ok(node.ask(entity, Arc::clone(who), reserve, cid).await)
     }
 
     fn check_open_count(&self, who: &Principal) -> Result<(), Rejection> {
@@ -441,11 +440,16 @@ impl Uploads {
         }
     }
 
-    /// Takes away what this node has of an upload.
-    async fn forget(&self, key: &Key) {
+    /// Has nothing of an upload open any more; its bytes stay.
+    async fn let_go(&self, key: &Key) {
         if let Some((_, job)) = self.jobs.remove(key) {
             job.close().await;
         }
+    }
+
+    /// Takes away what this node has of an upload.
+    async fn forget(&self, key: &Key) {
+        self.let_go(key).await;
         let (spool, (company, upload)) = (self.spool.clone(), key.clone());
         let removed = self.disk.run(move || spool.remove(&company, &upload)).await;
         if let Err(error) = removed {

@@ -149,8 +149,8 @@ impl Uploads {
         upload: UploadId,
         stage: UploadStage,
     ) -> Result<(), WorkError> {
-        if matches!(stage, UploadStage::Ended(_)) {
-            // It may have ended while it was being stored.
+        if matches!(stage, UploadStage::Ended(_) | UploadStage::Forgotten) {
+            // It may have ended while it was being stored, and be forgotten before this was done.
             self.erase(company, &upload).await?;
         }
         let key = (company.clone(), upload);

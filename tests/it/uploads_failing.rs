@@ -3,10 +3,13 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use frontdesk::config::{Config, ScanPolicy};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::support::sending::Sending;
 #[cfg(feature = "s3")]
@@ -276,5 +279,28 @@ fn bytes_that_are_there_already_are_asked_for_again() {
         );
         assert_eq!(objects_of(&site, "TES001").len(), 2);
         assert_eq!(objects_of(&site, OTHER_COMPANY).len(), 1);
+    });
+}
+
+/// The journal stands still for longer than the answer is waited for.
+#[test]
+fn what_was_begun_although_nobody_heard_so_is_begun_again_with_the_same_id() {
+    const WAITED: Duration = Duration::from_secs(8);
+    run(async {
+        let site = Site::start(Bus::Plain).await;
+        let mut ann = site.connect("ann").await;
+        Sending::open(&mut ann, json!({"name": "b.txt", "size": 5})).await;
+        site.faults().hold_commits();
+        let mut wanted = json!({"name": "a.txt", "size": LENGTH, "cid": Uuid::now_v7()});
+        wanted["type"] = json!("upload_open");
+        let id = ann.start(&mut wanted).await;
+        let early = timeout(WAITED, ann.next_that(|frame| frame["id"] == id)).await;
+        assert!(early.is_err(), "it is waited for: {early:?}");
+        let unheard = ann.reply(id).await.expect_err("nobody knows");
+        assert_eq!(unheard["code"], "unavailable");
+        site.faults().release();
+        let mut sending = Sending::open(&mut ann, wanted).await;
+        sending.send(&mut ann, TEXT, LENGTH).await;
+        assert_eq!(sending.ended(&mut ann).await["state"], "ready");
     });
 }

@@ -24,6 +24,8 @@ const EICAR: (&[u8], &[u8]) = (
 const GONE: [u16; 2] = [410, 404];
 /// Lifetime of uploads where their end is tested, milliseconds.
 const LIFETIME_MS: u64 = 60_000;
+/// How long what became of an upload is told, milliseconds.
+const TRACE_MS: u64 = 60 * 60 * 1_000;
 /// Sent at once before a client dawdles, bytes.
 const FIRST_BYTES: usize = 300_000;
 /// Of those, what is on the disk before more comes, bytes.
@@ -442,5 +444,32 @@ fn what_nobody_comes_back_for_ends_with_its_time() {
         };
         soon("the end of a file that nobody sent", dropped).await;
         until("nothing left on the disk", || site.spooled().is_empty()).await;
+    });
+}
+
+#[test]
+fn what_became_of_an_upload_is_told_for_an_hour() {
+    run(async {
+        let site = Site::start(Bus::Plain).await;
+        let ann = token_of("ann");
+        let place = site.begin_tus(&ann, LENGTH, "caption bG9vaw==").await;
+        let delete = ("DELETE", &*place);
+        assert_eq!(site.tus(&ann, delete, &[], b"").await.status, 204);
+        site.clock.leap_ms(TRACE_MS / 2);
+        let site = site.reborn(Bus::Plain, |_| {}).await;
+        let said = site.upload_status(&ann, &place).await;
+        assert_eq!(said["state"], "cancelled");
+        site.clock.leap_ms(TRACE_MS / 2 + 1);
+        let site = site.reborn(Bus::Plain, |_| {}).await;
+        let forgotten = async {
+            let mut looks = tokio::time::interval(std::time::Duration::from_millis(10));
+            let status = format!("{place}/status");
+            while site.send(&ann, ("GET", &status), &[], b"").await.status != 404 {
+                looks.tick().await;
+            }
+        };
+        soon("nothing is told of it", forgotten).await;
+        let again = site.tus(&ann, ("HEAD", &place), &[], b"").await;
+        assert_eq!((again.status, again.text("upload-metadata")), (404, ""));
     });
 }

@@ -1,7 +1,13 @@
 //! The company's files: their numbers, whose they are, which room each is in.
 //!
+//! A room decides on a message with a file by the file's row and tells of it afterwards, so a file
+//! that waits is not dropped at one stroke: it is marked, from where on no room shows it any more,
+//! and cleared later. A message that was decided before the mark stands by then, and with it the
+//! row that claims the file; then the mark is taken away again.
+//!
 //! Invariants: an upload makes one file and a file has one number, counted from 1; a file is in one
-//! room at most; what is stored of a file goes only after its row.
+//! room at most; what is stored of a file goes only after its row; nothing goes that a message
+//! shows.
 //! Never: takes a file from anybody but the upload that made it.
 
 use std::sync::Arc;
@@ -20,8 +26,10 @@ use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known};
 pub(super) fn lookups(command: &CompanyCommand) -> Vec<Vec<u8>> {
     match command {
         CompanyCommand::KeepFile { file } => vec![tables::file_upload_key(&file.shared.upload)],
-        CompanyCommand::PlaceFile { no } | CompanyCommand::DropFile { no, .. } => {
-            vec![tables::file_key(*no)]
+        CompanyCommand::PlaceFile { no }
+        | CompanyCommand::DropFile { no, .. }
+        | CompanyCommand::ClearFile { no, .. } => {
+            vec![tables::file_key(*no), tables::claimed_file_key(*no)]
         }
         _ => Vec::new(),
     }
@@ -37,16 +45,42 @@ pub(super) fn rows(event: &CompanyEvent) -> Vec<Row> {
                 &file.shared.no,
             ),
         ],
-        CompanyEvent::FilePlaced { file } => {
-            vec![tables::set(tables::file_key(file.shared.no), file)]
+        CompanyEvent::FilePlaced { file, dropped_at } => {
+            let placed = tables::set(tables::file_key(file.shared.no), file);
+            let mark = unmarked(*dropped_at, &file.shared.upload);
+            [placed].into_iter().chain(mark).collect()
+        }
+        CompanyEvent::FileUnwanted { file } => {
+            let SharedFile { no, upload, .. } = &file.shared;
+            let mark = |at| tables::set(tables::unwanted_file_key(at, upload), no);
+            let dropped = tables::set(tables::file_key(*no), file);
+            [dropped]
+                .into_iter()
+                .chain(file.dropped_at.map(mark))
+                .collect()
         }
         // The upload's row stays: what comes again of it makes no second file.
-        CompanyEvent::FileDropped { no, .. } => vec![Row {
-            key: tables::file_key(*no),
-            value: None,
-        }],
+        CompanyEvent::FileDropped {
+            no,
+            upload,
+            dropped_at,
+            ..
+        } => {
+            let keys = [tables::file_key(*no), tables::claimed_file_key(*no)];
+            let mark = unmarked(*dropped_at, upload);
+            keys.map(gone).into_iter().chain(mark).collect()
+        }
         _ => Vec::new(),
     }
+}
+
+fn gone(key: Vec<u8>) -> Row {
+    Row { key, value: None }
+}
+
+/// Takes away that a file was dropped.
+fn unmarked(dropped_at: Option<Timestamp>, upload: &UploadId) -> Option<Row> {
+    dropped_at.map(|at| gone(tables::unwanted_file_key(at, upload)))
 }
 
 /// What others are owed for an event about files.
@@ -107,6 +141,7 @@ impl CompanyState {
                 no: self.last_file.next(),
                 ..file.shared.clone()
             },
+            dropped_at: None,
             ..file.clone()
         };
         let file = Arc::new(file);
@@ -124,11 +159,7 @@ impl CompanyState {
         let Some(file) = file else {
             return Ok(Decided::nothing(Answer::Done));
         };
-        let file = Arc::new(StoredFile {
-            room: Some(room),
-            ..(*file).clone()
-        });
-        Ok(happened(CompanyEvent::FilePlaced { file }))
+        Ok(happened(placed(&file, room)))
     }
 
     pub(super) fn drop_file(
@@ -143,19 +174,44 @@ impl CompanyState {
             return Err(Rejection::new(ErrorCode::Forbidden));
         }
         // The company itself drops what waits, and what was in a room that is forgotten.
-        let may_drop = |file: &Arc<StoredFile>| file.room == of && (by.is_none() || by == of);
+        let may_drop =
+            |file: &Arc<StoredFile>| place(file, known) == of && (by.is_none() || by == of);
         let Some(file) = self.file(no, known).filter(may_drop) else {
             return Ok(Decided::nothing(Answer::Done));
         };
-        let SharedFile {
-            no, upload, size, ..
-        } = file.shared;
-        let at = now;
-        Ok(happened(CompanyEvent::FileDropped {
-            at,
-            no,
-            upload,
-            size,
+        match (of, file.dropped_at) {
+            (Some(_), _) => Ok(happened(dropped(&file, now))),
+            (None, Some(_)) => Ok(Decided::nothing(Answer::Done)),
+            (None, None) => {
+                let file = Arc::new(StoredFile {
+                    dropped_at: Some(now),
+                    ..(*file).clone()
+                });
+                Ok(happened(CompanyEvent::FileUnwanted { file }))
+            }
+        }
+    }
+
+    pub(super) fn clear_file(
+        &self,
+        asked: &Asked<'_>,
+        (no, dropped_until): (FileNo, Timestamp),
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Decided<CompanyEvent>, Rejection> {
+        if !is_asked_by(asked, &EntityKind::Company) {
+            return Err(Rejection::new(ErrorCode::Forbidden));
+        }
+        let is_due = |file: &Arc<StoredFile>| {
+            let was_dropped = file.dropped_at.is_some_and(|at| at <= dropped_until);
+            file.room.is_none() && was_dropped
+        };
+        let Some(file) = self.file(no, known).filter(is_due) else {
+            return Ok(Decided::nothing(Answer::Done));
+        };
+        Ok(happened(match place(&file, known) {
+            Some(room) => placed(&file, room),
+            None => dropped(&file, now),
         }))
     }
 
@@ -185,15 +241,60 @@ impl CompanyState {
                 self.file_bytes = self.file_bytes.saturating_add(file.shared.size);
                 self.files.insert(file.shared.no, Some(Arc::clone(file)));
             }
-            CompanyEvent::FilePlaced { file } => {
+            CompanyEvent::FilePlaced { file, dropped_at } => {
+                if dropped_at.is_some() {
+                    self.file_bytes = self.file_bytes.saturating_add(file.shared.size);
+                }
                 self.files.insert(file.shared.no, Some(Arc::clone(file)));
             }
-            CompanyEvent::FileDropped { no, size, .. } => {
-                self.file_bytes = self.file_bytes.saturating_sub(*size);
+            CompanyEvent::FileUnwanted { file } => {
+                self.file_bytes = self.file_bytes.saturating_sub(file.shared.size);
+                self.files.insert(file.shared.no, Some(Arc::clone(file)));
+            }
+            CompanyEvent::FileDropped {
+                no,
+                size,
+                dropped_at,
+                ..
+            } => {
+                if dropped_at.is_none() {
+                    self.file_bytes = self.file_bytes.saturating_sub(*size);
+                }
                 self.files.insert(*no, None);
             }
             _ => {}
         }
+    }
+}
+
+/// The room that a file is in, or whose message shows it although nobody told yet.
+fn place(file: &StoredFile, known: &Known) -> Option<RoomId> {
+    file.room.or_else(|| claim(file.shared.no, known))
+}
+
+/// The room whose message shows a file.
+pub(crate) fn claim(no: FileNo, known: &Known) -> Option<RoomId> {
+    let value = known.rows.get(&tables::claimed_file_key(no))?.as_ref()?;
+    tables::read(value)
+}
+
+fn placed(file: &StoredFile, room: RoomId) -> CompanyEvent {
+    let dropped_at = file.dropped_at;
+    let file = Arc::new(StoredFile {
+        room: Some(room),
+        dropped_at: None,
+        ..file.clone()
+    });
+    CompanyEvent::FilePlaced { file, dropped_at }
+}
+
+fn dropped(file: &StoredFile, now: Timestamp) -> CompanyEvent {
+    CompanyEvent::FileDropped {
+        at: now,
+        no: file.shared.no,
+        upload: file.shared.upload,
+        size: file.shared.size,
+        dropped_at: file.dropped_at,
     }
 }
 

@@ -38,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use chats::KeptProfile;
 pub use chats::VisitorProfile;
+pub(crate) use files::claim;
 
 /// A company's state; serialised it is the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -96,7 +96,8 @@ impl Rules for CompanyState {
             }
             CompanyCommand::KeepFile { .. }
             | CompanyCommand::PlaceFile { .. }
-            | CompanyCommand::DropFile { .. } => files::lookups(command),
+            | CompanyCommand::DropFile { .. }
+            | CompanyCommand::ClearFile { .. } => files::lookups(command),
             CompanyCommand::SetPrompts { .. }
             | CompanyCommand::EraseFile { .. }
             | CompanyCommand::ForgetFiles { .. } => Vec::new(),
@@ -138,6 +139,9 @@ impl Rules for CompanyState {
             }
             Command::Company(CompanyCommand::DropFile { no, of }) => {
                 self.drop_file(asked, (*no, *of), known, now)
+            }
+            Command::Company(CompanyCommand::ClearFile { no, dropped_until }) => {
+                self.clear_file(asked, (*no, *dropped_until), known, now)
             }
             Command::Wake => Ok(Decided::nothing(Answer::Done)),
             _ => Err(Rejection::new(ErrorCode::NotSupported)),
@@ -199,6 +203,7 @@ impl Rules for CompanyState {
             }
             CompanyEvent::FileKept { .. }
             | CompanyEvent::FilePlaced { .. }
+            | CompanyEvent::FileUnwanted { .. }
             | CompanyEvent::FileDropped { .. } => self.file_stands(event),
             CompanyEvent::ActDone { act_no, .. } => self.act_count = *act_no,
             CompanyEvent::SettingsSet {
@@ -258,6 +263,7 @@ impl Rules for CompanyState {
             }
             CompanyEvent::FileKept { .. }
             | CompanyEvent::FilePlaced { .. }
+            | CompanyEvent::FileUnwanted { .. }
             | CompanyEvent::FileDropped { .. } => files::rows(event),
             CompanyEvent::PromptsSet { prompts, .. } => {
                 vec![tables::set(tables::prompts_key(), prompts)]

@@ -6,7 +6,8 @@
 use bytes::Bytes;
 use frontdesk_protocol::command::Card;
 use frontdesk_protocol::{
-    AccountNo, ChatId, CompanyId, ConversationNo, FileNo, PersonId, RoomId, Seq, UploadId,
+    AccountNo, ChatId, CompanyId, ConversationNo, FileNo, PersonId, RoomId, Seq, Timestamp,
+    UploadId,
 };
 use frontdesk_storage::Row;
 use serde::de::DeserializeOwned;
@@ -41,6 +42,12 @@ const FILES: u8 = b'1';
 const FILE_UPLOADS: u8 = b'2';
 /// Room and file → the message that shows it there.
 const SHOWN_FILES: u8 = b'3';
+/// Number of a file → the room whose message shows it, written with the message.
+const CLAIMED_FILES: u8 = b'4';
+/// Time and upload → the number of its file, which was dropped then while it waited to be sent.
+const UNWANTED_FILES: u8 = b'5';
+/// Time and upload, which ended then without a file.
+const ENDED_UPLOADS: u8 = b'6';
 /// Account → who it is, what they may do.
 const ACCOUNTS: u8 = b'A';
 /// Account → its logins.
@@ -210,6 +217,47 @@ pub(crate) fn shown_file_bounds(room: &RoomId) -> (Vec<u8>, Vec<u8>) {
     let from = shown_file_key(room, FileNo(0));
     let to = shown_file_key(room, FileNo(u64::MAX));
     (from, to)
+}
+
+/// Key of the room whose message shows a file.
+pub(crate) fn claimed_file_key(no: FileNo) -> Vec<u8> {
+    numbered(CLAIMED_FILES, no.0)
+}
+
+/// Key of a file that was dropped while it waited to be sent.
+pub(crate) fn unwanted_file_key(at: Timestamp, upload: &UploadId) -> Vec<u8> {
+    timed(UNWANTED_FILES, at, upload)
+}
+
+/// Before and behind every file that was dropped up to a time, the longest ago first.
+pub(crate) fn unwanted_file_bounds(until: Timestamp) -> (Vec<u8>, Vec<u8>) {
+    (vec![UNWANTED_FILES], after(UNWANTED_FILES, until))
+}
+
+/// Key of an upload that ended without a file.
+pub(crate) fn ended_upload_key(at: Timestamp, upload: &UploadId) -> Vec<u8> {
+    timed(ENDED_UPLOADS, at, upload)
+}
+
+/// Before and behind every upload that ended without a file up to a time, the longest ago first.
+pub(crate) fn ended_upload_bounds(until: Timestamp) -> (Vec<u8>, Vec<u8>) {
+    (vec![ENDED_UPLOADS], after(ENDED_UPLOADS, until))
+}
+
+fn timed(table: u8, at: Timestamp, upload: &UploadId) -> Vec<u8> {
+    let mut key = numbered(table, at.0);
+    key.extend_from_slice(upload.bits());
+    key
+}
+
+fn after(table: u8, until: Timestamp) -> Vec<u8> {
+    numbered(table, until.0.saturating_add(1))
+}
+
+/// The upload that ends a key of these tables.
+pub(crate) fn upload_of(key: &[u8]) -> Option<UploadId> {
+    let (_, bits) = key.split_last_chunk::<16>()?;
+    Some(UploadId::from_bits(*bits))
 }
 
 fn numbered(table: u8, number: u64) -> Vec<u8> {

@@ -25,6 +25,7 @@ pub(crate) fn is_internal(command: &Command) -> bool {
             CompanyCommand::KeepFile { .. }
                 | CompanyCommand::PlaceFile { .. }
                 | CompanyCommand::DropFile { .. }
+                | CompanyCommand::ClearFile { .. }
                 | CompanyCommand::EraseFile { .. }
                 | CompanyCommand::ForgetFiles { .. },
         ) | Command::Staff(

@@ -15,7 +15,7 @@ use frontdesk_storage::{EntityId, EntityKind, Row};
 
 use super::RoomState;
 use super::changes::room_of;
-use crate::company::tables;
+use crate::company::{claim, tables};
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known};
 
 /// Rows that are read before a command with files is decided.
@@ -26,7 +26,13 @@ pub(super) fn lookups(asked: &Asked<'_>) -> Vec<Vec<u8>> {
     match asked.command {
         Command::Room(RoomCommand::PostMessage { files, .. }) => {
             let named = files.iter().take(MESSAGE_FILE_COUNT_MAX);
-            let of_each = |no| [tables::file_key(no), tables::shown_file_key(&room, no)];
+            let of_each = |no| {
+                [
+                    tables::file_key(no),
+                    tables::shown_file_key(&room, no),
+                    tables::claimed_file_key(no),
+                ]
+            };
             named.copied().flat_map(of_each).collect()
         }
         Command::Room(RoomCommand::PostFile { file }) => {
@@ -36,7 +42,8 @@ pub(super) fn lookups(asked: &Asked<'_>) -> Vec<Vec<u8>> {
     }
 }
 
-/// The row of a message that shows a file.
+/// The rows of a message that shows a file: for the room, and for the company, which hears of it
+/// later.
 pub(super) fn rows(entity: &EntityId, event: &RoomEvent) -> Vec<Row> {
     let RoomEvent::MessagePosted(Message {
         seq,
@@ -46,8 +53,13 @@ pub(super) fn rows(entity: &EntityId, event: &RoomEvent) -> Vec<Row> {
     else {
         return Vec::new();
     };
-    let key = room_of(entity).map(|room| tables::shown_file_key(&room, file.no));
-    key.map(|key| tables::set(key, seq)).into_iter().collect()
+    let Some(room) = room_of(entity) else {
+        return Vec::new();
+    };
+    vec![
+        tables::set(tables::shown_file_key(&room, file.no), seq),
+        tables::set(tables::claimed_file_key(file.no), &room),
+    ]
 }
 
 /// What others are owed for an event about a file.
@@ -107,9 +119,10 @@ impl RoomState {
             let found: Option<StoredFile> = row.and_then(Option::as_ref).and_then(tables::read);
             // Whose it is not finds no file.
             let file = found
-                .filter(|file| file.owner.id == *sender)
+                .filter(|file| file.owner.id == *sender && file.dropped_at.is_none())
                 .ok_or_else(|| Rejection::because(ErrorCode::NotFound, format!("no file {no}")))?;
-            let is_sent = file.room.is_some() && file.room != room
+            let place = file.room.or_else(|| claim(*no, known));
+            let is_sent = place.is_some() && place != room
                 || self.shows(asked, *no, known)
                 || files.iter().any(|other| other.no == *no);
             if is_sent {

@@ -10,6 +10,7 @@ mod cids;
 mod crashes;
 mod deleting;
 pub(crate) mod desk;
+mod dropping;
 mod durability;
 mod effects;
 mod engines;

@@ -79,7 +79,7 @@ pub(super) fn wish(name: &str, room: Option<RoomId>) -> UploadWish {
 }
 
 /// Begins an upload as `ann` and seals it.
-async fn uploaded(world: &World, number: u8, wish: UploadWish) -> EntityId {
+pub(super) async fn uploaded(world: &World, number: u8, wish: UploadWish) -> EntityId {
     uploaded_by(world, principal("ann"), number, wish).await
 }
 
@@ -146,7 +146,7 @@ async fn messages(world: &World, room: &EntityId) -> Vec<Message> {
     posted.collect()
 }
 
-fn send(files: &[u64]) -> Command {
+pub(super) fn send(files: &[u64]) -> Command {
     Command::Room(RoomCommand::PostMessage {
         text: String::new(),
         rich: None,
@@ -284,6 +284,7 @@ fn a_file_that_comes_twice_is_shown_once() {
         at: Timestamp(1),
         owner: crate::room::author_of(&principal("ann")),
         room: Some(room_id(&room)),
+        dropped_at: None,
         caption: "".into(),
         blake3: [4; 32],
         is_packed: false,

@@ -15,8 +15,10 @@
 //! Never: looks at bytes, a clock or a disk.
 
 mod reads;
+mod stage;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod works;
 
 use std::sync::Arc;
@@ -29,43 +31,17 @@ use frontdesk_protocol::upload::{
     FileFacts, FileKind, UploadCommand, UploadEnd, UploadEvent, UploadFailure, UploadTerms,
     UploadWish,
 };
-use frontdesk_protocol::{ErrorCode, FileNo, Rejection, Seq, Timestamp};
-use frontdesk_storage::{EntityId, EntityKind, Erases};
+use frontdesk_protocol::{ErrorCode, FileNo, Rejection, Timestamp};
+use frontdesk_storage::{EntityId, EntityKind, Erases, Row};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::{Answer, Asked, Caller, Command, Decided, Effect, Known, Rules};
 use crate::room::author_of;
 
 pub use reads::UploadView;
+pub use stage::UploadStage;
 pub use works::{UploadWorks, WorkError, Working};
 pub(crate) use works::{Work, Works};
-
-/// Where an upload stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum UploadStage {
-    /// Nobody began it.
-    #[default]
-    Unknown,
-    /// Bytes come.
-    Receiving,
-    /// All are there; it is inspected.
-    Sealed,
-    /// It may be published.
-    Passed,
-    /// Its object stands in the store.
-    Published,
-    /// It is a file of the company.
-    Finished {
-        /// The company's number for it.
-        file_no: FileNo,
-        /// The message in its room.
-        seq: Option<Seq>,
-    },
-    /// It came to no file.
-    Ended(UploadEnd),
-    /// Its file is kept no more.
-    Forgotten,
-}
 
 /// An upload as its journal tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +50,9 @@ pub(crate) struct UploadState {
     begun: Option<Begun>,
     facts: Option<FileFacts>,
     kind: Option<FileKind>,
+    /// When it came to no file.
+    #[serde(default)]
+    ended_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +130,10 @@ impl Rules for UploadState {
         matches!(event, UploadEvent::Forgotten { .. }).then_some(Erases::RecordsAndCids)
     }
 
+    fn rows(&self, entity: &EntityId, event: &UploadEvent) -> Vec<Row> {
+        traces::rows(entity, event)
+    }
+
     fn effects(&self, entity: &EntityId, event: &UploadEvent) -> Vec<Effect> {
         self.next(entity, event).into_iter().collect()
     }
@@ -209,7 +192,10 @@ impl Rules for UploadState {
                     ..Self::default()
                 };
             }
-            UploadEvent::Ended { end, .. } => self.stage = UploadStage::Ended(*end),
+            UploadEvent::Ended { at, end, .. } => {
+                self.stage = UploadStage::Ended(*end);
+                self.ended_at = Some(*at);
+            }
         }
     }
 }
@@ -258,6 +244,7 @@ impl UploadState {
             at,
             owner: begun.owner.clone(),
             room: begun.wish.room,
+            dropped_at: None,
             caption: begun.wish.caption.clone(),
             blake3: self.facts.as_ref()?.blake3,
             is_packed: kind.is_packed,
@@ -390,7 +377,8 @@ impl UploadState {
         match self.stage {
             UploadStage::Unknown | UploadStage::Forgotten => Ok(None),
             UploadStage::Finished { .. } | UploadStage::Ended(_) => {
-                Ok(Some(UploadEvent::Forgotten { at: now }))
+                let ended_at = self.ended_at;
+                Ok(Some(UploadEvent::Forgotten { at: now, ended_at }))
             }
             _ => Err(Rejection::new(ErrorCode::Busy)),
         }
@@ -407,26 +395,6 @@ impl UploadState {
 
     fn begun(&self) -> Result<&Begun, Rejection> {
         self.begun.as_ref().ok_or_else(unknown)
-    }
-}
-
-impl UploadStage {
-    /// Whether it is a file, or will never be one.
-    pub const fn is_over(self) -> bool {
-        matches!(self, UploadStage::Finished { .. } | UploadStage::Ended(_))
-    }
-
-    /// The place in the only order there is.
-    const fn order(self) -> u8 {
-        match self {
-            UploadStage::Unknown => 0,
-            UploadStage::Receiving => 1,
-            UploadStage::Sealed => 2,
-            UploadStage::Passed => 3,
-            UploadStage::Published => 4,
-            UploadStage::Finished { .. } | UploadStage::Ended(_) => 5,
-            UploadStage::Forgotten => 6,
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use frontdesk_protocol::command::CompanyCommand;
 use frontdesk_protocol::event::Author;
 use frontdesk_protocol::file::StoredFile;
@@ -56,6 +57,11 @@ impl UploadState {
     }
 }
 
+/// A file, unless it was dropped.
+fn there(value: &Bytes) -> Option<StoredFile> {
+    tables::read(value).filter(|file: &StoredFile| file.dropped_at.is_none())
+}
+
 impl Node {
     /// An upload; `None` when nobody began it.
     pub async fn upload(
@@ -69,7 +75,7 @@ impl Node {
         Ok(recovered.rules.view())
     }
 
-    /// A file by its number.
+    /// A file by its number; one that was dropped is not there.
     pub async fn file(
         self: &Arc<Self>,
         company: &CompanyId,
@@ -78,7 +84,7 @@ impl Node {
         let (node, company) = (Arc::clone(self), company.clone());
         blocking(move || {
             let value = node.directory.row(&company, &tables::file_key(no))?;
-            Ok(value.as_ref().and_then(tables::read))
+            Ok(value.as_ref().and_then(there))
         })
         .await
     }
@@ -114,7 +120,7 @@ impl Node {
             let mut files = Vec::with_capacity(shown.len());
             for no in numbers {
                 let value = node.directory.row(&company, &tables::file_key(no))?;
-                files.extend(value.as_ref().and_then(tables::read::<StoredFile>));
+                files.extend(value.as_ref().and_then(there));
             }
             Ok(files)
         })
@@ -136,9 +142,7 @@ impl Node {
             let rows = node
                 .directory
                 .rows(&company, &from, &to, false, READ_COUNT)?;
-            let files = rows
-                .iter()
-                .filter_map(|(_, value)| tables::read::<StoredFile>(value));
+            let files = rows.iter().filter_map(|(_, value)| there(value));
             let waiting = files
                 .filter(|file| file.room.is_none() && file.at < since)
                 .map(|file| file.shared.no);

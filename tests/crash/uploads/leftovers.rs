@@ -1,8 +1,6 @@
 //! What a dead server leaves behind, made by hand where a kill would have to hit a moment: bytes
 //! that are all there and not said to be, bytes of no upload, half of what was made of them.
 
-use std::time::Duration;
-
 use frontdesk_protocol::{CompanyId, UploadId};
 use frontdesk_storage::{Durability, Spool};
 use reqwest::{Method, StatusCode};
@@ -10,12 +8,10 @@ use serde_json::Value;
 
 use super::checks::names_in;
 use super::sender::Way;
-use super::{Trial, person};
+use super::{START_LOOK_LIMIT, Trial, person};
 use crate::support::server::COMPANY;
 use crate::support::wait_for;
 
-/// Longest wait for what a server does by itself: far less than its pause between two looks.
-const START_LOOK_LIMIT: Duration = Duration::from_secs(20);
 const TEXT: &str = "One line, and then the power went.";
 const SENT_BYTES: usize = 8;
 

@@ -6,6 +6,7 @@
 //! - `sender`: a person with several of them.
 //! - `checks`: what must be there afterwards, and what must not.
 //! - `leftovers`: what a dead server can leave behind, made by hand.
+//! - `traces`: what is left of uploads that are over, and for how long.
 //! - `full_disk`: a disk that has no space for a while.
 
 mod checks;
@@ -14,6 +15,7 @@ mod full_disk;
 mod leftovers;
 mod plans;
 mod sender;
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -48,11 +50,16 @@ const STARTING_SHARE: u64 = 4;
 const STARTING_MS_MAX: u64 = 400;
 /// Longest time for a round, or for everything to come to rest.
 const LOAD_LIMIT: Duration = Duration::from_secs(120);
+/// Longest wait for what a server does by itself when it starts.
+const START_LOOK_LIMIT: Duration = Duration::from_secs(20);
 /// People who send.
 const PERSON_COUNT: u64 = 6;
 
 /// Whether files are packed is switched from round to round.
 const COMPRESS: &str = "FRONTDESK_FILES__COMPRESS";
+
+/// How long what was dropped is kept for a message on its way.
+const TRACE: &str = "FRONTDESK_LIMITS__UPLOAD_TRACE_MS";
 
 /// What rounds came to.
 #[derive(Debug, Default)]
@@ -258,6 +265,7 @@ impl Trial {
         self.join()?;
         self.give_up_the_rest(server.address())?;
         self.stop(server)?;
+        self.settings = self.settings.clone().with(TRACE, "1");
         let server = self.start()?;
         let spool = self.folder("spool");
         wait_for("an empty spool", LOAD_LIMIT, || {
@@ -267,8 +275,13 @@ impl Trial {
         let messages = self.check(server.address())?;
         let ways = self.ways(server.address());
         let files = self.folder("files");
-        let checked = check_files(&files, &self.senders, &ways);
-        let kept = self.runtime.block_on(checked)?;
+        let check = || {
+            let checked = check_files(&files, &self.senders, &ways);
+            self.runtime.block_on(checked)
+        };
+        // What was dropped goes with the first look; a fault stays.
+        let kept = wait_for("no file of nobody", START_LOOK_LIMIT, || check().ok());
+        let kept = kept.or_else(|_| check())?;
         self.stop(server)?;
         self.check_bytes_of_company(&kept)?;
         let over = || self.senders.iter().flat_map(|sender| &sender.over);
