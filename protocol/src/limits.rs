@@ -42,8 +42,8 @@ pub const TITLE_CHARS_MAX: usize = 255;
 pub const FILE_NAME_CHARS_MAX: usize = 255;
 /// What a client says of an upload in its own form, bytes: a name in base64 and a few more words.
 pub const UPLOAD_METADATA_BYTES_MAX: usize = 4 * 1024;
-/// Parts of one upload: what clients send at once, many times over.
-pub const UPLOAD_PART_COUNT_MAX: usize = 1_000;
+/// Parts of one upload: more than clients send at once. Their addresses come in one header.
+pub const UPLOAD_PART_COUNT_MAX: usize = 100;
 /// Bytes of a file in one frame of a socket, at most: larger ones gain nothing, and chat waits
 /// behind each.
 pub const FILE_CHUNK_BYTES_MAX: usize = 256 * 1024;

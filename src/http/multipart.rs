@@ -155,7 +155,7 @@ impl Form {
         self.allowance.store(HEAD_BYTES_MAX, Ordering::Relaxed);
         let part = self.parts.next_field().await;
         self.allowance.store(usize::MAX, Ordering::Relaxed);
-        self.part_count += 1;
+        self.part_count += usize::from(matches!(part, Ok(Some(_))));
         if self.part_count > PART_COUNT_MAX {
             return Err(bad(format!("more than {PART_COUNT_MAX} fields")));
         }

@@ -7,8 +7,8 @@
 //! upload may come to, `pump` a request's body, `pace` how fast one must come, `parts` uploads made
 //! of others, `lease` turns, `memory` and `batch` what waits in memory, `begun` until an owner
 //! knows, `window` what a socket may send, `progress` what its room is shown, `ends` waiting for an
-//! end, `whole` a file that comes in one piece, `spill` bytes that are nobody's yet, `janitor` what
-//! was left lying, `disk` its threads.
+//! end, `whole` a file that comes in one piece, `spill` bytes that are nobody's yet, `space` what a
+//! person and a company may use up, `janitor` what was left lying, `disk` its threads.
 //!
 //! Invariants:
 //! 1. A door is told of kept bytes only.
@@ -30,6 +30,7 @@ pub(crate) mod pace;
 mod parts;
 mod progress;
 mod pump;
+mod space;
 mod spill;
 mod terms;
 mod whole;
@@ -68,6 +69,7 @@ use crate::telemetry::UploadMetrics;
 use job::Found;
 use memory::Memory;
 use progress::Progress;
+use space::UNKNOWN_BYTES;
 
 type Key = (CompanyId, UploadId);
 
@@ -188,7 +190,7 @@ impl Uploads {
             return Err(terms::too_large(size, terms.size_max));
         }
         self.check_open_count(who)?;
-        let wanted_bytes = wish.size.unwrap_or(terms.size_max);
+        let wanted_bytes = wish.size.unwrap_or(UNKNOWN_BYTES);
         self.check_space(&node, &who.company, wanted_bytes).await?;
         let key = (who.company.clone(), upload);
         let now_ms = node.clock().monotonic_ms();
@@ -229,47 +231,6 @@ impl Uploads {
         let reserve = Command::Upload(UploadCommand::Reserve { wish, terms });
         let cid = fresh_cid();
         Ok(node.ask(entity, Arc::clone(who), reserve, cid).await)
-    }
-
-    fn check_open_count(&self, who: &Principal) -> Result<(), Rejection> {
-        let limit = self.limits.uploads_open_person;
-        let own = self
-            .jobs
-            .iter()
-            .filter(|job| job.company == who.company && job.owner == who.person);
-        match limit > 0 && own.count() >= limit as usize {
-            true => {
-                let why = format!("{limit} uploads are under way, finish or cancel one");
-                Err(Rejection::because(ErrorCode::RateLimited, why))
-            }
-            false => Ok(()),
-        }
-    }
-
-    /// Whether a company has room for so many more bytes beside what it keeps and what is under
-    /// way.
-    async fn check_space(
-        &self,
-        node: &Arc<Node>,
-        company: &CompanyId,
-        wanted_bytes: u64,
-    ) -> Result<(), Rejection> {
-        let limit = self.limits.company_file_bytes;
-        if limit == 0 {
-            return Ok(());
-        }
-        let kept = node.file_bytes(company).await;
-        let kept = kept.map_err(|error| faulty(&error))?;
-        let own = self.jobs.iter().filter(|job| job.company == *company);
-        let reserved = own.map(|job| job.reserved_bytes.load(Ordering::Relaxed));
-        let used: u64 = reserved.fold(kept, u64::saturating_add);
-        match used.saturating_add(wanted_bytes) > limit {
-            true => {
-                let why = format!("the company's space is used up, limit {limit} bytes");
-                Err(Rejection::because(ErrorCode::StorageFull, why))
-            }
-            false => Ok(()),
-        }
     }
 
     /// An upload of this person's.
@@ -317,7 +278,7 @@ impl Uploads {
         view: &UploadView,
     ) -> Result<Arc<Job>, Rejection> {
         let key = (company.clone(), upload);
-        let wanted_bytes = view.wish.size.unwrap_or(view.terms.size_max);
+        let wanted_bytes = view.wish.size.unwrap_or(UNKNOWN_BYTES);
         let now_ms = self.disk.now_ms();
         let fresh = || {
             let owner = view.owner.id.clone();

@@ -304,6 +304,7 @@ impl Writer {
             match &worked {
                 Ok(kept) => {
                     job.kept.fetch_max(*kept, Ordering::AcqRel);
+                    job.reserved_bytes.fetch_max(*kept, Ordering::Relaxed);
                     job.touched_ms.store(now_ms, Ordering::Relaxed);
                 }
                 // What was kept of it only a look at the disk can say: the next turn begins there.

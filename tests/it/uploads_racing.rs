@@ -170,3 +170,26 @@ fn an_upload_whose_bytes_are_gone_fails_and_does_not_wait_for_ever() {
         assert_eq!(said["failure"], "upload_lost");
     });
 }
+
+/// An upload whose length nobody said takes the space of what came, and not of what might.
+#[test]
+fn an_unknown_length_leaves_a_companys_space_to_others() {
+    run(async {
+        let site = Site::with(Bus::Plain, |config| config.limits.company_file_bytes = 50).await;
+        let ann = token_of("ann");
+        let headers = [("upload-defer-length", "1")];
+        let mut places = Vec::new();
+        for _ in 0..3 {
+            let begun = site.tus(&ann, ("POST", UPLOADS), &headers, b"").await;
+            places.push(begun.place());
+        }
+        let taken = site.patch_tus(&ann, &places[0], 0, TEXT).await;
+        assert_eq!(taken.status, 204);
+        let headers = [("upload-length", "30")];
+        let full = site.tus(&ann, ("POST", UPLOADS), &headers, b"").await;
+        assert_eq!(full.status, 507, "{LENGTH} bytes and 30 are more than 50");
+        let place = site.begin_tus(&ann, LENGTH, "").await;
+        assert_eq!(site.patch_tus(&ann, &place, 0, TEXT).await.status, 204);
+        site.until_upload(&ann, &place, "ready").await;
+    });
+}

@@ -1,5 +1,6 @@
-//! HEIC, HEIF and AVIF: what is private stands in items of its own, listed in the box `meta`. They
-//! are blanked where they stand, since everything else is found by its distance from the start.
+//! HEIC, HEIF and AVIF: what is private stands in items of its own, listed in the box `meta`, and
+//! in boxes that no picture needs. They are blanked where they stand, since everything else is
+//! found by its distance from the start.
 //!
 //! Invariants: no byte moves; a list that cannot be followed makes the file no picture.
 //! Never: decodes a pixel. How such a picture is turned is no tag of Exif and stays.
@@ -15,8 +16,11 @@ const NO_TAGS: &[u8] = b"\0\0\0\0II*\0\x08\0\0\0\0\0\0\0\0\0";
 pub(super) fn strip(whole: &Bytes) -> Option<Vec<Bytes>> {
     let mut blanked = Vec::new();
     for found in boxes(whole, 0..whole.len())? {
-        if &found.kind == b"meta" {
-            blanked.extend(private_ranges(whole, &found.contents)?);
+        match &found.kind {
+            b"meta" => blanked.extend(private_ranges(whole, &found.contents)?),
+            // What others wrote, what is left over, and the film of a picture that moves.
+            b"uuid" | b"free" | b"skip" | b"mpvd" => blanked.push(found.contents),
+            _ => {}
         }
     }
     blanked.sort_unstable_by_key(|range| range.start);

@@ -243,7 +243,8 @@ fn heic() -> Vec<u8> {
     let kind = boxed(b"ftyp", &[b"heic\0\0\0\0mif1heic"]);
     let tags_at = u16::try_from(kind.len() + meta(6).len() + 8 + 6).unwrap();
     let pixels = boxed(b"mdat", &[b"pixels", SECRET, b"more"]);
-    [kind, meta(tags_at), pixels].concat()
+    let beside = [b"uuid", b"free", b"skip", b"mpvd"].map(|kind| boxed(kind, &[SECRET]));
+    [kind, meta(tags_at), pixels, beside.concat()].concat()
 }
 
 #[test]
