@@ -35,6 +35,7 @@ mod reads;
 pub mod registry;
 mod retention;
 pub mod room;
+mod sending;
 mod staff;
 mod supervisor;
 pub mod task;

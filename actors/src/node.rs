@@ -35,6 +35,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::online::Online;
 use crate::registry::Registry;
+use crate::sending::{Sending, files_of};
 use crate::supervisor::Supervisors;
 use crate::task::{blocking, pause, spawn};
 use crate::ticks::Ticks;
@@ -98,6 +99,7 @@ pub struct Node {
     pub(crate) supervisors: Supervisors,
     pub(crate) bots: Bots,
     pub(crate) works: Works,
+    pub(crate) sending: Sending,
     pub(crate) index: Index,
     bus: Bus,
     pub(crate) ask: Arc<AskDoor>,
@@ -147,6 +149,7 @@ impl Node {
             supervisors: Supervisors::default(),
             bots: Bots::new(options.bots),
             works: Works::new(options.uploads),
+            sending: Sending::default(),
             index: Index::default(),
             bus: Bus::new(options.bus_serialize),
             ask: Arc::default(),
@@ -210,7 +213,10 @@ impl Node {
             caller: Caller::Person(caller),
             command,
         };
-        self.send(BusMessage::Request(entity, Arc::new(envelope)));
+        match files_of(&envelope.command).is_empty() {
+            true => self.send(BusMessage::Request(entity, Arc::new(envelope))),
+            false => self.send_files(entity, envelope),
+        }
     }
 
     /// Sends a person's command and awaits its outcome.

@@ -193,3 +193,38 @@ fn an_unknown_length_leaves_a_companys_space_to_others() {
         site.until_upload(&ann, &place, "ready").await;
     });
 }
+
+#[test]
+fn a_file_is_sent_in_one_of_two_rooms_at_once() {
+    const FILE_COUNT: u64 = 12;
+    run(async {
+        let site = Site::with(Bus::Plain, |config| {
+            config.limits.uploads_per_minute = Some(0);
+        })
+        .await;
+        let ann = token_of("ann");
+        let (first, second) = (
+            site.room(&["ann", "bob"]).await,
+            site.room(&["ann", "eve"]).await,
+        );
+        let mut sockets = (
+            site.join("ann", &first).await,
+            site.join("ann", &second).await,
+        );
+        for _ in 0..FILE_COUNT {
+            let place = site.begin_tus(&ann, LENGTH, "").await;
+            assert_eq!(site.patch_tus(&ann, &place, 0, TEXT).await.status, 204);
+            let file = site.until_upload(&ann, &place, "ready").await["file"].clone();
+            let post = |room: &str| serde_json::json!({"type": "post_message", "room": room, "text": "", "files": [file]});
+            let told = tokio::join!(
+                sockets.0.ask(post(&first.id)),
+                sockets.1.ask(post(&second.id))
+            );
+            let why = match told {
+                (Ok(_), Err(why)) | (Err(why), Ok(_)) => why,
+                both => panic!("both, or none: {both:?}"),
+            };
+            assert!(why["code"] == "busy" || why["code"] == "bad_field", "{why}");
+        }
+    });
+}
