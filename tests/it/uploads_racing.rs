@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use frontdesk::config::{Config, ScanPolicy};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -158,7 +158,7 @@ fn an_upload_whose_bytes_are_gone_fails_and_does_not_wait_for_ever() {
         })
         .await;
         // The site that comes after it is an hour later, and tokens must hold.
-        let ann = token_with(&"ann".into(), &serde_json::json!({}));
+        let ann = token_with(&"ann".into(), &json!({}));
         let place = site.begin_tus(&ann, LENGTH, "").await;
         assert_eq!(site.patch_tus(&ann, &place, 0, TEXT).await.status, 204);
         site.until_upload(&ann, &place, "verifying").await;
@@ -215,10 +215,14 @@ fn a_file_is_sent_in_one_of_two_rooms_at_once() {
             let place = site.begin_tus(&ann, LENGTH, "").await;
             assert_eq!(site.patch_tus(&ann, &place, 0, TEXT).await.status, 204);
             let file = site.until_upload(&ann, &place, "ready").await["file"].clone();
-            let post = |room: &str| serde_json::json!({"type": "post_message", "room": room, "text": "", "files": [file]});
+            let said = |room: &str| {
+                json!({
+                    "type": "post_message", "room": room, "text": "", "files": [file],
+                })
+            };
             let told = tokio::join!(
-                sockets.0.ask(post(&first.id)),
-                sockets.1.ask(post(&second.id))
+                sockets.0.ask(said(&first.id)),
+                sockets.1.ask(said(&second.id))
             );
             let why = match told {
                 (Ok(_), Err(why)) | (Err(why), Ok(_)) => why,
