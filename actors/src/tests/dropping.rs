@@ -6,7 +6,7 @@ use frontdesk_protocol::upload::{Kinds, UploadCommand, UploadEnd, UploadTerms, U
 use frontdesk_protocol::{ConversationNo, FileNo, UploadId};
 
 use super::desk::Desk;
-use super::uploads::{ended, send, uploaded, wish};
+use super::uploads::{ended, forgotten, send, uploaded, wish};
 use super::*;
 use crate::company::{CompanyState, tables};
 use crate::entity::{Caller, Effect};
@@ -265,7 +265,7 @@ both_modes! {
             reborn.writer_is_idle().await;
             assert!(reborn.node.upload(&company, &upload_id()).await.expect("read").is_some());
             reborn.node.clear_dropped_files(&company, dropped_at).await.expect("read");
-            assert_eq!(ended(&reborn, &upload).await, UploadStage::Forgotten);
+            forgotten(&reborn, &upload).await;
             reborn.writer_is_idle().await;
             assert_eq!(reborn.node.file_bytes(&company).await.expect("read"), 0);
             let (from, to) = tables::unwanted_file_bounds(Timestamp(u64::MAX - 1));
@@ -288,7 +288,7 @@ both_modes! {
             let reborn = world.reborn(crash).await;
             let until = Timestamp(reborn.clock.now().0 - 1);
             reborn.node.forget_ended_uploads(&company, until).await.expect("read");
-            assert_eq!(ended(&reborn, &refused).await, UploadStage::Forgotten);
+            forgotten(&reborn, &refused).await;
             assert!(matches!(ended(&reborn, &later).await, UploadStage::Ended(_)));
             assert_eq!(reborn.left_of(&later).await, (true, 1));
             reborn.node.forget_ended_uploads(&company, reborn.clock.now()).await.expect("read");

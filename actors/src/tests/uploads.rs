@@ -112,28 +112,41 @@ pub(super) async fn uploaded_by(
 }
 
 pub(super) async fn ended(world: &World, entity: &EntityId) -> UploadStage {
+    let is_over = |stage| {
+        use UploadStage::{Ended, Finished, Forgotten};
+        matches!(stage, Finished { .. } | Ended(_) | Forgotten)
+    };
+    come_to(world, entity, is_over).await
+}
+
+/// Waits until nothing is known of an upload any more.
+pub(super) async fn forgotten(world: &World, entity: &EntityId) {
+    come_to(world, entity, |stage| stage == UploadStage::Forgotten).await;
+}
+
+async fn come_to(
+    world: &World,
+    entity: &EntityId,
+    is_it: impl Fn(UploadStage) -> bool,
+) -> UploadStage {
     let EntityKind::Upload(upload) = entity.kind else {
         panic!("no upload: {entity}");
     };
     let mut tick = tokio::time::interval(Duration::from_millis(5));
-    let over = async {
+    let come = async {
         loop {
             tick.tick().await;
             let view = world.node.upload(&entity.company, &upload).await;
             let stage = view
                 .expect("read")
                 .map_or(UploadStage::Forgotten, |view| view.stage);
-            let is_over = matches!(
-                stage,
-                UploadStage::Finished { .. } | UploadStage::Ended(_) | UploadStage::Forgotten
-            );
-            if is_over {
+            if is_it(stage) {
                 return stage;
             }
         }
     };
-    let waited = tokio::time::timeout(PATIENCE, over).await;
-    waited.expect("an upload comes to an end")
+    let waited = tokio::time::timeout(PATIENCE, come).await;
+    waited.expect("an upload comes to that")
 }
 
 async fn messages(world: &World, room: &EntityId) -> Vec<Message> {
