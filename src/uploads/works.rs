@@ -4,6 +4,7 @@
 //! nothing in the store.
 //! Never: decides where an upload stands.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use frontdesk_actors::{UploadStage, UploadView, UploadWorks, WorkError, Working};
@@ -56,7 +57,7 @@ impl Uploads {
         };
         self.remove_made(company, upload).await?;
         let file = self.spool.bytes_path(company, &upload);
-        if !file.exists() {
+        if !self.is_there(&file).await {
             tracing::error!(%upload, "the bytes of an upload are gone");
             return Err(WorkError::Refused(UploadFailure::Lost));
         }
@@ -71,6 +72,11 @@ impl Uploads {
             Err(Verdict::Refused(failure)) => Err(WorkError::Refused(failure)),
             Err(Verdict::TryLater) => Err(WorkError::Later),
         }
+    }
+
+    async fn is_there(&self, path: &Path) -> bool {
+        let path = path.to_owned();
+        self.disk.run(move || path.exists()).await
     }
 
     /// What an inspection that was cut off left behind is of no use, and may be half a file.
@@ -127,7 +133,7 @@ impl Uploads {
             (false, true) => work.with_extension("stripped"),
             (false, false) => self.spool.bytes_path(company, &upload),
         };
-        if !from.exists() {
+        if !self.is_there(&from).await {
             tracing::error!(%upload, "what is to be stored of an upload is gone");
             return Err(WorkError::Refused(UploadFailure::Lost));
         }

@@ -9,8 +9,8 @@
 //! 1. Whose turn is over writes nothing more.
 //! 2. What was written on trial and did not pass leaves no trace.
 //! 3. At most a batch is written and another one gathered; all of it is in the sum of all memory.
-//! 4. Whoever drops a writer loses none of what it has taken and not yet begun to write: it is
-//!    there until the disk has it.
+//! 4. Whoever stops waiting for a writer loses nothing that it has taken: it is in its memory until
+//!    the disk has it.
 //!
 //! Never: looks at bytes.
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use frontdesk_actors::clock::{Clock, SystemClock};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tempfile::TempDir;
 use zip::CompressionMethod;
 
@@ -264,6 +265,28 @@ async fn a_daemon_that_hangs_is_not_waited_for_without_end() {
     assert_eq!(verdict(&scanner, b"words").await, ScanVerdict::Unavailable);
     let much = vec![0; 32 * 1024 * 1024];
     assert_eq!(verdict(&scanner, &much).await, ScanVerdict::Unavailable);
+}
+
+#[tokio::test]
+async fn a_daemon_whose_line_is_full_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let address = SocketAddrUnix::new(&path).unwrap();
+    let stream = |flags| net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+    let listener = stream(SocketFlags::CLOEXEC).unwrap();
+    net::bind(&listener, &address).unwrap();
+    net::listen(&listener, 0).unwrap();
+    // As many as the system lets wait, which is more than one.
+    let mut waiting = Vec::new();
+    loop {
+        let caller = stream(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).unwrap();
+        match net::connect(&caller, &address) {
+            Ok(()) => waiting.push(caller),
+            Err(error) => break assert_eq!(error, rustix::io::Errno::AGAIN),
+        }
+    }
+    let scanner = Scanner::new(Address::Unix(path), 1, LIMIT).unwrap();
+    assert_eq!(verdict(&scanner, b"words").await, ScanVerdict::Unavailable);
 }
 
 #[tokio::test]
