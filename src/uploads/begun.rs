@@ -78,6 +78,12 @@ impl Uploads {
         let (uploads, who) = (Arc::clone(self), Arc::clone(who));
         spawn(async move {
             let begun = uploads.begin_here(&who, door, upload, wish).await;
+            if let (Err(why), NamedBy::Us) = (&begun, named_by)
+                && why.code == ErrorCode::Unavailable
+            {
+                // It may be written down for all that.
+                let _ = uploads.cancel(&who, upload).await;
+            }
             let begun = begun.map(|job| Begun {
                 uploads,
                 who,

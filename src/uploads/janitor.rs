@@ -27,6 +27,9 @@ const ORPHAN_MS: u64 = 10 * 60 * 1_000;
 const DROPPED_MS: u64 = 2 * 60 * 1_000;
 /// Without a byte for so long nobody writes, milliseconds.
 const QUIET_MS: u64 = 5_000;
+/// Without a byte for so long an upload's file is closed, milliseconds: each is two open files, of
+/// which a process has few thousand. Opening it again reads all of it.
+const REST_MS: u64 = 10 * 60 * 1_000;
 
 impl Uploads {
     /// Looks for as long as the node runs.
@@ -112,13 +115,15 @@ impl Uploads {
             return;
         };
         match view.stage {
+            UploadStage::Receiving if view.terms.expires_at <= now => {
+                self.end(&key.0, key.1, UploadEnd::Expired).await;
+            }
+            UploadStage::Receiving if self.rests(&key) => {}
             UploadStage::Receiving => {
                 let Ok(job) = self.job(&key.0, key.1, &view).await else {
                     return;
                 };
-                if view.terms.expires_at <= now {
-                    self.fail(&job, UploadEnd::Expired).await;
-                } else if self.is_left(&job, &view) {
+                if self.is_left(&job, &view) {
                     self.go_on(&job, view).await;
                 }
             }
@@ -131,6 +136,20 @@ impl Uploads {
             | UploadStage::Passed
             | UploadStage::Published => {}
         }
+    }
+
+    /// Closes an upload's file of which nothing was heard for long; whether it is closed.
+    fn rests(&self, key: &Key) -> bool {
+        // Nobody can get at it meanwhile.
+        let Some(job) = self.jobs.get_mut(key) else {
+            return false;
+        };
+        let is_nobodys = Arc::strong_count(&job) == 1;
+        let rests = is_nobodys && job.is_quiet_for(self.disk.now_ms(), REST_MS);
+        if rests {
+            job.rest();
+        }
+        rests
     }
 
     /// Whether nobody here is at it: an earlier process was, or somebody was and stopped.
@@ -216,7 +235,7 @@ impl Uploads {
     async fn clear_traces(&self, node: &Arc<Node>, company: &CompanyId) {
         let now = node.clock().now().0;
         let trace_ms = self.limits.upload_trace_ms;
-        let dropped_until = Timestamp(now.saturating_sub(trace_ms.min(DROPPED_MS)));
+        let dropped_until = Timestamp(now.saturating_sub(DROPPED_MS));
         let ended_until = Timestamp(now.saturating_sub(trace_ms));
         let cleared = node.clear_dropped_files(company, dropped_until).await;
         let forgotten = node.forget_ended_uploads(company, ended_until).await;

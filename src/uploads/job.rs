@@ -4,13 +4,14 @@
 //! client came back elsewhere cannot write behind its back.
 //!
 //! Invariants:
-//! 1. One writer at a time; the one whose turn is over writes nothing more.
+//! 1. One writer at a time; the one whose turn is over writes nothing more, and once it is sealed
+//!    nobody does.
 //! 2. The offset that anybody is told is kept, and never goes back.
 //!
 //! Never: knows who may write, or what becomes of the file.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use frontdesk_protocol::upload::{FileFacts, UploadWish};
@@ -55,6 +56,10 @@ pub(crate) struct Job {
     /// When something was written last, milliseconds of the clock that never goes back.
     pub(super) touched_ms: AtomicU64,
     turn: watch::Sender<u64>,
+    /// What is in it is being told as what it is.
+    is_sealed: AtomicBool,
+    /// It is not this node's any more: there may be another one of the same upload.
+    is_closed: AtomicBool,
     pub(super) progress: Option<Progress>,
     pub(super) kept: AtomicU64,
     pub(super) open: Arc<Mutex<Open>>,
@@ -85,6 +90,8 @@ impl Job {
             reserved_bytes: AtomicU64::new(reserved_bytes),
             touched_ms: AtomicU64::new(now_ms),
             turn: watch::Sender::new(0),
+            is_sealed: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             progress,
             kept: AtomicU64::new(0),
             open: Arc::default(),
@@ -94,7 +101,7 @@ impl Job {
     /// Opens its file, once.
     ///
     /// # Errors
-    /// When the disk is full or fails, or nothing is there.
+    /// When the disk is full or fails, nothing is there, or the job was closed.
     pub(crate) async fn open(
         self: &Arc<Self>,
         spool: &Spool,
@@ -104,6 +111,9 @@ impl Job {
         let mut open = Arc::clone(&self.open).lock_owned().await;
         if open.file.is_some() {
             return Ok(());
+        }
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(WriteError::Over);
         }
         let (spool, company, upload) = (spool.clone(), self.company.clone(), self.upload);
         let job = Arc::clone(self);
@@ -157,21 +167,38 @@ impl Job {
         disk: &Arc<Disk>,
         memory: Option<Memory>,
     ) -> Result<Writer, WriteError> {
+        Writer::new(self, disk, self.number_turn(), memory).await
+    }
+
+    /// The next turn, and how it is heard that it is over.
+    pub(super) fn number_turn(&self) -> (u64, watch::Receiver<u64>) {
         let mut turn = 0;
         self.turn.send_modify(|current| {
             *current += 1;
             turn = *current;
         });
-        Writer::new(self, disk, (turn, self.turn.subscribe()), memory).await
+        (turn, self.turn.subscribe())
     }
 
-    /// Length and digests of everything that is kept.
+    /// Length and digests of everything that is kept; from then on nothing more is written.
     ///
     /// # Errors
     /// When the upload is over, or the disk fails.
-    pub(crate) async fn facts(&self, disk: &Disk) -> Result<FileFacts, WriteError> {
+    pub(super) async fn seal(&self, disk: &Disk) -> Result<FileFacts, WriteError> {
         let mut open = Arc::clone(&self.open).lock_owned().await;
+        // Under the lock that whoever writes takes.
+        self.is_sealed.store(true, Ordering::Release);
         disk.run(move || open.facts()).await
+    }
+
+    /// It was not sealed after all.
+    pub(super) fn unseal(&self) {
+        self.is_sealed.store(false, Ordering::Release);
+    }
+
+    /// Whether nothing more may be written.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.is_sealed.load(Ordering::Acquire)
     }
 
     /// Kept bytes from an offset on, at most so many; none at the end.
@@ -195,10 +222,18 @@ impl Job {
         .await
     }
 
-    /// Nobody writes from now on; its file is closed.
+    /// Nobody writes from now on; its file is closed, and not opened again.
     pub(crate) async fn close(&self) {
         self.turn.send_modify(|current| *current += 1);
         let mut open = Arc::clone(&self.open).lock_owned().await;
+        self.is_closed.store(true, Ordering::Release);
         *open = Open::default();
+    }
+
+    /// Closes its file until somebody writes again, if nobody is at it.
+    pub(super) fn rest(&self) {
+        if let Ok(mut open) = self.open.try_lock() {
+            *open = Open::default();
+        }
     }
 }

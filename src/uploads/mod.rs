@@ -33,12 +33,13 @@ mod pump;
 mod space;
 mod spill;
 mod terms;
+#[cfg(test)]
+mod tests;
 mod whole;
 pub(crate) mod window;
 mod works;
 mod writer;
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -69,7 +70,7 @@ use crate::telemetry::UploadMetrics;
 use job::Found;
 use memory::Memory;
 use progress::Progress;
-use space::UNKNOWN_BYTES;
+use space::{Reserved, UNKNOWN_BYTES};
 
 type Key = (CompanyId, UploadId);
 
@@ -189,9 +190,7 @@ impl Uploads {
         if let Some(size) = wish.size.filter(|size| *size > terms.size_max) {
             return Err(terms::too_large(size, terms.size_max));
         }
-        self.check_open_count(who)?;
         let wanted_bytes = wish.size.unwrap_or(UNKNOWN_BYTES);
-        self.check_space(&node, &who.company, wanted_bytes).await?;
         let key = (who.company.clone(), upload);
         let now_ms = node.clock().monotonic_ms();
         let job = Arc::new(Job::new(
@@ -206,7 +205,11 @@ impl Uploads {
             // Sent twice at once; the other is being written down.
             Entry::Occupied(_) => return Err(Rejection::new(ErrorCode::Busy)),
         }
-        let begun = self.write_down(&node, who, &job, wish, terms).await;
+        // It counts already, so that of many at once no more pass than may.
+        let begun = match self.check_counted(&node, who).await {
+            Ok(()) => self.write_down(&node, who, &job, wish, terms).await,
+            Err(why) => Err(why),
+        };
         match &begun {
             Ok(Outcome::Done(_)) => {}
             // It may be written down for all that, and whoever begins it again finds its file.
@@ -291,7 +294,12 @@ impl Uploads {
         match job.open(&self.spool, &self.disk, Found::Earlier).await {
             Ok(()) => Ok(job),
             Err(error) => {
-                self.jobs.remove(&key);
+                if matches!(error, WriteError::Over) {
+                    // Nothing is there. Whoever has it yet finds nothing either.
+                    self.jobs
+                        .remove_if(&key, |_, found| Arc::ptr_eq(found, &job));
+                    job.close().await;
+                }
                 Err(refused(&error))
             }
         }
@@ -315,11 +323,13 @@ impl Uploads {
         let entity = EntityId::upload(job.company.clone(), job.upload);
         let command = Command::Upload(UploadCommand::DeclareSize { size });
         let node = self.node()?;
+        let reserved = Reserved::of(job, size);
+        self.check_space(&node, &job.company).await?;
         done(
             node.ask(entity, Arc::clone(who), command, fresh_cid())
                 .await,
         )?;
-        job.reserved_bytes.store(size, Ordering::Relaxed);
+        reserved.stays();
         job.sized(size);
         Ok(())
     }
@@ -331,11 +341,15 @@ impl Uploads {
     pub(crate) async fn seal(&self, job: &Arc<Job>) -> Result<(), Rejection> {
         let node = self.node()?;
         let _turn = self.lease(job).await?;
-        let facts = job.facts(&self.disk).await;
+        let facts = job.seal(&self.disk).await;
         let facts = facts.map_err(|error| refused(&error))?;
         let entity = EntityId::upload(job.company.clone(), job.upload);
         let seal = UploadCommand::Seal { facts };
-        done(node.tell_upload(&entity, seal).await)
+        let sealed = node.tell_upload(&entity, seal).await;
+        if let Outcome::Refused(_) = &sealed {
+            job.unseal();
+        }
+        done(sealed)
     }
 
     /// Seals an upload if all its bytes are kept. A part stays as it is.
@@ -392,7 +406,11 @@ impl Uploads {
 
     /// Ends an upload that came to nothing.
     pub(crate) async fn fail(&self, job: &Job, end: UploadEnd) {
-        let entity = EntityId::upload(job.company.clone(), job.upload);
+        self.end(&job.company, job.upload, end).await;
+    }
+
+    async fn end(&self, company: &CompanyId, upload: UploadId, end: UploadEnd) {
+        let entity = EntityId::upload(company.clone(), upload);
         if let Ok(node) = self.node() {
             let outcome = node.tell_upload(&entity, UploadCommand::End { end }).await;
             if let Err(why) = done(outcome) {

@@ -82,9 +82,9 @@ impl Uploads {
             parts_text: "".into(),
         };
         let id = (fresh_upload_id(), NamedBy::Us);
+        let limit = self.size_max(who, door).await?;
         // From here on it ends with this.
         let job = self.begin(who, door, id, wish).await?.told();
-        let limit = self.size_max(who, door).await?;
         let filled = match source {
             Source::Body(body) => self.fill(&job, body, limit).await,
             Source::Spill(spill) => self.pour(&job, spill).await,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use frontdesk_actors::{UploadStage, UploadView, UploadWorks, WorkError, Working};
 use frontdesk_protocol::upload::{FileKind, Kinds, UploadFailure};
 use frontdesk_protocol::{CompanyId, UploadId};
-use frontdesk_storage::{EntityId, Error as StoreError};
+use frontdesk_storage::EntityId;
 
 use super::Uploads;
 use crate::files::inspect::Verdict;
@@ -57,7 +57,7 @@ impl Uploads {
         };
         self.remove_made(company, upload).await?;
         let file = self.spool.bytes_path(company, &upload);
-        if !self.is_there(&file).await {
+        if !self.is_there(&file).await? {
             tracing::error!(%upload, "the bytes of an upload are gone");
             return Err(WorkError::Refused(UploadFailure::Lost));
         }
@@ -74,9 +74,11 @@ impl Uploads {
         }
     }
 
-    async fn is_there(&self, path: &Path) -> bool {
+    /// A disk that cannot say is asked again later.
+    async fn is_there(&self, path: &Path) -> Result<bool, WorkError> {
         let path = path.to_owned();
-        self.disk.run(move || path.exists()).await
+        let looked = self.disk.run(move || path.try_exists()).await;
+        looked.map_err(|error| later(&error))
     }
 
     /// What an inspection that was cut off left behind is of no use, and may be half a file.
@@ -133,7 +135,7 @@ impl Uploads {
             (false, true) => work.with_extension("stripped"),
             (false, false) => self.spool.bytes_path(company, &upload),
         };
-        if !self.is_there(&from).await {
+        if !self.is_there(&from).await? {
             tracing::error!(%upload, "what is to be stored of an upload is gone");
             return Err(WorkError::Refused(UploadFailure::Lost));
         }
@@ -176,7 +178,7 @@ impl Uploads {
     }
 }
 
-fn later(error: &StoreError) -> WorkError {
+fn later(error: &dyn std::error::Error) -> WorkError {
     tracing::warn!(%error, "a work on an upload is done later");
     WorkError::Later
 }

@@ -78,7 +78,10 @@ impl Writer {
             memory,
             held: None,
         };
-        writer.on_disk(open, Open::end_turn).await?;
+        // Overtaken on the way here: what is on trial is of whoever has the turn.
+        if writer.has_turn() {
+            writer.on_disk(open, Open::end_turn).await?;
+        }
         writer.written = writer.kept();
         Ok(writer)
     }
@@ -270,10 +273,14 @@ impl Writer {
         outcome
     }
 
+    fn has_turn(&self) -> bool {
+        *self.turns.borrow() == self.turn
+    }
+
     /// The file, if the turn is not over.
     async fn own(&self) -> Result<OwnedMutexGuard<Open>, WriteError> {
         let open = Arc::clone(&self.job.open).lock_owned().await;
-        match *self.turns.borrow() == self.turn {
+        match self.has_turn() && !self.job.is_sealed() {
             true => Ok(open),
             false => Err(WriteError::Overtaken),
         }

@@ -51,6 +51,7 @@ mod socket_upload_rules;
 mod socket_uploads;
 mod stalled_downloads;
 mod support;
+mod uploads_counted;
 mod uploads_draft;
 mod uploads_failing;
 mod uploads_hostile;

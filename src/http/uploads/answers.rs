@@ -71,7 +71,6 @@ pub(super) struct Refusal {
     error: Box<ApiError>,
     status: Option<StatusCode>,
     says_version: bool,
-    is_of_body: bool,
     /// Where the upload stands, if that is why.
     stands: Option<u64>,
     /// What the draft calls it, if it has a name for it.
@@ -84,7 +83,6 @@ impl Refusal {
             error: Box::new(ApiError::because(code, why)),
             status: Some(status),
             says_version: false,
-            is_of_body: false,
             stands: None,
             problem: None,
         }
@@ -156,11 +154,6 @@ impl Refusal {
             .is_some_and(|status| status.as_u16() == CHECKSUM_MISMATCH)
     }
 
-    /// Whether the body alone was at fault: what it was for is there.
-    pub(super) fn is_of_body(&self) -> bool {
-        self.is_of_body
-    }
-
     /// What a door says of a body that was not taken.
     pub(super) fn pumped(error: &PumpError, limit: u64) -> Self {
         match error {
@@ -170,10 +163,7 @@ impl Refusal {
                 "the body has another checksum",
                 StatusCode::from_u16(CHECKSUM_MISMATCH).unwrap_or(StatusCode::BAD_REQUEST),
             ),
-            PumpError::Cut => Self {
-                is_of_body: true,
-                ..ApiError::because(ErrorCode::BadFrame, "the body was cut off").into()
-            },
+            PumpError::Cut => ApiError::because(ErrorCode::BadFrame, "the body was cut off").into(),
             PumpError::Slow => {
                 // Of the server's kind of errors: clients try those again.
                 let why = "the body came too slowly, go on from where it is kept";
@@ -195,7 +185,6 @@ impl From<ApiError> for Refusal {
             error: Box::new(error),
             status: None,
             says_version: false,
-            is_of_body: false,
             stands: None,
             problem: None,
         }

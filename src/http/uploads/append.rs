@@ -18,7 +18,7 @@ use super::headers::{
     bad, body_bytes, checksum, number, one,
 };
 use crate::app::App;
-use crate::uploads::{Checking, PumpError, Upload, pump};
+use crate::uploads::{Checking, Job, PumpError, Upload, pump};
 
 /// Where an upload stands. The turn is taken, so that nobody moves it after the answer.
 pub(super) async fn offset(
@@ -147,20 +147,19 @@ pub(super) async fn take_body(
     (headers, body): (&HeaderMap, Body),
     checking: Option<Checking>,
 ) -> Result<u64, Refusal> {
-    let size_max = found.view.terms.size_max;
-    let end = found.view.wish.size.unwrap_or(size_max);
     let announced = body_bytes(headers)?;
     let Some(job) = &found.job else {
         // All came before; a repeat that brings nothing changes nothing.
         return match announced {
             Some(0) => Ok(found.offset()),
-            _ => Err(Refusal::too_long(end)),
+            _ => Err(Refusal::too_long(found.offset())),
         };
     };
+    let end = End::of(app, found, job).await?;
     let stood = found.offset();
-    let left = end.saturating_sub(stood);
+    let left = end.at.saturating_sub(stood);
     if announced.is_some_and(|bytes| bytes > left) {
-        return Err(Refusal::too_long(end));
+        return Err(end.refusal(app));
     }
     let writer = app.uploads.write(job).await?;
     if writer.kept() != stood {
@@ -173,11 +172,48 @@ pub(super) async fn take_body(
         Ok(()) => {}
         Err(PumpError::TooLong) => {
             // What was said of its length is not true: nobody knows what the rest is.
-            let end = UploadEnd::Failed(UploadFailure::TooLarge);
-            app.uploads.fail(job, end).await;
-            return Err(Refusal::too_long(found.view.wish.size.unwrap_or(size_max)));
+            app.uploads
+                .fail(job, UploadEnd::Failed(end.failure()))
+                .await;
+            return Err(end.refusal(app));
         }
-        Err(error) => return Err(Refusal::pumped(error, end)),
+        Err(error) => return Err(Refusal::pumped(error, end.at)),
     }
     Ok(pumped.kept)
+}
+
+/// Where an upload ends at the latest.
+struct End {
+    at: u64,
+    /// Since its company has no more space.
+    is_of_space: bool,
+}
+
+impl End {
+    async fn of(app: &App, found: &Upload, job: &Job) -> Result<Self, Refusal> {
+        if let Some(at) = found.view.wish.size {
+            let is_of_space = false; // it was reserved
+            return Ok(Self { at, is_of_space });
+        }
+        let size_max = found.view.terms.size_max;
+        let space = app.uploads.space_for(job).await?;
+        Ok(Self {
+            at: size_max.min(space),
+            is_of_space: space < size_max,
+        })
+    }
+
+    fn failure(&self) -> UploadFailure {
+        match self.is_of_space {
+            true => UploadFailure::QuotaExceeded,
+            false => UploadFailure::TooLarge,
+        }
+    }
+
+    fn refusal(&self, app: &App) -> Refusal {
+        match self.is_of_space {
+            true => app.uploads.no_space().into(),
+            false => Refusal::too_long(self.at),
+        }
+    }
 }

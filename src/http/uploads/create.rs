@@ -92,14 +92,8 @@ async fn answer(
         .with(header::LOCATION.as_str(), app.absolute(headers, &place))
         .expires(found.view.terms.expires_at);
     if let Some((body, checking)) = body {
-        // What did not come is sent again: the upload is there.
-        let taken = take_body(app, &found, (headers, body), checking).await;
-        let kept = match taken {
-            Ok(kept) => kept,
-            Err(refusal) if refusal.is_of_body() => job.kept(),
-            Err(refusal) => return Err(refusal),
-        };
-        tus = tus.offset(kept);
+        // Of one that did not come to its end nobody is left who would hear where it is.
+        tus = tus.offset(take_body(app, &found, (headers, body), checking).await?);
     }
     app.uploads.seal_if_whole(&found).await?;
     Ok(tus)

@@ -58,14 +58,9 @@ pub(in crate::http::uploads) async fn create(
     let named = (upload, NamedBy::Us);
     let begun = app.uploads.begin(who, Door::Native, named, wish).await?;
     let mut found = app.uploads.find(who, upload).await?;
-    let taken = take_body(app, &found, (headers, body), checking).await;
-    let (kept, came_whole) = match taken {
-        Ok(kept) => (kept, true),
-        // What did not come is sent again: the upload is there.
-        Err(refusal) if refusal.is_of_body() => (begun.job().kept(), false),
-        Err(refusal) => return Err(refusal),
-    };
-    let ended = finish(app, who, upload, &mut found, (kept, is_last && came_whole)).await?;
+    // Of a body that did not come to its end nobody is left who would hear where the upload is.
+    let kept = take_body(app, &found, (headers, body), checking).await?;
+    let ended = finish(app, who, upload, &mut found, (kept, is_last)).await?;
     begun.told();
     let place = app.absolute(headers, &format!("{PATH}/{upload}"));
     let tus = answer(app, upload, &found, StatusCode::CREATED, (kept, ended));

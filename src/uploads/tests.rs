@@ -1,0 +1,132 @@
+//! Turns to write one upload, as doors that race for it take them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use frontdesk_actors::clock::{SystemClock, fresh_upload_id};
+use frontdesk_protocol::upload::UploadWish;
+use frontdesk_storage::{Durability, Spool};
+use tempfile::TempDir;
+
+use super::Disk;
+use super::job::{Found, Job, WriteError};
+use super::writer::{WRITE_BYTES, Writer};
+
+struct Bench {
+    job: Arc<Job>,
+    disk: Arc<Disk>,
+    spool: Spool,
+    _folder: TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path(), Durability::Buffered).unwrap();
+        let disk = Arc::new(Disk::new(Arc::new(SystemClock::default())));
+        let wish = UploadWish {
+            name: "a.txt".into(),
+            mime: "".into(),
+            size: None,
+            room: None,
+            caption: "".into(),
+            sha256: None,
+            metadata: "".into(),
+            is_part: false,
+            parts: Vec::new(),
+            parts_text: "".into(),
+        };
+        let key = ("TES001".parse().unwrap(), fresh_upload_id());
+        let owner = "ann".parse().unwrap();
+        let job = Arc::new(Job::new(key, owner, (&wish, 1), disk.now_ms(), None));
+        job.open(&spool, &disk, Found::New).await.unwrap();
+        Self {
+            job,
+            disk,
+            spool,
+            _folder: folder,
+        }
+    }
+
+    async fn turn(&self) -> Writer {
+        self.job.take_turn(&self.disk, None).await.unwrap()
+    }
+
+    /// What is kept.
+    async fn content(&self) -> Vec<u8> {
+        let read = self.job.read(&self.disk, 0, 4 * WRITE_BYTES).await;
+        let mut content = read.unwrap().to_vec();
+        content.truncate(usize::try_from(self.job.kept()).unwrap());
+        content
+    }
+}
+
+fn piece(byte: u8) -> Bytes {
+    vec![byte; WRITE_BYTES].into()
+}
+
+#[tokio::test]
+async fn a_turn_that_was_overtaken_on_its_way_takes_back_nothing_of_the_newer_one() {
+    let bench = Bench::new().await;
+    let late = bench.job.number_turn();
+    let mut newer = bench.turn().await;
+    newer.try_out().await.unwrap();
+    newer.write(piece(1)).await.unwrap();
+    let mut late = Writer::new(&bench.job, &bench.disk, late, None)
+        .await
+        .unwrap();
+    newer.write(piece(2)).await.unwrap();
+    assert_eq!(newer.keep().await.unwrap(), 2 * WRITE_BYTES as u64);
+    assert!(bench.content().await == [piece(1), piece(2)].concat());
+    late.write(Bytes::from_static(b"late")).await.unwrap();
+    assert!(matches!(late.keep().await, Err(WriteError::Overtaken)));
+}
+
+#[tokio::test]
+async fn nobody_writes_to_what_was_sealed() {
+    let bench = Bench::new().await;
+    let mut writer = bench.turn().await;
+    writer.write(piece(1)).await.unwrap();
+    writer.keep().await.unwrap();
+    let facts = bench.job.seal(&bench.disk).await.unwrap();
+    assert_eq!(facts.size, WRITE_BYTES as u64);
+    let mut next = bench.turn().await;
+    next.write(Bytes::from_static(b"more")).await.unwrap();
+    assert!(matches!(next.keep().await, Err(WriteError::Overtaken)));
+    assert_eq!(bench.job.seal(&bench.disk).await.unwrap(), facts);
+    // It was refused: more may come.
+    bench.job.unseal();
+    let mut next = bench.turn().await;
+    next.write(Bytes::from_static(b"more")).await.unwrap();
+    assert_eq!(next.keep().await.unwrap(), facts.size + 4);
+}
+
+#[tokio::test]
+async fn a_job_that_was_closed_is_not_opened_beside_its_successor() {
+    let bench = Bench::new().await;
+    bench.job.close().await;
+    let again = bench.job.open(&bench.spool, &bench.disk, Found::Earlier);
+    assert!(matches!(again.await, Err(WriteError::Over)));
+}
+
+#[tokio::test]
+async fn a_file_that_rested_goes_on_where_it_stood() {
+    let bench = Bench::new().await;
+    let mut writer = bench.turn().await;
+    writer.write(piece(1)).await.unwrap();
+    writer.keep().await.unwrap();
+    drop(writer);
+    bench.job.rest();
+    let closed = bench.job.read(&bench.disk, 0, 1).await;
+    assert!(matches!(closed, Err(WriteError::Over)), "it is closed");
+    assert_eq!(bench.job.kept(), WRITE_BYTES as u64);
+    let opened = bench.job.open(&bench.spool, &bench.disk, Found::Earlier);
+    opened.await.unwrap();
+    let mut writer = bench.turn().await;
+    writer.write(piece(2)).await.unwrap();
+    writer.keep().await.unwrap();
+    assert!(bench.content().await == [piece(1), piece(2)].concat());
+    let facts = bench.job.seal(&bench.disk).await.unwrap();
+    let whole = [piece(1), piece(2)].concat();
+    assert_eq!(facts.blake3, *blake3::hash(&whole).as_bytes());
+}
