@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{refuse, reply};
 use crate::app::App;
 use crate::files::names;
-use crate::uploads::{Door, NamedBy, Upload, Writer};
+use crate::uploads::{Begun, Door, NamedBy, Upload, Writer};
 use crate::ws::desk::{Continuation, Desk};
 use crate::ws::streams::{Opening, Teller};
 
@@ -41,8 +41,8 @@ pub(super) fn open(codec: Codec, desk: &mut Desk, id: Option<FrameRef>, wanted: 
     }
     let app = Arc::clone(&desk.app);
     let begun = async move {
-        let found = begin(&app, &who, wanted).await?;
-        Ok((who, found))
+        let (found, begun) = begin(&app, &who, wanted).await?;
+        Ok((who, found, begun))
     };
     take_over(codec, desk, id, begun);
 }
@@ -68,7 +68,7 @@ pub(super) fn resume(
             None => who,
         };
         let found = app.uploads.find(&who, upload).await?;
-        Ok((who, (upload, found)))
+        Ok((who, (upload, found), None))
     };
     take_over(codec, desk, id, found);
 }
@@ -95,12 +95,15 @@ pub(super) fn cancel(codec: Codec, desk: &mut Desk, id: Option<FrameRef>, upload
 
 type Found = (UploadId, Upload);
 
+/// Whose it is, what it is, and whether it was begun just now.
+type Owned = (Arc<Principal>, Found, Option<Begun>);
+
 /// Takes the turn to write an upload, and answers.
 fn take_over(
     codec: Codec,
     desk: &mut Desk,
     id: Option<FrameRef>,
-    finding: impl Future<Output = Result<(Arc<Principal>, Found), Rejection>> + Send + 'static,
+    finding: impl Future<Output = Result<Owned, Rejection>> + Send + 'static,
 ) {
     if !desk.has_stream_left() {
         let why = "as many uploads are sent on this connection as may be at once";
@@ -114,16 +117,23 @@ fn take_over(
     let app = Arc::clone(&desk.app);
     desk.start(async move {
         let leased = async {
-            let (who, (upload, found)) = finding.await?;
+            let (who, (upload, mut found), begun) = finding.await?;
             let writer = match &found.job {
-                Some(job) if takes_bytes(&found) => Some(app.uploads.lease(job).await?),
+                Some(job) if takes_bytes(&found) => {
+                    if found.view.wish.size.is_none() {
+                        let space = app.uploads.space_for(job).await?;
+                        let size_max = &mut found.view.terms.size_max;
+                        *size_max = space.min(*size_max);
+                    }
+                    Some(app.uploads.lease(job).await?)
+                }
                 _ => None,
             };
-            Ok((who, upload, found, writer))
+            Ok((who, upload, (found, begun), writer))
         };
         let leased = leased.await;
         let go_on: Continuation = Box::new(move |desk| match leased {
-            Ok((who, upload, found, writer)) => {
+            Ok((who, upload, (found, begun), writer)) => {
                 let teller = Teller {
                     app: Arc::clone(&desk.app),
                     shared: Arc::downgrade(&desk.shared),
@@ -132,6 +142,7 @@ fn take_over(
                     upload,
                 };
                 answer(desk, id, teller, &found, writer);
+                begun.map(Begun::told);
             }
             Err(why) => refuse(codec, desk, id, why),
         });
@@ -186,11 +197,19 @@ fn answer(
             answer.chunk_max = opened.chunk_max;
             reply(codec, desk, id, Answer::UploadOpened(answer));
         }
+        // A part stays what it is.
+        _ if found.view.wish.is_part => reply(codec, desk, id, Answer::UploadOpened(answer)),
         _ => {
+            let Some(watch) = desk.take_watch(codec) else {
+                let why = "as many uploads are watched on this connection as may be at once";
+                let why = Rejection::because(ErrorCode::RateLimited, why);
+                return refuse(codec, desk, id, why);
+            };
             reply(codec, desk, id, Answer::UploadOpened(answer));
             // Nothing more is wanted: what becomes of it is told.
             let (view, job) = (found.view.clone(), found.job.clone());
             spawn(async move {
+                let _watch = watch;
                 let found = Upload {
                     view,
                     job,
@@ -208,7 +227,7 @@ async fn begin(
     app: &Arc<App>,
     who: &Arc<Principal>,
     wanted: UploadOpen,
-) -> Result<Found, Rejection> {
+) -> Result<(Found, Option<Begun>), Rejection> {
     let room = match wanted.room {
         Some(room) => Some(room_of(app, who, room).await?),
         None => None,
@@ -233,7 +252,7 @@ async fn begin(
         && let Ok(found) = app.uploads.find(who, upload).await
     {
         return match found.view.wish.is_same_file(&wish) {
-            true => Ok((upload, found)),
+            true => Ok(((upload, found), None)),
             false => Err(Rejection::new(ErrorCode::CidReused)),
         };
     }
@@ -242,8 +261,7 @@ async fn begin(
         .begin(who, Door::Native, (upload, named_by), wish);
     let begun = begun.await?;
     let found = app.uploads.find(who, upload).await?;
-    begun.told();
-    Ok((upload, found))
+    Ok(((upload, found), Some(begun)))
 }
 
 async fn room_of(app: &Arc<App>, who: &Principal, name: RoomName) -> Result<RoomId, Rejection> {

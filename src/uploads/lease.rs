@@ -36,6 +36,11 @@ impl Uploads {
         turn.map_err(|error| refused(&error))
     }
 
+    /// Whether few need memory now.
+    pub(crate) fn is_memory_plenty(&self) -> bool {
+        self.memory.is_plenty()
+    }
+
     /// Memory for credit: so many units, or as many as there are; `None` when there are none now.
     pub(crate) fn take_memory(&self, units: u32) -> Option<Part> {
         self.memory.take_some(units)

@@ -1,12 +1,15 @@
 //! What is refused of files on the native socket, and who may go on with them.
 
+use std::net::TcpListener;
+
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::socket_uploads::of_two;
 use crate::support::sending::{BYTES, END, RESET, Sending, frame, text_of};
 use crate::support::socket::Socket;
-use crate::support::token::{now_s, token_with};
+use crate::support::token::{now_s, token_of, token_with};
+use crate::support::uploads::UPLOADS;
 use crate::support::{Bus, COMPANY, OTHER_COMPANY, Site, in_both_buses, soon};
 
 in_both_buses!(
@@ -18,6 +21,7 @@ in_both_buses!(
     a_frame_beyond_what_was_told_ends_its_stream_alone,
     frames_that_are_none_are_refused_and_the_socket_goes_on,
     who_opens_streams_and_sends_nothing_holds_bounded_memory,
+    a_connection_waits_for_the_end_of_so_many_uploads_and_no_more,
 );
 
 async fn more_than_was_granted_ends_the_stream_and_then_the_connection(bus: Bus) {
@@ -254,4 +258,41 @@ async fn who_opens_streams_and_sends_nothing_holds_bounded_memory(bus: Bus) {
     let mut sending = Sending::open(&mut late, json!({"name": "a.txt", "size": file.len()})).await;
     sending.send(&mut late, &file, file.len() as u64).await;
     assert_eq!(sending.ended(&mut late).await["state"], "ready");
+}
+
+async fn a_connection_waits_for_the_end_of_so_many_uploads_and_no_more(bus: Bus) {
+    const WATCH_COUNT_MAX: usize = 64;
+    // It takes connections and never says a word.
+    let scanner = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let address = scanner.local_addr().expect("an address");
+    let site = Site::with(bus, |config| {
+        config.files.clamav = Some(address.to_string());
+    })
+    .await;
+    let mut ann = site.connect("ann").await;
+    let file = text_of(5_000);
+    let mut sending = Sending::open(&mut ann, json!({"name": "a.txt", "size": file.len()})).await;
+    sending.send(&mut ann, &file, file.len() as u64).await;
+    sending.state(&mut ann).await;
+    let resume = json!({"type": "upload_resume", "upload": sending.upload});
+    for _ in 0..WATCH_COUNT_MAX {
+        ann.ask(resume.clone()).await.expect("it is told of");
+    }
+    let refused = ann.ask(resume).await.expect_err("one more");
+    assert_eq!(refused["code"], "rate_limited");
+    // A part waits for nothing.
+    let token = token_of("ann");
+    let headers = [("upload-length", "1"), ("upload-concat", "partial")];
+    let part = site
+        .tus(&token, ("POST", UPLOADS), &headers, b"")
+        .await
+        .place();
+    assert_eq!(site.patch_tus(&token, &part, 0, b"x").await.status, 204);
+    let (_, upload) = part.rsplit_once('/').expect("a path");
+    let resume = json!({"type": "upload_resume", "upload": upload});
+    let told = ann.ask(resume).await.expect("it is told of");
+    assert_eq!(
+        (&told["offset"], &told["stream"]),
+        (&json!(1), &json!(null))
+    );
 }

@@ -9,6 +9,8 @@
 //! 2. What a client may send is counted in the memory of uploads before it is told, and nothing is
 //!    granted while the disk is behind.
 //! 3. Every byte is taken once, in its place.
+//! 4. Credit that is granted and not used counts against what the other uploads of a connection get,
+//!    and while memory is short nobody gets more than a little.
 //!
 //! Never: writes a file, or knows a room.
 
@@ -24,9 +26,10 @@ use frontdesk_protocol::limits::CONNECTION_STREAM_COUNT_MAX;
 use frontdesk_protocol::native::{Push, ResetReason, ServerFrame};
 use frontdesk_protocol::websocket::{Opcode, server_frame, server_message};
 use frontdesk_protocol::{CloseCode, UploadId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::desk::Desk;
-use crate::uploads::window::Window;
+use crate::uploads::window::{FIRST_BYTES, Window};
 use crate::uploads::{Job, Uploads, Writer};
 use lane::{Lane, LaneEnd};
 pub(crate) use writing::Teller;
@@ -49,6 +52,9 @@ const UNANSWERED_MS: u64 = 1_000;
 const IDLE_MS: u64 = 30_000;
 /// What must come in that time, bytes: a kilobyte a second.
 const PACE_BYTES: u64 = 30 * 1024;
+/// Uploads whose end a connection waits for although it sends nothing of them: each is read from
+/// time to time. As many as a person may have under way, if the settings do not say otherwise.
+const WATCH_COUNT_MAX: usize = 64;
 /// Times that more may be sent than was granted before the connection is closed.
 const VIOLATION_COUNT_MAX: u32 = 2;
 
@@ -101,6 +107,8 @@ pub(crate) struct Streams {
     ping_count: u64,
     answered_ms: u64,
     violation_count: u32,
+    /// Places to wait for the end of an upload that is not sent here.
+    watches: Arc<Semaphore>,
 }
 
 /// What a stream begins with.
@@ -141,6 +149,7 @@ impl Streams {
             ping_count: 0,
             answered_ms: 0,
             violation_count: 0,
+            watches: Arc::new(Semaphore::new(WATCH_COUNT_MAX)),
         }
     }
 
@@ -159,17 +168,28 @@ impl Streams {
     }
 
     /// How much of the window a stream has.
-    fn share(&self, number: u16, now_ms: u64) -> u64 {
-        let others = self.open.iter().filter(|stream| {
-            let is_active = stream.moved_ms + ACTIVE_MS > now_ms && !stream.has_ended;
-            stream.number != number && is_active
-        });
-        self.window.bytes() / (1 + others.count() as u64)
+    fn share(&self, number: u16, now_ms: u64, is_plenty: bool) -> u64 {
+        let others = || {
+            let open = self.open.iter();
+            open.filter(|stream| stream.number != number && !stream.has_ended)
+        };
+        let active = others().filter(|stream| stream.moved_ms + ACTIVE_MS > now_ms);
+        let even = self.window.bytes() / (1 + active.count() as u64);
+        // One that went quiet has its credit yet, and may use it at any moment.
+        let unused: u64 = others().map(|stream| stream.limit - stream.next).sum();
+        let little = even.min(FIRST_BYTES);
+        match is_plenty {
+            true => even
+                .min(self.window.bytes().saturating_sub(unused))
+                .max(little),
+            false => little,
+        }
     }
 
     /// Grants a stream what it may have now; whether the client is to be told.
     fn grant(&mut self, index: usize, uploads: &Uploads, now_ms: u64) -> bool {
-        let share = self.share(self.open[index].number, now_ms);
+        let is_plenty = uploads.is_memory_plenty();
+        let share = self.share(self.open[index].number, now_ms, is_plenty);
         let chunk = self.window.chunk_bytes();
         let stream = &mut self.open[index];
         let written = stream.lane.stand().written;
@@ -311,6 +331,14 @@ impl Desk {
         open < CONNECTION_STREAM_COUNT_MAX
     }
 
+    /// A place to wait for the end of an upload that is not sent here, if there is one.
+    pub(crate) fn take_watch(&mut self, codec: Codec) -> Option<OwnedSemaphorePermit> {
+        let streams = self
+            .streams
+            .get_or_insert_with(|| Box::new(Streams::new(codec)));
+        Arc::clone(&streams.watches).try_acquire_owned().ok()
+    }
+
     /// Measures the link before the first bytes of a file are on it.
     pub(crate) fn measure_link(&mut self, codec: Codec) {
         let now_ms = self.app.node.clock().monotonic_ms();
@@ -420,3 +448,6 @@ impl Desk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

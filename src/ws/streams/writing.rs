@@ -227,6 +227,7 @@ impl Writing {
     async fn refused(&self, why: &Rejection) -> LaneEnd {
         match why.code {
             ErrorCode::Unavailable | ErrorCode::Busy => LaneEnd::Reset(ResetReason::Unavailable),
+            ErrorCode::StorageFull => LaneEnd::Reset(ResetReason::StorageFull),
             _ => self.lost().await,
         }
     }
