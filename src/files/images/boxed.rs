@@ -97,7 +97,7 @@ fn private_ranges(whole: &[u8], meta: &Range<usize>) -> Option<Vec<Range<usize>>
     ranges_of(whole, &places.contents, &private, own_start)
 }
 
-/// The numbers of items that hold tags and words instead of pixels.
+/// The numbers of items that hold tags and words instead of pixels, in order and each once.
 fn private_items(whole: &[u8], names: &Range<usize>) -> Option<Vec<u64>> {
     let mut head = Reader::new(whole, names);
     let version = head.number(4)? >> 24;
@@ -117,10 +117,13 @@ fn private_items(whole: &[u8], names: &Range<usize>) -> Option<Vec<u64>> {
             private.push(item);
         }
     }
+    private.sort_unstable();
+    private.dedup();
     Some(private)
 }
 
-/// Where these items stand, by the table of places.
+/// Where these items stand, by the table of places. As many places may be listed as items: the
+/// numbers are in order, so that each place costs a few steps.
 fn ranges_of(
     whole: &[u8],
     places: &Range<usize>,
@@ -136,7 +139,7 @@ fn ranges_of(
     let id_bytes = if version < 2 { 2 } else { 4 };
     let mut ranges = Vec::new();
     for _ in 0..table.number(id_bytes)? {
-        let is_private = private.contains(&table.number(id_bytes)?);
+        let is_private = private.binary_search(&table.number(id_bytes)?).is_ok();
         let method = if version == 0 {
             0
         } else {

@@ -216,11 +216,18 @@ fn boxed(kind: &[u8; 4], contents: &[&[u8]]) -> Vec<u8> {
     [&size[..], kind, &contents].concat()
 }
 
+/// An entry that names an item and says of which kind it is.
+fn item(id: u8, kind: &[u8; 4]) -> Vec<u8> {
+    boxed(b"infe", &[&[2, 0, 0, 0, 0, id, 0, 0], kind])
+}
+
 /// A picture of boxes: pixels, tags in the file, and words in the box itself.
 fn heic() -> Vec<u8> {
-    let item = |id: u8, kind: &[u8; 4]| boxed(b"infe", &[&[2, 0, 0, 0, 0, id, 0, 0], kind]);
-    let names = [item(1, b"hvc1"), item(2, b"Exif"), item(3, b"mime")].concat();
-    let names = boxed(b"iinf", &[&[0, 0, 0, 0, 0, 3], &names]);
+    heic_with(&[item(1, b"hvc1"), item(2, b"Exif"), item(3, b"mime")].concat())
+}
+
+fn heic_with(names: &[u8]) -> Vec<u8> {
+    let names = boxed(b"iinf", &[&[0, 0, 0, 0, 0, 3], names]);
     let secret_bytes = u8::try_from(SECRET.len()).unwrap();
     let place = |id: u8, method: u8, offset: u16, length: u8| {
         let [high, low] = offset.to_be_bytes();
@@ -274,6 +281,16 @@ fn what_is_private_in_a_picture_of_boxes_is_blanked_where_it_stands() {
         treated_as(Kind::Boxed, cut).err(),
         Some(UploadFailure::Mismatched)
     );
+}
+
+#[test]
+fn items_that_are_named_in_any_order_and_more_than_once_are_blanked() {
+    let [pixels, tags, words] =
+        [(1, b"hvc1"), (2, b"Exif"), (3, b"mime")].map(|(id, kind)| item(id, kind));
+    let names = [&words[..], &tags, &words, &pixels, &tags.repeat(900)].concat();
+    let outcome = treated_as(Kind::Boxed, &heic_with(&names)).unwrap();
+    assert!(!holds(&outcome.bytes, &SECRET[..8]));
+    assert!(holds(&outcome.bytes, b"pixels") && holds(&outcome.bytes, b"more"));
 }
 
 proptest! {
