@@ -280,6 +280,7 @@ struct Seen {
 impl Look {
     fn look(&self) -> Result<Seen, Verdict> {
         let (sniffed, size_bytes) = self.sniff().map_err(|error| ours(&error))?;
+        let sniffed = policy::heard(sniffed, &self.shown);
         if size_bytes == 0 {
             return Err(Verdict::Refused(UploadFailure::Empty));
         }

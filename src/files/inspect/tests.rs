@@ -202,6 +202,35 @@ async fn the_name_the_bytes_and_the_type_must_tell_the_same_story() {
 }
 
 #[tokio::test]
+async fn text_is_taken_in_the_ways_of_writing_that_people_have() {
+    let inspector = inspector(Files::default());
+    for bytes in [
+        &b"Name;Stra\xdfe\r\nM\xfcller;Am B\xe4chle 1\r\n"[..],
+        b"\xff\xfeN\0a\0m\0e\0\xfc\0",
+        b"\xfe\xff\0N\0a\0m\0e\0\xfc",
+        b"BMW invoice",
+        b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+    ] {
+        for name in ["a.txt", "a.csv", "a.log", "a.md"] {
+            let outcome = inspected(&inspector, (name, "text/csv"), bytes, &Taken::Harmless).await;
+            assert_eq!(
+                &*outcome.verdict.unwrap().kind.mime,
+                "text/plain",
+                "{bytes:?}"
+            );
+        }
+    }
+    for (bytes, expected) in [
+        (&b"Gr\xfc\xdfe <script>alert(1)</script>"[..], REFUSED),
+        (b"\xff\xfe<\0s\0v\0g\0 \0", REFUSED),
+        (b"\xff\xfe@\0e\0c\0h\0o\0 \0o\0f\0f\0", REFUSED),
+        (b"M\xfcller\0", MISMATCHED),
+    ] {
+        assert_eq!(refusal("a.txt", "", bytes).await, expected, "{bytes:?}");
+    }
+}
+
+#[tokio::test]
 async fn bombs_and_what_carries_programs_are_refused() {
     let zeros = vec![0; 64 * 1024 * 1024];
     let macros = samples::docx(&[("word/vbaProject.bin", b"\xd0\xcf\x11\xe0")]);
