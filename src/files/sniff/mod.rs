@@ -18,6 +18,9 @@ use writing::{Writing, is_text, lower_text};
 const MARKUP_BYTES: usize = 1_445;
 /// The start of a file that is looked at, bytes.
 const HEAD_BYTES: usize = 8 * 1024;
+/// Tags of ID3 one behind the other: programs that tag music write one, two where they do not look
+/// for the first. Each costs a seek and a read, and ten bytes of the file are enough for one.
+const ID3_TAG_COUNT_MAX: usize = 8;
 /// What nobody recognised.
 pub(super) const UNKNOWN: &str = "application/octet-stream";
 /// Words.
@@ -84,10 +87,17 @@ pub fn sniff<R: Read + Seek>(mut file: R) -> io::Result<Sniffed> {
     file.by_ref()
         .take(HEAD_BYTES as u64)
         .read_to_end(&mut head)?;
-    file.seek(SeekFrom::Start(0))?;
-    let format = FileFormat::from_reader(io::BufReader::new(file))?;
+    let (format, other) = match is_chained(&mut file)? {
+        // One library would follow them to the end, the other sees music in the first.
+        true => (FileFormat::ArbitraryBinaryData, None),
+        false => {
+            file.seek(SeekFrom::Start(0))?;
+            let format = FileFormat::from_reader(io::BufReader::new(file))?;
+            (format, infer::get(&head))
+        }
+    };
     let writing = Writing::of(&head);
-    let other = infer::get(&head).filter(|found| writing.is_none() || is_written(found));
+    let other = other.filter(|found| writing.is_none() || is_written(found));
     let mime = mime_of(writing, &format, other.as_ref());
     let nature = if runs(&head, &format, other.as_ref()) {
         Nature::Executable
@@ -101,6 +111,34 @@ pub fn sniff<R: Read + Seek>(mut file: R) -> io::Result<Sniffed> {
         mime,
         nature,
     })
+}
+
+/// Whether more tags of ID3 stand one behind the other, from the start, than music has.
+fn is_chained<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
+    /// The head, and behind it the length of a larger one.
+    const HEADS_BYTES: u64 = 14;
+    const FOOT_BYTES: u64 = 10;
+    const HAS_LARGER_HEAD: u8 = 0x40;
+    const HAS_FOOT: u8 = 0x10;
+    let mut at = 0_u64;
+    for _ in 0..=ID3_TAG_COUNT_MAX {
+        let mut heads = Vec::new();
+        file.seek(SeekFrom::Start(at))?;
+        file.by_ref().take(HEADS_BYTES).read_to_end(&mut heads)?;
+        let [b'I', b'D', b'3', _, _, flags, a, b, c, d, larger @ ..] = &heads[..] else {
+            return Ok(false);
+        };
+        let seven = |sum: u64, byte: &u8| sum << 7 | u64::from(byte & 0x7F);
+        at += 10 + [a, b, c, d].into_iter().fold(0, seven);
+        if flags & HAS_LARGER_HEAD != 0 {
+            let eight = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+            at += larger.iter().fold(0, eight);
+        }
+        if flags & HAS_FOOT != 0 {
+            at += FOOT_BYTES;
+        }
+    }
+    Ok(true)
 }
 
 /// Neither dangerous nor a document, which in letters is text already or one of pages.

@@ -136,6 +136,22 @@ fn what_may_be_text_in_an_older_way_of_writing_is_known_and_nothing_active_is() 
 }
 
 #[test]
+fn a_chain_of_tags_before_no_music_is_not_followed() {
+    let tag = b"ID3\x03\0\0\0\0\0\0";
+    let some = [&tag.repeat(ID3_TAG_COUNT_MAX)[..], b"\xff\xfb\x90\x64"].concat();
+    assert_eq!(&*of(&some).mime, "audio/mpeg");
+    let many = [&tag[..], &some].concat();
+    let found = of(&many);
+    assert_eq!((&*found.mime, found.nature), (UNKNOWN, Nature::Other));
+    let scripted = [&many[..], b"<?php echo 1;"].concat();
+    assert_eq!(of(&scripted).nature, Nature::Executable);
+    // With what stands behind a head, and behind a tag.
+    let long = b"ID3\x04\0\x50\0\0\0\x04\0\0\0\x04words and more ";
+    let many = long[..28].repeat(ID3_TAG_COUNT_MAX + 1);
+    assert_eq!(&*of(&many).mime, UNKNOWN);
+}
+
+#[test]
 fn whatever_runs_on_a_computer_is_noticed() {
     let jar = b"PK\x03\x04\x14\0\x08\x08\x08\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\x09\0\x04\0META-INF/\
                 \xfe\xca\0\0";
