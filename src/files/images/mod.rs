@@ -9,8 +9,8 @@
 //! Invariants:
 //! 1. Nothing is taken apart before its parts are counted and few enough, and nothing is decoded
 //!    before its width and height are known and small enough.
-//! 2. A picture that cannot be taken apart is not one; it is refused, never passed on with what is
-//!    private in it.
+//! 2. A picture that cannot be taken apart is not one; it is refused, and never passed on as a
+//!    picture. Whoever keeps every kind of file gets its bytes, with what is private in them.
 //! 3. A small picture that cannot be made fails nothing.
 //!
 //! Never: holds more than one whole file of [`FILE_BYTES_MAX`], its parts and its pixels for one

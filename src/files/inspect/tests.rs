@@ -283,6 +283,26 @@ async fn who_takes_everything_gets_what_is_no_bomb_and_nothing_to_show() {
 }
 
 #[tokio::test]
+async fn what_stands_behind_a_broken_picture_is_looked_at_where_it_is_kept() {
+    let inspected = async |settings: Files, behind: &[u8]| {
+        let bytes = [&b"GIF89a=1;"[..], behind].concat();
+        let inspector = inspector(settings);
+        let outcome = inspected(&inspector, ("a.gif", ""), &bytes, &Taken::Everything).await;
+        outcome.verdict.map(|inspection| inspection.kind.mime)
+    };
+    let bomb = samples::zip(&[("zeros", &vec![0; 64 * 1024 * 1024])]);
+    let locked = samples::locked_zip();
+    let kept = Ok("application/octet-stream".into());
+    assert_eq!(inspected(Files::default(), &bomb).await.err(), UNSCANNABLE);
+    assert_eq!(inspected(Files::default(), &locked).await, kept);
+    let content = Forgetful::start(0);
+    let closed = scanned_at(content.address(), ScanPolicy::Closed);
+    assert_eq!(inspected(closed, &locked).await.err(), UNSCANNABLE);
+    let open = scanned_at(content.address(), ScanPolicy::Open);
+    assert_eq!(inspected(open, &locked).await, kept);
+}
+
+#[tokio::test]
 async fn a_file_that_is_gone_is_our_fault_and_names_no_path() {
     let inspector = inspector(Files::default());
     let nowhere = Path::new("nowhere/at/all");
