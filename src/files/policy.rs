@@ -2,7 +2,8 @@
 //! the company takes.
 //!
 //! Invariants: a file that runs, in a browser or on a computer, is taken only where a company takes
-//! everything; a claim can only make a file be refused, never be taken.
+//! everything; a claim can make a file be refused or, where its bytes may be words, be taken for
+//! words, and for nothing else.
 //!
 //! Never: looks at bytes; that is `sniff`'s.
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use frontdesk_protocol::upload::UploadFailure;
 
 use super::names;
-use super::sniff::{Nature, Sniffed};
+use super::sniff::{self, Nature, Sniffed};
 
 /// What a company takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,11 +89,25 @@ const PROMISES: [(&[&str], &[&str]); 22] = [
     ),
     (&["mp3"], &["audio/mpeg"]),
     (&["mp4", "m4v"], &["video/mp4", "video/x-m4v"]),
-    (&["txt", "csv", "log", "md"], &["text/plain"]),
+    (&["txt", "csv", "log", "md"], &[sniff::PLAIN]),
 ];
 const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 const PPTX: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
+
+/// What a file is once its name is heard: words, if it may be and its name says so. What its sender
+/// declared is judged afterwards, as for any words.
+pub(super) fn heard(sniffed: Sniffed, shown: &str) -> Sniffed {
+    let extension = names::kind_of_name(shown).unwrap_or_default();
+    match sniffed.may_be_text && promise(&extension) == Some(&[sniff::PLAIN][..]) {
+        true => Sniffed {
+            mime: sniff::PLAIN.into(),
+            nature: Nature::Document,
+            may_be_text: true,
+        },
+        false => sniffed,
+    }
+}
 
 /// Judges a file by its shown name, the type its sender declared, and what its bytes are.
 ///
@@ -133,11 +148,16 @@ pub(super) fn is_page_extension(extension: &str) -> bool {
     ["htm", "html", "xhtml", "svg", "mht", "xsl"].contains(&extension)
 }
 
+/// The types of which an extension promises one, if it promises anything.
+fn promise(extension: &str) -> Option<&'static [&'static str]> {
+    let made = PROMISES.iter().find(|(ends, _)| ends.contains(&extension));
+    made.map(|(_, types)| *types)
+}
+
 /// Whether an extension's promise is kept, if it makes one.
 fn is_kept(extension: &str, sniffed: &Sniffed) -> bool {
-    let made = PROMISES.iter().find(|(ends, _)| ends.contains(&extension));
-    made.is_none_or(|(_, types)| {
-        let is_text = types == &["text/plain"] && sniffed.mime.starts_with("text/");
+    promise(extension).is_none_or(|types| {
+        let is_text = types == [sniff::PLAIN] && sniffed.mime.starts_with("text/");
         is_text || types.contains(&&*sniffed.mime)
     })
 }
@@ -184,6 +204,7 @@ mod tests {
         Sniffed {
             mime: mime.into(),
             nature,
+            may_be_text: false,
         }
     }
 
@@ -220,6 +241,32 @@ mod tests {
         ] {
             let judged = judge(&Taken::Harmless, name, declared, bytes);
             assert_eq!(judged, expected, "{name} {declared}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_text_is_if_its_name_says_so() {
+        let unknown = sniffed("application/octet-stream", Nature::Other);
+        let may_be_text = Sniffed {
+            may_be_text: true,
+            ..unknown.clone()
+        };
+        for name in ["a.txt", "a.CSV", "a.log", "a.md"] {
+            let heard = heard(may_be_text.clone(), name);
+            assert_eq!(&*heard.mime, "text/plain", "{name}");
+            assert_eq!(heard.nature, Nature::Document);
+            assert_eq!(judge(&Taken::Harmless, name, "text/csv", &heard), Ok(()));
+            let as_sheet = judge(&Taken::Harmless, name, "application/vnd.ms-excel", &heard);
+            assert_eq!(as_sheet, Ok(()), "as some browsers call tables");
+            let as_picture = judge(&Taken::Harmless, name, "image/png", &heard);
+            assert_eq!(as_picture, Err(UploadFailure::Mismatched));
+        }
+        for (sniffed, name) in [
+            (&may_be_text, "a"),
+            (&may_be_text, "a.png"),
+            (&unknown, "a.txt"),
+        ] {
+            assert_eq!(heard(sniffed.clone(), name), *sniffed, "{name}");
         }
     }
 

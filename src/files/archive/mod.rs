@@ -8,11 +8,12 @@
 //! 1. No size that an archive states is believed: what comes out is counted as it comes.
 //! 2. What is walked over is bounded in bytes, in entries, in depth and in memory.
 //! 3. An archive that different programs would read differently (entries that overlap, are listed
-//!    twice or are not listed) is not let through.
+//!    twice or are not listed, or whose length is said twice) is not let through.
 //! 4. 7z and RAR are not looked into, which is a scanner's task.
 //!
 //! Never: writes an inner file under a name, or keeps one.
 
+mod ahead;
 mod budget;
 mod names;
 mod streams;
@@ -109,16 +110,12 @@ enum Form {
 
 /// What a file is packed as, by its start.
 fn form(head: &[u8]) -> Option<Form> {
-    const TAR_MAGIC_AT: usize = 257;
     let begins = |magics: &[&[u8]]| magics.iter().any(|magic| head.starts_with(magic));
     if begins(&[b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"]) {
         Some(Form::Zip)
     } else if begins(&[b"\x1f\x8b"]) {
         Some(Form::Gzip)
-    } else if head
-        .get(TAR_MAGIC_AT..)
-        .is_some_and(|rest| rest.starts_with(b"ustar"))
-    {
+    } else if streams::is_tar(head) {
         Some(Form::Tar)
     } else if begins(&[
         b"\xfd7zXZ\0",

@@ -1,20 +1,19 @@
 //! gzip and tar: read from front to end, once.
 //!
-//! Invariants: names that stand before their entries are read within [`NAME_BYTES_MAX`].
+//! Invariants: every name and every link by which some program may know an entry is judged.
 //! Never: follows a link.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::ops::Range;
 use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
+use super::ahead::Ahead;
 use super::budget::Counted;
-use super::{Finding, Packing, Place, Strictness, Walk, names};
-
-/// A name that stands in an entry of its own, bytes; systems know none of more than 4,096.
-const NAME_BYTES_MAX: u64 = 64 * 1024;
+use super::{Finding, Packing, Place, Strictness, Walk, ahead, names};
 
 impl Walk {
     /// One packed file, or several one behind the other that are one.
@@ -39,13 +38,18 @@ impl Walk {
             let mut entry = entry?;
             self.budget.take_entries(1)?;
             let kind = entry.header().entry_type();
-            if let Some(name) = name_ahead(&mut entry, kind)? {
-                long_name = name.or(long_name);
+            if let Some(said) = ahead::read(&mut entry, kind)? {
+                self.check_ahead(&said, place)?;
+                long_name = said.next_name().or(long_name);
                 continue;
             }
-            let own_name = || String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let name = long_name.take().unwrap_or_else(own_name);
-            self.check_name(&name, place)?;
+            let own_name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            // What programs see that know nothing of names ahead; cut off it says nothing.
+            let is_cut = entry.header().as_old().name.last() != Some(&0);
+            if long_name.is_none() || !is_cut {
+                self.check_name(&own_name, place)?;
+            }
+            let name = long_name.take().unwrap_or(own_name);
             if self.strictness == Strictness::Harmless {
                 check_kind(&entry, kind)?;
             }
@@ -53,34 +57,61 @@ impl Walk {
         }
         Ok(())
     }
+
+    fn check_ahead(&self, said: &Ahead, place: &Place) -> Result<(), Finding> {
+        for name in &said.names {
+            self.check_name(name, place)?;
+        }
+        if self.strictness == Strictness::NoBomb {
+            return Ok(());
+        }
+        if said.is_ambiguous {
+            return Err(Finding::Broken);
+        }
+        said.links.iter().try_for_each(|target| check_link(target))
+    }
 }
 
-/// What an entry says of the next one; `None` if it says nothing of that kind.
-fn name_ahead<R: Read>(
-    entry: &mut Entry<'_, R>,
-    kind: EntryType,
-) -> Result<Option<Option<String>>, Finding> {
-    let is_name = matches!(kind, EntryType::GNULongName | EntryType::GNULongLink);
-    let is_record = matches!(kind, EntryType::XHeader | EntryType::XGlobalHeader);
-    if !is_name && !is_record {
-        return Ok(None);
+/// Whether a file begins with the head of a tar's entry: a word in it says so since POSIX, before
+/// that only its sum, which most programs make of the bytes as they are and some of signed ones.
+pub(super) fn is_tar(start: &[u8]) -> bool {
+    const HEAD_BYTES: usize = 512;
+    const SIZE: Range<usize> = 124..136;
+    const SUM: Range<usize> = 148..156;
+    const KIND_AT: usize = 156;
+    const MAGIC_AT: usize = 257;
+    /// The mark of a size that is not written in digits.
+    const IN_BYTES: u8 = 0x80;
+    if start
+        .get(MAGIC_AT..)
+        .is_some_and(|rest| rest.starts_with(b"ustar"))
+    {
+        return true;
     }
-    let mut bytes = Vec::new();
-    entry.take(NAME_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > NAME_BYTES_MAX {
-        return Err(Finding::Broken);
-    }
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let name = match kind {
-        EntryType::GNULongName => Some(text(bytes.strip_suffix(b"\0").unwrap_or(&bytes))),
-        EntryType::XHeader => {
-            let mut records = tar::PaxExtensions::new(&bytes).filter_map(Result::ok);
-            let path = records.find(|record| record.key_bytes() == b"path");
-            path.map(|record| text(record.value_bytes()))
-        }
-        _ => None,
+    let Some(head) = start.get(..HEAD_BYTES) else {
+        return false;
     };
-    Ok(Some(name))
+    let is_known = matches!(head[KIND_AT], 0 | b'0'..=b'7' | b'A'..=b'Z' | b'g' | b'x');
+    let has_size = octal(&head[SIZE]).is_some() || head[SIZE.start] & IN_BYTES != 0;
+    if head[0] == 0 || !is_known || !has_size {
+        return false;
+    }
+    let summed = || {
+        let blank = [b' '; SUM.end - SUM.start];
+        let around = head[..SUM.start].iter().chain(&head[SUM.end..]);
+        around.copied().chain(blank)
+    };
+    let plain: i64 = summed().map(i64::from).sum();
+    let signed: i64 = summed().map(|byte| i64::from(byte.cast_signed())).sum();
+    octal(&head[SUM]).is_some_and(|stated| stated == plain || stated == signed)
+}
+
+/// A number in digits of eight, with spaces before it and a space, a zero byte or nothing behind.
+fn octal(field: &[u8]) -> Option<i64> {
+    let digits = field.trim_ascii_start();
+    let end = digits.iter().position(|byte| matches!(byte, 0 | b' '));
+    let digits = &digits[..end.unwrap_or(digits.len())];
+    i64::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
 }
 
 /// Files, folders, and links that stay inside; devices are nothing to send.
@@ -88,12 +119,18 @@ fn check_kind<R: Read>(entry: &Entry<'_, R>, kind: EntryType) -> Result<(), Find
     match kind {
         EntryType::Symlink | EntryType::Link => {
             let target = entry.link_name_bytes().unwrap_or_default();
-            match names::leaves_folder(&String::from_utf8_lossy(&target)) {
-                true => Err(Finding::Leaves),
-                false => Ok(()),
-            }
+            check_link(&String::from_utf8_lossy(&target))
         }
+        // More heads follow, which only some programs know to skip.
+        EntryType::GNUSparse => Err(Finding::Broken),
         EntryType::Char | EntryType::Block | EntryType::Fifo => Err(Finding::Runs),
         _ => Ok(()),
+    }
+}
+
+fn check_link(target: &str) -> Result<(), Finding> {
+    match names::leaves_folder(target) {
+        true => Err(Finding::Leaves),
+        false => Ok(()),
     }
 }

@@ -269,6 +269,147 @@ fn a_long_name_of_a_tar_is_judged_as_well() {
     assert_eq!(failure("a.tar", &bytes), REFUSED);
 }
 
+/// As the seventh edition of Unix wrote it: without the word by which later ones are known.
+fn old_tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, contents) in entries {
+        let mut header = tar::Header::new_old();
+        header.set_path(name).unwrap();
+        header.set_mode(0o644);
+        header.set_size(contents.len() as u64);
+        header.set_cksum();
+        builder.append(&header, *contents).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn an_old_tar_is_known_by_the_sum_of_its_head() {
+    let program: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0";
+    let plain = old_tar(&[("a.txt", b"words"), ("b.txt", b"more")]);
+    assert!(positions(&plain, b"ustar").is_empty());
+    assert_eq!(failure("a.tar", &plain), PASSES);
+    for entries in [
+        [("a.txt", &b"words"[..]), ("run.exe", b"words")],
+        [("a", b""), ("b", program)],
+    ] {
+        let bytes = old_tar(&entries);
+        assert_eq!(failure("a.tar", &bytes), REFUSED);
+        assert_eq!(failure("a.bin", &bytes), REFUSED, "whatever it is called");
+        assert_eq!(failure("a.tgz", &gzip(&bytes)), REFUSED);
+        assert_eq!(failure("a.zip", &zip(&[("a", &bytes)])), REFUSED);
+    }
+    // A sum of signed bytes, as some made it.
+    let mut signed = old_tar(&[("a.txt", b"words"), ("run.exe", b"words")]);
+    signed[0] = 0xE4;
+    let sum = signed[..148]
+        .iter()
+        .chain(b"        ")
+        .chain(&signed[156..512]);
+    let sum: i32 = sum.map(|byte| i32::from(byte.cast_signed())).sum();
+    signed[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    assert_eq!(failure("a.tar", &signed), UNSCANNABLE);
+    for (at, byte) in [(148, b'7'), (156, b'z'), (124, b'x'), (0, 0)] {
+        let mut other = old_tar(&[("run.exe", b"words")]);
+        other[at] = byte;
+        let sum = other[..148]
+            .iter()
+            .chain(b"        ")
+            .chain(&other[156..512]);
+        let sum: u32 = sum.map(|byte| u32::from(*byte)).sum();
+        if at != 148 {
+            other[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+        assert_eq!(failure("a.bin", &other), PASSES, "no tar: {at}");
+    }
+}
+
+/// A tar of one file with a record of POSIX before it.
+fn tar_after(kind: u8, said: &[u8]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (kind, name, contents) in [(kind, "about", said), (b'0', "a.txt", b"words")] {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(name).unwrap();
+        header.set_entry_type(tar::EntryType::new(kind));
+        header.set_size(contents.len() as u64);
+        header.set_cksum();
+        builder.append(&header, contents).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+fn record(key: &str, value: &[u8]) -> Vec<u8> {
+    let rest = [b" ", key.as_bytes(), b"=", value, b"\n"].concat();
+    let mut length = rest.len() + 1;
+    while length.to_string().len() + rest.len() != length {
+        length += 1;
+    }
+    [length.to_string().as_bytes(), &rest].concat()
+}
+
+#[test]
+fn a_tar_that_programs_read_differently_is_refused() {
+    let time = record("mtime", b"1700000000.5");
+    let honest = [
+        record("SCHILY.xattr.user.x", b"a\n\n\0b"),
+        time,
+        record("path", b"b/\xc3\xa4.txt"),
+    ];
+    for kind in [b'x', b'g', b'X'] {
+        assert_eq!(failure("a.tar", &tar_after(kind, &honest.concat())), PASSES);
+        for said in [
+            record("size", b"2"),
+            record("GNU.sparse.major", b"1"),
+            record("GNU.sparse.realsize", b"5"),
+            [record("comment", b"a\n\nb"), record("size", b"2")].concat(),
+            [record("path", b"b.txt"), record("size", b"2")].concat(),
+            b"8 path=a\n".to_vec(),
+            b"path=a\n".to_vec(),
+            b"7 path=a\n".to_vec(),
+            b"99999999999999999999999 a=b\n".to_vec(),
+            b"0 a=b\n".to_vec(),
+        ] {
+            let bytes = tar_after(kind, &said);
+            assert_eq!(failure("a.tar", &bytes), UNSCANNABLE, "{said:?}");
+            assert!(looked_at("a.tar", &bytes, Strictness::NoBomb).is_ok());
+        }
+    }
+    assert_eq!(
+        failure("a.tar", &tar_after(b'S', b"")),
+        UNSCANNABLE,
+        "with holes"
+    );
+}
+
+#[test]
+fn every_name_and_link_that_a_tar_says_ahead_is_judged() {
+    let twice = [record("path", b"a.txt"), record("path", b"run.exe")].concat();
+    let hidden = [record("comment", b"a\n\nb"), record("path", b"run.exe")].concat();
+    for (kind, said) in [
+        (b'x', record("linkpath", b"/etc/passwd")),
+        (b'g', record("linkpath", b"../up")),
+        (b'K', b"/etc/passwd\0".to_vec()),
+        (b'K', b"a/../../up\0".to_vec()),
+        (b'L', b"../up\0".to_vec()),
+        (b'x', twice),
+        (b'x', hidden),
+        (b'g', record("path", b"run.exe")),
+    ] {
+        let bytes = tar_after(kind, &said);
+        assert_eq!(failure("a.tar", &bytes), REFUSED, "{said:?}");
+    }
+    for (kind, said) in [
+        (b'K', b"b.txt\0".to_vec()),
+        (b'x', record("linkpath", b"b.txt")),
+    ] {
+        assert_eq!(
+            failure("a.tar", &tar_after(kind, &said)),
+            PASSES,
+            "{said:?}"
+        );
+    }
+}
+
 #[test]
 fn what_runs_is_found_in_archives_by_name_and_by_bytes() {
     let program: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0";

@@ -9,15 +9,19 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::parts::Parts;
+use super::{Fault, NO_PICTURE};
+
 /// Exif without an entry, as the item holds it: where the tags begin, and that there are none.
 const NO_TAGS: &[u8] = b"\0\0\0\0II*\0\x08\0\0\0\0\0\0\0\0\0";
 
-/// The file with its private items blanked; `None` if they cannot be found.
-pub(super) fn strip(whole: &Bytes) -> Option<Vec<Bytes>> {
+/// The file with its private items blanked; it is no picture if they cannot be found.
+pub(super) fn strip(whole: &Bytes) -> Result<Vec<Bytes>, Fault> {
+    let mut parts = Parts::default();
     let mut blanked = Vec::new();
-    for found in boxes(whole, 0..whole.len())? {
+    for found in boxes(whole, 0..whole.len(), &mut parts)? {
         match &found.kind {
-            b"meta" => blanked.extend(private_ranges(whole, &found.contents)?),
+            b"meta" => blanked.extend(private_ranges(whole, &found.contents, &mut parts)?),
             // What others wrote, what is left over, and the film of a picture that moves.
             b"uuid" | b"free" | b"skip" | b"mpvd" => blanked.push(found.contents),
             _ => {}
@@ -36,7 +40,7 @@ pub(super) fn strip(whole: &Bytes) -> Option<Vec<Bytes>> {
         }
     }
     pieces.push(whole.slice(at..));
-    Some(pieces)
+    Ok(pieces)
 }
 
 fn blank(start: usize, range: &Range<usize>) -> Bytes {
@@ -52,9 +56,9 @@ struct Found {
     contents: Range<usize>,
 }
 
-/// The boxes that stand one behind the other in a part of the file; `None` if one is longer than
-/// that part.
-fn boxes(whole: &[u8], part: Range<usize>) -> Option<Vec<Found>> {
+/// The boxes that stand one behind the other in a part of the file; it is no picture if one is
+/// longer than that part.
+fn boxes(whole: &[u8], part: Range<usize>, parts: &mut Parts) -> Result<Vec<Found>, Fault> {
     let mut boxes = Vec::new();
     let mut rest = Reader {
         whole,
@@ -62,48 +66,58 @@ fn boxes(whole: &[u8], part: Range<usize>) -> Option<Vec<Found>> {
         end: part.end,
     };
     while rest.at < rest.end {
+        parts.meet()?;
         let start = rest.at;
         let size = rest.number(4)?;
-        let kind = rest.take(4)?.try_into().ok()?;
+        let kind = rest.take(4)?.try_into().map_err(|_| NO_PICTURE)?;
         let size = match size {
             0 => part.end - start,
-            1 => usize::try_from(rest.number(8)?).ok()?,
-            size => usize::try_from(size).ok()?,
+            1 => length(rest.number(8)?)?,
+            size => length(size)?,
         };
-        let end = start.checked_add(size)?;
+        let end = start.checked_add(size).ok_or(NO_PICTURE)?;
         if end < rest.at || end > part.end {
-            return None;
+            return Err(NO_PICTURE);
         }
         let contents = rest.at..end;
         boxes.push(Found { kind, contents });
         rest.at = end;
     }
-    Some(boxes)
+    Ok(boxes)
+}
+
+/// A number of bytes, which may stand where this machine could hold none.
+fn length(number: u64) -> Result<usize, Fault> {
+    usize::try_from(number).map_err(|_| NO_PICTURE)
 }
 
 /// Where the private items of a `meta` box stand in the file.
-fn private_ranges(whole: &[u8], meta: &Range<usize>) -> Option<Vec<Range<usize>>> {
+fn private_ranges(
+    whole: &[u8],
+    meta: &Range<usize>,
+    parts: &mut Parts,
+) -> Result<Vec<Range<usize>>, Fault> {
     const VERSION_BYTES: usize = 4;
-    let inner = boxes(whole, meta.start + VERSION_BYTES..meta.end)?;
+    let inner = boxes(whole, meta.start + VERSION_BYTES..meta.end, parts)?;
     let find = |kind: &[u8; 4]| inner.iter().find(|found| &found.kind == kind);
     let (Some(names), Some(places)) = (find(b"iinf"), find(b"iloc")) else {
-        return Some(Vec::new());
+        return Ok(Vec::new());
     };
-    let private = private_items(whole, &names.contents)?;
+    let private = private_items(whole, &names.contents, parts)?;
     if private.is_empty() {
-        return Some(Vec::new());
+        return Ok(Vec::new());
     }
     let own_start = find(b"idat").map(|found| found.contents.start);
-    ranges_of(whole, &places.contents, &private, own_start)
+    ranges_of(whole, &places.contents, (&private, own_start), parts)
 }
 
-/// The numbers of items that hold tags and words instead of pixels.
-fn private_items(whole: &[u8], names: &Range<usize>) -> Option<Vec<u64>> {
+/// The numbers of items that hold tags and words instead of pixels, in order and each once.
+fn private_items(whole: &[u8], names: &Range<usize>, parts: &mut Parts) -> Result<Vec<u64>, Fault> {
     let mut head = Reader::new(whole, names);
     let version = head.number(4)? >> 24;
     head.number(if version == 0 { 2 } else { 4 })?;
     let mut private = Vec::new();
-    for entry in boxes(whole, head.at..names.end)? {
+    for entry in boxes(whole, head.at..names.end, parts)? {
         let mut entry = Reader::new(whole, &entry.contents);
         // Older forms know no kinds of items, and were never written for pictures.
         let id_bytes = match entry.number(4)? >> 24 {
@@ -117,16 +131,19 @@ fn private_items(whole: &[u8], names: &Range<usize>) -> Option<Vec<u64>> {
             private.push(item);
         }
     }
-    Some(private)
+    private.sort_unstable();
+    private.dedup();
+    Ok(private)
 }
 
-/// Where these items stand, by the table of places.
+/// Where these items stand, by the table of places. As many places may be listed as items: the
+/// numbers are in order, so that each place costs a few steps.
 fn ranges_of(
     whole: &[u8],
     places: &Range<usize>,
-    private: &[u64],
-    own_start: Option<usize>,
-) -> Option<Vec<Range<usize>>> {
+    (private, own_start): (&[u64], Option<usize>),
+    parts: &mut Parts,
+) -> Result<Vec<Range<usize>>, Fault> {
     let mut table = Reader::new(whole, places);
     let version = table.number(4)? >> 24;
     let sizes = table.number(2)?;
@@ -136,7 +153,8 @@ fn ranges_of(
     let id_bytes = if version < 2 { 2 } else { 4 };
     let mut ranges = Vec::new();
     for _ in 0..table.number(id_bytes)? {
-        let is_private = private.contains(&table.number(id_bytes)?);
+        parts.meet()?;
+        let is_private = private.binary_search(&table.number(id_bytes)?).is_ok();
         let method = if version == 0 {
             0
         } else {
@@ -145,26 +163,28 @@ fn ranges_of(
         table.number(2)?;
         let base = table.number(base_bytes)?;
         for _ in 0..table.number(2)? {
+            parts.meet()?;
             table.number(index_bytes)?;
-            let offset = base.checked_add(table.number(offset_bytes)?)?;
-            let length = table.number(length_bytes)?;
+            let offset = base.checked_add(table.number(offset_bytes)?);
+            let offset = length(offset.ok_or(NO_PICTURE)?)?;
+            let size = length(table.number(length_bytes)?)?;
             if !is_private {
                 continue;
             }
             let from = match method {
                 0 => 0,
-                1 => own_start?,
-                _ => return None,
+                1 => own_start.ok_or(NO_PICTURE)?,
+                _ => return Err(NO_PICTURE),
             };
-            let start = from.checked_add(usize::try_from(offset).ok()?)?;
-            let end = start.checked_add(usize::try_from(length).ok()?)?;
-            if length == 0 || end > whole.len() {
-                return None;
+            let start = usize::checked_add(from, offset).ok_or(NO_PICTURE)?;
+            let end = start.checked_add(size).ok_or(NO_PICTURE)?;
+            if size == 0 || end > whole.len() {
+                return Err(NO_PICTURE);
             }
             ranges.push(start..end);
         }
     }
-    Some(ranges)
+    Ok(ranges)
 }
 
 /// Numbers, one behind the other, the larger bytes first.
@@ -183,17 +203,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let end = self.at.checked_add(count).filter(|end| *end <= self.end)?;
-        let taken = self.whole.get(self.at..end)?;
-        self.at = end;
-        Some(taken)
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Fault> {
+        let end = self.at.checked_add(count).filter(|end| *end <= self.end);
+        let taken = end.and_then(|end| self.whole.get(self.at..end));
+        let taken = taken.ok_or(NO_PICTURE)?;
+        self.at += count;
+        Ok(taken)
     }
 
     /// Of up to eight bytes; none are the number 0.
-    fn number(&mut self, count: usize) -> Option<u64> {
-        let bytes = self.take(count).filter(|_| count <= 8)?;
+    fn number(&mut self, count: usize) -> Result<u64, Fault> {
+        if count > 8 {
+            return Err(NO_PICTURE);
+        }
+        let bytes = self.take(count)?;
         let shift = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-        Some(bytes.iter().fold(0, shift))
+        Ok(bytes.iter().fold(0, shift))
     }
 }

@@ -7,7 +7,8 @@
 use bytes::Bytes;
 use image::metadata::Orientation;
 
-use super::Stripped;
+use super::parts::Parts;
+use super::{Fault, NO_PICTURE, Stripped};
 
 const TRAILER: u8 = 0x3B;
 const FRAME: u8 = 0x2C;
@@ -19,11 +20,11 @@ const APPLICATION: u8 = 0xFF;
 const APPLICATIONS: [&[u8]; 3] = [b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012"];
 const HEAD_BYTES: usize = 13;
 
-/// Walks over the blocks; `None` if there is no frame.
-pub(super) fn strip(whole: &Bytes) -> Option<Stripped> {
-    let head = whole.get(..HEAD_BYTES)?;
+/// Walks over the blocks; it is no picture if there is no frame.
+pub(super) fn strip(whole: &Bytes) -> Result<Stripped, Fault> {
+    let head = whole.get(..HEAD_BYTES).ok_or(NO_PICTURE)?;
     if !head.starts_with(b"GIF87a") && !head.starts_with(b"GIF89a") {
-        return None;
+        return Err(NO_PICTURE);
     }
     let side = |at: usize| u32::from(u16::from_le_bytes([head[at], head[at + 1]]));
     let pixels = (side(6), side(8));
@@ -31,8 +32,10 @@ pub(super) fn strip(whole: &Bytes) -> Option<Stripped> {
     let mut kept = Vec::new();
     kept.push(0..at);
     let mut frame_count = 0;
+    let mut parts = Parts::default();
     // A block that is cut off or unknown is where the picture ends for whoever shows it, too.
     while let Some(block) = block(whole, at) {
+        parts.meet()?;
         if block.is_kept {
             kept.push(at..block.end);
         }
@@ -40,11 +43,11 @@ pub(super) fn strip(whole: &Bytes) -> Option<Stripped> {
         at = block.end;
     }
     if frame_count == 0 || pixels.0 == 0 || pixels.1 == 0 {
-        return None;
+        return Err(NO_PICTURE);
     }
     let mut pieces = joined(whole, kept);
     pieces.push(Bytes::from_static(&[TRAILER]));
-    Some(Stripped {
+    Ok(Stripped {
         pieces,
         pixels,
         orientation: Orientation::NoTransforms,

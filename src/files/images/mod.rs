@@ -1,21 +1,24 @@
 //! Pictures: their size, what is private in them, and a small picture of each.
 //!
-//! Owns: what is taken out of a picture before anybody else gets it (`strip`, `gif`), and the small
-//! one (`thumbnail`). JPEG, PNG, WebP and GIF are written anew from the parts that make the
+//! Owns: what is taken out of a picture before anybody else gets it (`strip`, `gif`, `boxed`), how
+//! many parts it may have (`parts`), and the small one (`thumbnail`). JPEG, PNG, WebP and GIF are written anew from the parts that make the
 //! picture: where it was taken, with what, by whom, what somebody wrote into it and whatever stands
 //! behind its end is left out. Pixels are not encoded again, so nothing is lost, and how it is to
 //! be turned is kept as the only tag. In HEIC and AVIF the same is blanked where it stands.
 //!
 //! Invariants:
-//! 1. Nothing is decoded before its width and height are known and small enough.
-//! 2. A picture that cannot be taken apart is not one; it is refused, never passed on with what is
-//!    private in it.
+//! 1. Nothing is taken apart before its parts are counted and few enough, and nothing is decoded
+//!    before its width and height are known and small enough.
+//! 2. A picture that cannot be taken apart is not one; it is refused, and never passed on as a
+//!    picture. Whoever keeps every kind of file gets its bytes, with what is private in them.
 //! 3. A small picture that cannot be made fails nothing.
 //!
-//! Never: holds more than one whole file of [`FILE_BYTES_MAX`] and its pixels for one caller.
+//! Never: holds more than one whole file of [`FILE_BYTES_MAX`], its parts and its pixels for one
+//! caller.
 
 mod boxed;
 mod gif;
+mod parts;
 mod strip;
 #[cfg(test)]
 mod tests;
@@ -35,6 +38,8 @@ const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Pixels of a picture that is passed on: what shows it must hold four bytes of each, a gibibyte.
 /// The largest cameras of phones make 200 million; bombs declare billions.
 const PIXELS_MAX: u64 = 1 << 28;
+/// What is written at once, bytes: pieces of a picture have twelve and more.
+const WRITE_BYTES: usize = 64 * 1024;
 /// Frames of a picture that moves: ten minutes at 16 a second.
 const FRAME_COUNT_MAX: usize = 10_000;
 /// Passes over the pixels of a progressive JPEG: encoders make about ten, and each costs whoever
@@ -136,8 +141,7 @@ fn treat_parted(file: &Path, work: &Path, format: ImageFormat) -> Result<Treated
         ImageFormat::Png => strip::png(bytes.clone()),
         ImageFormat::WebP => strip::webp(bytes.clone()),
         _ => strip::jpeg(bytes.clone()),
-    };
-    let stripped = stripped.ok_or(NO_PICTURE)?;
+    }?;
     let many = stripped.frame_count > FRAME_COUNT_MAX || stripped.scan_count > SCAN_COUNT_MAX;
     if many || pixel_count(stripped.pixels) > PIXELS_MAX {
         return Err(TOO_MUCH);
@@ -154,7 +158,7 @@ fn treat_parted(file: &Path, work: &Path, format: ImageFormat) -> Result<Treated
 
 fn treat_boxed(file: &Path, work: &Path) -> Result<Treated, Fault> {
     let bytes = read(file)?;
-    let pieces = boxed::strip(&bytes).ok_or(NO_PICTURE)?;
+    let pieces = boxed::strip(&bytes)?;
     Ok(Treated {
         pixels: None,
         rewritten: write_if_other(&pieces, &bytes, work)?,
@@ -229,11 +233,12 @@ fn beside(work: &Path, end: &str) -> PathBuf {
 
 /// On disk with its name when this returns: what it is made of is given up afterwards.
 fn write(path: &Path, pieces: &[Bytes]) -> io::Result<PathBuf> {
-    let written = File::create(path).and_then(|mut file| {
+    let written = File::create(path).and_then(|file| {
+        let mut gathered = io::BufWriter::with_capacity(WRITE_BYTES, file);
         for piece in pieces {
-            file.write_all(piece)?;
+            gathered.write_all(piece)?;
         }
-        file.sync_all()?;
+        gathered.into_inner()?.sync_all()?;
         let folder = path.parent();
         folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     });

@@ -8,12 +8,13 @@
 use bytes::Bytes;
 use image::metadata::Orientation;
 use img_parts::jpeg::{Jpeg, JpegSegment, markers};
-use img_parts::png::Png;
+use img_parts::png::{Png, PngChunk};
 use img_parts::riff::{RiffChunk, RiffContent};
 use img_parts::webp::{self, WebP};
 use img_parts::{ImageEXIF, ImageICC};
 
-use super::Stripped;
+use super::parts::{self, Parts};
+use super::{Fault, NO_PICTURE, Stripped};
 
 /// A colour profile that is kept, bytes: those of printing presses have up to 3 MB.
 const PROFILE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -25,8 +26,9 @@ const PNG_KEPT: [&[u8; 4]; 21] = [
     b"CgBI",
 ];
 
-pub(super) fn png(bytes: Bytes) -> Option<Stripped> {
-    let mut png = Png::from_bytes(bytes).ok()?;
+pub(super) fn png(bytes: Bytes) -> Result<Stripped, Fault> {
+    parts::of_png(&bytes)?;
+    let mut png = Png::from_bytes(bytes).map_err(|_| NO_PICTURE)?;
     let orientation = orientation(png.exif());
     let is_large_profile =
         |kind: [u8; 4], size: usize| kind == *b"iCCP" && size > PROFILE_BYTES_MAX;
@@ -34,16 +36,17 @@ pub(super) fn png(bytes: Bytes) -> Option<Stripped> {
         let kind = chunk.kind();
         PNG_KEPT.contains(&&kind) && !is_large_profile(kind, chunk.contents().len())
     });
-    let first = png.chunks().first()?.kind();
-    let last = png.chunks().last()?.kind();
+    let kind_of = |chunk: Option<&PngChunk>| chunk.map(PngChunk::kind).ok_or(NO_PICTURE);
+    let first = kind_of(png.chunks().first())?;
+    let last = kind_of(png.chunks().last())?;
     let has_pixels = png.chunk_by_type(*b"IDAT").is_some();
     if (first != *b"IHDR" && first != *b"CgBI") || last != *b"IEND" || !has_pixels {
-        return None;
+        return Err(NO_PICTURE);
     }
-    let pixels = png.dimensions()?;
+    let pixels = png.dimensions().ok_or(NO_PICTURE)?;
     let frame_count = png.chunks_by_type(*b"fcTL").count();
     png.set_exif(tag(orientation));
-    Some(Stripped {
+    Ok(Stripped {
         pieces: png.encoder().collect(),
         pixels,
         orientation,
@@ -63,8 +66,9 @@ const WEBP_KEPT: [[u8; 4]; 7] = [
     webp::CHUNK_ICCP,
 ];
 
-pub(super) fn webp(bytes: Bytes) -> Option<Stripped> {
-    let mut webp = WebP::from_bytes(bytes).ok()?;
+pub(super) fn webp(bytes: Bytes) -> Result<Stripped, Fault> {
+    parts::of_webp(&bytes)?;
+    let mut webp = WebP::from_bytes(bytes).map_err(|_| NO_PICTURE)?;
     let orientation = orientation(webp.exif());
     webp.chunks_mut()
         .retain(|chunk| WEBP_KEPT.contains(&chunk.id()));
@@ -77,12 +81,12 @@ pub(super) fn webp(bytes: Bytes) -> Option<Stripped> {
     let frame_count = webp.chunks_by_id(webp::CHUNK_ANMF).count();
     let kinds = [webp::CHUNK_VP8, webp::CHUNK_VP8L];
     if frame_count == 0 && !kinds.into_iter().any(|kind| webp.has_chunk(kind)) {
-        return None;
+        return Err(NO_PICTURE);
     }
-    let pixels = webp.dimensions()?;
+    let pixels = webp.dimensions().ok_or(NO_PICTURE)?;
     webp.set_exif(tag(orientation));
     say_no_xmp(&mut webp);
-    Some(Stripped {
+    Ok(Stripped {
         pieces: webp.encoder().collect(),
         pixels,
         orientation,
@@ -105,10 +109,11 @@ fn say_no_xmp(webp: &mut WebP) {
     }
 }
 
-pub(super) fn jpeg(bytes: Bytes) -> Option<Stripped> {
-    let mut jpeg = Jpeg::from_bytes(bytes).ok()?;
+pub(super) fn jpeg(bytes: Bytes) -> Result<Stripped, Fault> {
+    let mut parts = parts::of_jpeg(&bytes)?;
+    let mut jpeg = Jpeg::from_bytes(bytes).map_err(|_| NO_PICTURE)?;
     let orientation = orientation(jpeg.exif());
-    let pixels = jpeg.dimensions()?;
+    let pixels = jpeg.dimensions().ok_or(NO_PICTURE)?;
     let pixels = (u32::from(pixels.0), u32::from(pixels.1));
     if jpeg
         .icc_profile()
@@ -118,18 +123,18 @@ pub(super) fn jpeg(bytes: Bytes) -> Option<Stripped> {
     }
     jpeg.segments_mut()
         .retain(|segment| is_kept(segment.marker(), segment.contents()));
-    let last = jpeg.segments_mut().pop()?;
+    let last = jpeg.segments_mut().pop().ok_or(NO_PICTURE)?;
     if last.marker() != markers::SOS || !last.has_entropy() {
-        return None;
+        return Err(NO_PICTURE);
     }
     // What the library holds to be pixels is all of the rest.
-    let rest = last.clone().encoder().last()?;
-    let scans = scans(&rest)?;
+    let rest = last.clone().encoder().last().ok_or(NO_PICTURE)?;
+    let scans = scans(&rest, &mut parts)?;
     let contents = last.contents().clone();
     let segment = JpegSegment::new_with_entropy(markers::SOS, contents, scans.pixels);
     jpeg.segments_mut().push(segment);
     jpeg.set_exif(tag(orientation));
-    Some(Stripped {
+    Ok(Stripped {
         pieces: jpeg.encoder().collect(),
         pixels,
         orientation,
@@ -157,9 +162,9 @@ struct Scans {
     count: usize,
 }
 
-/// Walks over the scans to the end of the picture, leaving out what no picture needs; `None` if
+/// Walks over the scans to the end of the picture, leaving out what no picture needs; it is none if
 /// another one begins before that.
-fn scans(rest: &Bytes) -> Option<Scans> {
+fn scans(rest: &Bytes, parts: &mut Parts) -> Result<Scans, Fault> {
     const MARK: u8 = 0xFF;
     let mut kept: Vec<std::ops::Range<usize>> = Vec::new();
     let mut count = 1;
@@ -173,15 +178,16 @@ fn scans(rest: &Bytes) -> Option<Scans> {
             // A byte of pixels, a restart, or one that stands for nothing.
             0x00 | 0x01 | 0xD0..=0xD7 => at += 2,
             MARK => at += 1,
-            markers::SOI => return None,
+            markers::SOI => return Err(NO_PICTURE),
             markers::EOI => break,
             _ => {
+                parts.meet()?;
                 let Some(two) = rest.get(at + 2..at + 4) else {
                     break;
                 };
                 let length = usize::from(u16::from_be_bytes([two[0], two[1]]));
                 let end = at + 2 + length;
-                let contents = rest.get(at + 4..end)?;
+                let contents = rest.get(at + 4..end).ok_or(NO_PICTURE)?;
                 if !is_kept(marker, contents) {
                     kept.push(start..at);
                     start = end;
@@ -195,7 +201,7 @@ fn scans(rest: &Bytes) -> Option<Scans> {
     let is_whole = rest.get(at..at + 2) == Some(&[MARK, markers::EOI]);
     if is_whole && kept.is_empty() {
         let pixels = rest.slice(..at + 2);
-        return Some(Scans { pixels, count });
+        return Ok(Scans { pixels, count });
     }
     kept.push(start..if is_whole { at } else { rest.len() });
     let mut pixels = Vec::with_capacity(rest.len() + 2);
@@ -203,7 +209,7 @@ fn scans(rest: &Bytes) -> Option<Scans> {
         pixels.extend_from_slice(&rest[range]);
     }
     pixels.extend_from_slice(&[MARK, markers::EOI]);
-    Some(Scans {
+    Ok(Scans {
         pixels: pixels.into(),
         count,
     })

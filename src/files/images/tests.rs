@@ -188,6 +188,62 @@ fn frames_and_scans_without_end_are_refused() {
     );
 }
 
+/// A picture with so many empty parts that none needs, and where its last part begins.
+fn of_parts(format: ImageFormat, count: usize) -> Vec<u8> {
+    let came = samples::encoded(format, 8, 8);
+    let (at, part): (usize, &[u8]) = match format {
+        ImageFormat::Jpeg => (2, b"\xff\xdb\0\x02"),
+        ImageFormat::Png => (33, b"\0\0\0\0tEXt\x96\x42\xc5\x85"),
+        ImageFormat::WebP => (came.len(), b"ANMF\0\0\0\0"),
+        _ => (came.len() - 1, b"!\xfe\0"),
+    };
+    let mut bytes = [&came[..at], &part.repeat(count), &came[at..]].concat();
+    if format == ImageFormat::WebP {
+        let rest = u32::try_from(bytes.len() - 8).unwrap().to_le_bytes();
+        bytes[4..8].copy_from_slice(&rest);
+    }
+    bytes
+}
+
+#[test]
+fn a_picture_of_more_parts_than_any_has_is_refused_before_it_is_taken_apart() {
+    let unscannable = Some(UploadFailure::Unscannable);
+    for format in [&SEVERAL[..], &[ImageFormat::Gif]].concat() {
+        let many = of_parts(format, parts::PART_COUNT_MAX + 20);
+        assert_eq!(treated(&many, format).err(), unscannable, "{format:?}");
+        // What cannot be taken apart: as many parts, and an end that is not there.
+        let cut = &many[..many.len() - 30];
+        assert_eq!(treated(cut, format).err(), unscannable, "{format:?}");
+        let honest = of_parts(format, 9_000);
+        assert!(treated(&honest, format).is_ok(), "{format:?}");
+    }
+    let behind = samples::encoded(ImageFormat::Jpeg, 8, 8);
+    let notes = b"\xff\xe1\0\x02".repeat(parts::PART_COUNT_MAX);
+    let many = [&behind[..behind.len() - 2], &notes, b"\xff\xd9"].concat();
+    assert_eq!(treated(&many, ImageFormat::Jpeg).err(), unscannable);
+}
+
+#[test]
+fn a_webp_of_lists_in_lists_is_counted_by_what_could_stand_in_them() {
+    let came = samples::encoded(ImageFormat::WebP, 8, 8);
+    let lists = b"ANMF\0\0\0\0".repeat(parts::PART_COUNT_MAX);
+    let length = u32::try_from(lists.len()).unwrap().to_le_bytes();
+    let mut many = [&came[..], b"seqt", &length, &lists].concat();
+    let rest = u32::try_from(many.len() - 8).unwrap().to_le_bytes();
+    many[4..8].copy_from_slice(&rest);
+    let refused = treated(&many, ImageFormat::WebP).err();
+    assert_eq!(refused, Some(UploadFailure::Unscannable));
+}
+
+#[test]
+fn what_follows_the_end_of_a_picture_is_none_of_its_parts() {
+    for format in [&SEVERAL[..], &[ImageFormat::Gif]].concat() {
+        let came = samples::encoded(format, 8, 8);
+        let padded = [&came[..], &vec![0; 12 * parts::PART_COUNT_MAX + 12]].concat();
+        assert_eq!(treated(&padded, format).unwrap().bytes, came, "{format:?}");
+    }
+}
+
 #[test]
 fn a_segment_between_two_scans_is_taken_out_too() {
     let jpeg = samples::encoded(ImageFormat::Jpeg, 8, 8);
@@ -216,11 +272,18 @@ fn boxed(kind: &[u8; 4], contents: &[&[u8]]) -> Vec<u8> {
     [&size[..], kind, &contents].concat()
 }
 
+/// An entry that names an item and says of which kind it is.
+fn item(id: u8, kind: &[u8; 4]) -> Vec<u8> {
+    boxed(b"infe", &[&[2, 0, 0, 0, 0, id, 0, 0], kind])
+}
+
 /// A picture of boxes: pixels, tags in the file, and words in the box itself.
 fn heic() -> Vec<u8> {
-    let item = |id: u8, kind: &[u8; 4]| boxed(b"infe", &[&[2, 0, 0, 0, 0, id, 0, 0], kind]);
-    let names = [item(1, b"hvc1"), item(2, b"Exif"), item(3, b"mime")].concat();
-    let names = boxed(b"iinf", &[&[0, 0, 0, 0, 0, 3], &names]);
+    heic_with(&[item(1, b"hvc1"), item(2, b"Exif"), item(3, b"mime")].concat())
+}
+
+fn heic_with(names: &[u8]) -> Vec<u8> {
+    let names = boxed(b"iinf", &[&[0, 0, 0, 0, 0, 3], names]);
     let secret_bytes = u8::try_from(SECRET.len()).unwrap();
     let place = |id: u8, method: u8, offset: u16, length: u8| {
         let [high, low] = offset.to_be_bytes();
@@ -276,6 +339,40 @@ fn what_is_private_in_a_picture_of_boxes_is_blanked_where_it_stands() {
     );
 }
 
+#[test]
+fn items_that_are_named_in_any_order_and_more_than_once_are_blanked() {
+    let [pixels, tags, words] =
+        [(1, b"hvc1"), (2, b"Exif"), (3, b"mime")].map(|(id, kind)| item(id, kind));
+    let names = [&words[..], &tags, &words, &pixels, &tags.repeat(900)].concat();
+    let outcome = treated_as(Kind::Boxed, &heic_with(&names)).unwrap();
+    assert!(!holds(&outcome.bytes, &SECRET[..8]));
+    assert!(holds(&outcome.bytes, b"pixels") && holds(&outcome.bytes, b"more"));
+}
+
+#[test]
+fn a_picture_of_boxes_that_lists_more_places_than_any_has_is_refused() {
+    const PLACES: u16 = 60_000;
+    for length_bytes in [0, 1] {
+        let names = boxed(b"iinf", &[&[0, 0, 0, 0, 0, 1], &item(1, b"Exif")]);
+        // Of each place of a private item only a length of one byte is told, of others nothing.
+        let one = [
+            &[0, length_bytes as u8, 0, 0, 0, 0][..],
+            &PLACES.to_be_bytes(),
+        ]
+        .concat();
+        let one = [one, vec![1; usize::from(length_bytes * PLACES)]].concat();
+        let head = [1, 0, 0, 0, length_bytes as u8, 0, 0, 2];
+        let places = boxed(b"iloc", &[&head, &one, &one]);
+        let kind = boxed(b"ftyp", &[b"heic\0\0\0\0mif1heic"]);
+        let many = [kind, boxed(b"meta", &[&[0; 4], &names, &places])].concat();
+        let refused = treated_as(Kind::Boxed, &many).err();
+        assert_eq!(refused, Some(UploadFailure::Unscannable));
+    }
+    let boxes = boxed(b"free", &[]).repeat(parts::PART_COUNT_MAX + 1);
+    let refused = treated_as(Kind::Boxed, &boxes).err();
+    assert_eq!(refused, Some(UploadFailure::Unscannable));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -300,6 +397,7 @@ proptest! {
             Some(ImageFormat::WebP) => strip::webp(bytes).map(|stripped| stripped.pieces),
             Some(_) => strip::jpeg(bytes).map(|stripped| stripped.pieces),
         };
+        let pieces = pieces.ok();
         // Which damage hides a word in a table of the picture is chance; that it ends is not.
         prop_assert!(pieces.is_none_or(|pieces| !pieces.is_empty()));
     }

@@ -188,7 +188,8 @@ impl Inspector {
             declared: declared_mime.to_owned(),
             taken: taken.clone(),
         };
-        let looked = self.looks.run(move || look.look()).await;
+        let looked = look.clone();
+        let looked = self.looks.run(move || looked.look()).await;
         let seen = looked.unwrap_or(Err(PANICKED))?;
         self.scan(file, &seen).await?;
         if seen.sniffed.nature.is_dangerous() && seen.sniffed.mime.starts_with("image/") {
@@ -207,12 +208,31 @@ impl Inspector {
         match self.images.run(treat).await {
             Some(Ok(treated)) => Ok(seen.into_picture(treated)),
             Some(Err(images::Fault::Disk(error))) => Err(ours(&error)),
-            // Kept by those who keep everything, and never shown.
             Some(Err(images::Fault::Refused(_))) | None if *taken == Taken::Everything => {
-                Ok(seen.into_bytes())
+                self.keep_whole(look, seen).await
             }
             Some(Err(images::Fault::Refused(failure))) => Err(Verdict::Refused(failure)),
             None => Err(PANICKED),
+        }
+    }
+
+    /// A picture that cannot be taken apart is kept by those who keep everything, and never shown.
+    /// Nothing is cut from it, so that what hides in it is looked at as in any file.
+    async fn keep_whole(&self, look: Look, mut seen: Seen) -> Result<Inspection, Verdict> {
+        let sniffed = seen.sniffed.clone();
+        let looked = self.looks.run(move || look.archived(&sniffed)).await;
+        seen.contents = looked.unwrap_or(Err(PANICKED))?;
+        if self.scanner.is_some() && seen.contents.is_encrypted {
+            self.refuse_unless_open(UploadFailure::Unscannable)?;
+        }
+        Ok(seen.into_bytes())
+    }
+
+    /// What could not be scanned is taken where nobody has to have looked.
+    fn refuse_unless_open(&self, failure: UploadFailure) -> Result<(), Verdict> {
+        match self.scan_policy {
+            ScanPolicy::Closed => Err(Verdict::Refused(failure)),
+            ScanPolicy::Open => Ok(()),
         }
     }
 
@@ -222,10 +242,7 @@ impl Inspector {
             return Ok(());
         };
         let is_closed = self.scan_policy == ScanPolicy::Closed;
-        let refuse = |failure| match is_closed {
-            true => Err(Verdict::Refused(failure)),
-            false => Ok(()),
-        };
+        let refuse = |failure| self.refuse_unless_open(failure);
         let began_ms = self.clock.monotonic_ms();
         let mut pause_ms = SCAN_PAUSE_MS;
         loop {
@@ -262,6 +279,7 @@ fn ours(error: &dyn std::error::Error) -> Verdict {
 }
 
 /// What is asked of a file without a scanner and before its pixels.
+#[derive(Clone)]
 struct Look {
     file: PathBuf,
     work: PathBuf,
@@ -280,6 +298,7 @@ struct Seen {
 impl Look {
     fn look(&self) -> Result<Seen, Verdict> {
         let (sniffed, size_bytes) = self.sniff().map_err(|error| ours(&error))?;
+        let sniffed = policy::heard(sniffed, &self.shown);
         if size_bytes == 0 {
             return Err(Verdict::Refused(UploadFailure::Empty));
         }
@@ -302,9 +321,15 @@ impl Look {
     fn contents(&self, sniffed: &Sniffed) -> Result<Contents, Verdict> {
         let kind = images::Kind::of(&sniffed.mime);
         if sniffed.nature == Nature::Image && kind.is_some_and(images::Kind::is_cut) {
-            // What hides in a picture or behind it is gone from what is passed on.
+            // What hides in a picture or behind it is gone from what is passed on. If it turns out
+            // that the picture cannot be cut, this is made up for.
             return Ok(Contents::default());
         }
+        self.archived(sniffed)
+    }
+
+    /// What is found in it if it is an archive, or ends as one.
+    fn archived(&self, sniffed: &Sniffed) -> Result<Contents, Verdict> {
         let strictness = match self.taken {
             Taken::Everything => Strictness::NoBomb,
             Taken::Harmless | Taken::Only(_) => Strictness::Harmless,

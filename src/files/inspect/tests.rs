@@ -202,6 +202,35 @@ async fn the_name_the_bytes_and_the_type_must_tell_the_same_story() {
 }
 
 #[tokio::test]
+async fn text_is_taken_in_the_ways_of_writing_that_people_have() {
+    let inspector = inspector(Files::default());
+    for bytes in [
+        &b"Name;Stra\xdfe\r\nM\xfcller;Am B\xe4chle 1\r\n"[..],
+        b"\xff\xfeN\0a\0m\0e\0\xfc\0",
+        b"\xfe\xff\0N\0a\0m\0e\0\xfc",
+        b"BMW invoice",
+        b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+    ] {
+        for name in ["a.txt", "a.csv", "a.log", "a.md"] {
+            let outcome = inspected(&inspector, (name, "text/csv"), bytes, &Taken::Harmless).await;
+            assert_eq!(
+                &*outcome.verdict.unwrap().kind.mime,
+                "text/plain",
+                "{bytes:?}"
+            );
+        }
+    }
+    for (bytes, expected) in [
+        (&b"Gr\xfc\xdfe <script>alert(1)</script>"[..], REFUSED),
+        (b"\xff\xfe<\0s\0v\0g\0 \0", REFUSED),
+        (b"\xff\xfe@\0e\0c\0h\0o\0 \0o\0f\0f\0", REFUSED),
+        (b"M\xfcller\0", MISMATCHED),
+    ] {
+        assert_eq!(refusal("a.txt", "", bytes).await, expected, "{bytes:?}");
+    }
+}
+
+#[tokio::test]
 async fn bombs_and_what_carries_programs_are_refused() {
     let zeros = vec![0; 64 * 1024 * 1024];
     let macros = samples::docx(&[("word/vbaProject.bin", b"\xd0\xcf\x11\xe0")]);
@@ -251,6 +280,26 @@ async fn who_takes_everything_gets_what_is_no_bomb_and_nothing_to_show() {
     let bomb = samples::zip(&[("zeros", &vec![0; 64 * 1024 * 1024])]);
     let refused = Err(Verdict::Refused(UploadFailure::Unscannable));
     assert_eq!(takes("a.zip", &bomb).await, refused);
+}
+
+#[tokio::test]
+async fn what_stands_behind_a_broken_picture_is_looked_at_where_it_is_kept() {
+    let inspected = async |settings: Files, behind: &[u8]| {
+        let bytes = [&b"GIF89a=1;"[..], behind].concat();
+        let inspector = inspector(settings);
+        let outcome = inspected(&inspector, ("a.gif", ""), &bytes, &Taken::Everything).await;
+        outcome.verdict.map(|inspection| inspection.kind.mime)
+    };
+    let bomb = samples::zip(&[("zeros", &vec![0; 64 * 1024 * 1024])]);
+    let locked = samples::locked_zip();
+    let kept = Ok("application/octet-stream".into());
+    assert_eq!(inspected(Files::default(), &bomb).await.err(), UNSCANNABLE);
+    assert_eq!(inspected(Files::default(), &locked).await, kept);
+    let content = Forgetful::start(0);
+    let closed = scanned_at(content.address(), ScanPolicy::Closed);
+    assert_eq!(inspected(closed, &locked).await.err(), UNSCANNABLE);
+    let open = scanned_at(content.address(), ScanPolicy::Open);
+    assert_eq!(inspected(open, &locked).await, kept);
 }
 
 #[tokio::test]

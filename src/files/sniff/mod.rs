@@ -6,18 +6,25 @@
 //!
 //! Never: unpacks or runs anything, or looks for viruses.
 
+mod writing;
+
 use std::borrow::Cow;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use file_format::{FileFormat, Kind};
+use writing::{Writing, is_text, lower_text};
 
 /// What is looked at for markup, bytes: as far as browsers look (WHATWG MIME Sniffing 7.1).
 const MARKUP_BYTES: usize = 1_445;
 /// The start of a file that is looked at, bytes.
 const HEAD_BYTES: usize = 8 * 1024;
+/// Tags of ID3 one behind the other: programs that tag music write one, two where they do not look
+/// for the first. Each costs a seek and a read, and ten bytes of the file are enough for one.
+const ID3_TAG_COUNT_MAX: usize = 8;
 /// What nobody recognised.
 pub(super) const UNKNOWN: &str = "application/octet-stream";
-const PLAIN: &str = "text/plain";
+/// Words.
+pub(super) const PLAIN: &str = "text/plain";
 
 /// What a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +33,9 @@ pub struct Sniffed {
     pub mime: Cow<'static, str>,
     /// What that means.
     pub nature: Nature,
+    /// Whether it may be text all the same, if it is said to be: its start is of letters only, one
+    /// in each byte where it is not Unicode, which bytes alone do not tell from other things.
+    pub may_be_text: bool,
 }
 
 /// The kinds of files that are told apart.
@@ -77,10 +87,18 @@ pub fn sniff<R: Read + Seek>(mut file: R) -> io::Result<Sniffed> {
     file.by_ref()
         .take(HEAD_BYTES as u64)
         .read_to_end(&mut head)?;
-    file.seek(SeekFrom::Start(0))?;
-    let format = FileFormat::from_reader(io::BufReader::new(file))?;
-    let other = infer::get(&head);
-    let mime = mime_of(&head, &format, other.as_ref());
+    let (format, other) = match is_chained(&mut file)? {
+        // One library would follow them to the end, the other sees music in the first.
+        true => (FileFormat::ArbitraryBinaryData, None),
+        false => {
+            file.seek(SeekFrom::Start(0))?;
+            let format = FileFormat::from_reader(io::BufReader::new(file))?;
+            (format, infer::get(&head))
+        }
+    };
+    let writing = Writing::of(&head);
+    let other = other.filter(|found| writing.is_none() || is_written(found));
+    let mime = mime_of(writing, &format, other.as_ref());
     let nature = if runs(&head, &format, other.as_ref()) {
         Nature::Executable
     } else if is_active(&head, &format, other.as_ref()) {
@@ -88,17 +106,72 @@ pub fn sniff<R: Read + Seek>(mut file: R) -> io::Result<Sniffed> {
     } else {
         nature_of(&mime, &format, other.as_ref())
     };
-    Ok(Sniffed { mime, nature })
+    Ok(Sniffed {
+        may_be_text: writing.is_some() && is_no_document(nature),
+        mime,
+        nature,
+    })
+}
+
+/// Whether more tags of ID3 stand one behind the other, from the start, than music has.
+fn is_chained<R: Read + Seek>(file: &mut R) -> io::Result<bool> {
+    /// The head, and behind it the length of a larger one.
+    const HEADS_BYTES: u64 = 14;
+    const FOOT_BYTES: u64 = 10;
+    const HAS_LARGER_HEAD: u8 = 0x40;
+    const HAS_FOOT: u8 = 0x10;
+    let mut at = 0_u64;
+    for _ in 0..=ID3_TAG_COUNT_MAX {
+        let mut heads = Vec::new();
+        file.seek(SeekFrom::Start(at))?;
+        file.by_ref().take(HEADS_BYTES).read_to_end(&mut heads)?;
+        let [b'I', b'D', b'3', _, _, flags, a, b, c, d, larger @ ..] = &heads[..] else {
+            return Ok(false);
+        };
+        let seven = |sum: u64, byte: &u8| sum << 7 | u64::from(byte & 0x7F);
+        at += 10 + [a, b, c, d].into_iter().fold(0, seven);
+        if flags & HAS_LARGER_HEAD != 0 {
+            let eight = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+            at += larger.iter().fold(0, eight);
+        }
+        if flags & HAS_FOOT != 0 {
+            at += FOOT_BYTES;
+        }
+    }
+    Ok(true)
+}
+
+/// Neither dangerous nor a document, which in letters is text already or one of pages.
+fn is_no_document(nature: Nature) -> bool {
+    !nature.is_dangerous() && nature != Nature::Document
+}
+
+/// Whether what was found is written in letters. Of other things two or four bytes are asked for,
+/// and sentences begin with those.
+fn is_written(found: &infer::Type) -> bool {
+    const PAGES: [&str; 3] = [
+        "application/pdf",
+        "application/rtf",
+        "application/postscript",
+    ];
+    found.matcher_type() == infer::MatcherType::Text || PAGES.contains(&found.mime_type())
 }
 
 /// The more telling of two opinions: the one that reads into containers, if it found something.
-fn mime_of(head: &[u8], format: &FileFormat, other: Option<&infer::Type>) -> Cow<'static, str> {
+fn mime_of(
+    writing: Option<Writing>,
+    format: &FileFormat,
+    other: Option<&infer::Type>,
+) -> Cow<'static, str> {
+    let is_unicode = writing == Some(Writing::Unicode);
     let told = match format {
         FileFormat::Empty | FileFormat::ArbitraryBinaryData | FileFormat::PlainText => None,
+        // A sentence that begins as some recording does: neither sound nor film is written.
+        known if is_unicode && matches!(known.kind(), Kind::Audio | Kind::Video) => None,
         known => Some(Cow::Owned(known.media_type().to_owned())),
     };
     told.or_else(|| other.map(|found| Cow::Borrowed(found.mime_type())))
-        .unwrap_or(match is_text(head) {
+        .unwrap_or(match is_unicode {
             true => Cow::Borrowed(PLAIN),
             false => Cow::Borrowed(UNKNOWN),
         })
@@ -120,15 +193,6 @@ fn nature_of(mime: &str, format: &FileFormat, other: Option<&infer::Type>) -> Na
         }
         _ => Nature::Other,
     }
-}
-
-/// Text in UTF-8, cut anywhere, without what no text holds.
-fn is_text(head: &[u8]) -> bool {
-    let is_odd = |byte: &u8| *byte < 0x09 || (0x0E..0x20).contains(byte) && *byte != 0x1B;
-    let is_cut = |error: std::str::Utf8Error| error.error_len().is_none();
-    !head.is_empty()
-        && !head.iter().any(is_odd)
-        && std::str::from_utf8(head).map_or_else(is_cut, |_| true)
 }
 
 /// First bytes of what computers run, or of what has them run something, if no text begins so.
@@ -251,31 +315,13 @@ fn is_active(head: &[u8], format: &FileFormat, other: Option<&infer::Type>) -> b
     });
     // A page in the middle of a text, or behind an XML declaration; not in pictures and archives,
     // where a word is chance.
-    let is_textual = is_text(head) || text.starts_with("<?xml") || is_wide(head);
+    let is_textual = text.starts_with("<?xml")
+        || match Writing::of(head) {
+            Some(Writing::Unicode) => true,
+            Some(Writing::Bytes) => format.kind() != Kind::Document,
+            None => writing::is_wide(head),
+        };
     begins || is_textual && INNER_MARKUP.iter().any(|word| text.contains(word))
-}
-
-fn is_wide(head: &[u8]) -> bool {
-    head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff")
-}
-
-/// The start as text in lower case, whichever Unicode form a byte order mark says it is in.
-fn lower_text(head: &[u8]) -> String {
-    let wide = |from: fn([u8; 2]) -> u16| {
-        let units = head[2..].chunks_exact(2).map(|two| from([two[0], two[1]]));
-        char::decode_utf16(units)
-            .map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER))
-            .collect::<String>()
-    };
-    let text = if head.starts_with(b"\xff\xfe") {
-        wide(u16::from_le_bytes)
-    } else if head.starts_with(b"\xfe\xff") {
-        wide(u16::from_be_bytes)
-    } else {
-        let bytes = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-        String::from_utf8_lossy(bytes).into_owned()
-    };
-    text.to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -53,6 +53,105 @@ fn what_people_send_is_told_by_its_bytes() {
 }
 
 #[test]
+fn text_whose_first_letters_are_a_magic_is_text() {
+    for text in [
+        &b"BCG presentation, see below"[..],
+        b"BMW invoice for January",
+        b"MAC addresses of all printers",
+        b"DSD is a way to store sound",
+        b"ID3 tags explained",
+        b"the free range, and what it costs",
+        b"\xef\xbb\xbfBMW invoice for January",
+        &utf16("BMW invoice", true),
+    ] {
+        let found = of(text);
+        let expected = (PLAIN, Nature::Document);
+        assert_eq!((&*found.mime, found.nature), expected, "{text:?}");
+    }
+    let certificate = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    assert!(!of(certificate).nature.is_dangerous());
+    let other = b"-----BEGIN NOTES FROM ANN-----\nwords";
+    assert_eq!(&*of(other).mime, PLAIN);
+    let late = [&b"words "[..], PDF].concat();
+    assert_eq!(&*of(&late).mime, "application/pdf");
+}
+
+#[test]
+fn text_in_utf_16_is_text() {
+    for is_little in [true, false] {
+        for text in [
+            "name;phone\r\nAnn;1\r\n",
+            "Gr\u{fc}\u{df}e \u{1f600}",
+            "\u{4e2d}\u{6587}",
+        ] {
+            let mut bytes = utf16(text, is_little);
+            assert_eq!(&*of(&bytes).mime, PLAIN, "{text}");
+            bytes.pop();
+            assert_eq!(&*of(&bytes).mime, PLAIN, "{text}, cut in a letter");
+        }
+        for odd in ["a\0b", "a\u{1}b", "\u{fffe}"] {
+            assert_eq!(&*of(&utf16(odd, is_little)).mime, UNKNOWN, "{odd:?}");
+        }
+        let mut half = utf16("ab", is_little);
+        half[2..4].copy_from_slice(&[0xd8; 2]);
+        assert_eq!(&*of(&half).mime, UNKNOWN, "half a letter before another");
+    }
+    // In UTF-32.
+    assert_eq!(&*of(b"\xff\xfe\0\0a\0\0\0b\0\0\0").mime, UNKNOWN);
+}
+
+#[test]
+fn what_may_be_text_in_an_older_way_of_writing_is_known_and_nothing_active_is() {
+    for text in [
+        &b"Gr\xfc\xdfe aus M\xfcnchen"[..],
+        b"BMW-Schl\xfcssel",
+        b"BC-M\xfcnzen\tund\x0c",
+    ] {
+        let found = of(text);
+        assert!(found.may_be_text, "{found:?}");
+        assert!(!found.nature.is_dangerous(), "{found:?}");
+    }
+    assert!(of(b"solid state drives of the office").may_be_text);
+    for other in [
+        &b"Gr\xfc\xdfe \0"[..],
+        b"Gr\xfc\xdfe \x1b",
+        b"Gr\xfc\xdfe \x7f",
+        b"MZ Gr\xfc\xdfe",
+        b"\xca\xfe\xba\xbe    ",
+        b"BC\xc0\xde  ",
+        b"Gr\xfc\xdfe <script src=x>",
+        b"GIF89a Gr\xfc\xdfe <script src=x>",
+        b"  <HTML> Gr\xfc\xdfe",
+        b"#!/bin/sh # Gr\xfc\xdfe",
+        b"Gr\xfc\xdfe <?PHP echo 1;",
+        &utf16("words <script>alert(1)</script>", true),
+        &utf16("@echo off", false),
+        PDF,
+        JPEG,
+        b"",
+    ] {
+        assert!(!of(other).may_be_text, "{other:?}");
+    }
+    assert_eq!(of(b"Gr\xfc\xdfe <script src=x>").nature, Nature::Active);
+}
+
+#[test]
+fn a_chain_of_tags_before_no_music_is_not_followed() {
+    let tag = b"ID3\x03\0\0\0\0\0\0";
+    let some = [&tag.repeat(ID3_TAG_COUNT_MAX)[..], b"\xff\xfb\x90\x64"].concat();
+    assert_eq!(&*of(&some).mime, "audio/mpeg");
+    let many = [&tag[..], &some].concat();
+    let found = of(&many);
+    assert_eq!((&*found.mime, found.nature), (UNKNOWN, Nature::Other));
+    let scripted = [&many[..], b"<?php echo 1;"].concat();
+    assert_eq!(of(&scripted).nature, Nature::Executable);
+    // With what stands behind a head, and behind a tag.
+    let long = b"ID3\x04\0\x50\0\0\0\x04\0\0\0\x04words and more ";
+    let many = long[..28].repeat(ID3_TAG_COUNT_MAX + 1);
+    assert_eq!(&*of(&many).mime, UNKNOWN);
+}
+
+#[test]
 fn whatever_runs_on_a_computer_is_noticed() {
     let jar = b"PK\x03\x04\x14\0\x08\x08\x08\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\x09\0\x04\0META-INF/\
                 \xfe\xca\0\0";
