@@ -25,6 +25,9 @@ pub const EFFECT_IN_FLIGHT_COUNT_MAX: usize = 64;
 pub const EFFECT_RETRY_MS: u64 = 200;
 /// The longest such pause, milliseconds: a receiver that rests after crashes is back by then.
 pub const EFFECT_RETRY_MS_MAX: u64 = 30_000;
+/// A command whose outcome nobody was told is in the journal after this or never will be,
+/// milliseconds: many times what an append waits while the journal stalls.
+pub const DECIDED_MS: u64 = 2 * 60 * 1_000;
 /// Restarts of one entity within [`RESTART_WINDOW_MS`] before it is given up for a while.
 pub const RESTART_COUNT_MAX: usize = 8;
 /// The window for the restart budget, milliseconds.

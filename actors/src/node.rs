@@ -44,7 +44,7 @@ use crate::upload::{UploadWorks, Works};
 /// The door of callers that await; opened first, so its number is known.
 pub(crate) const ASK_DOOR: DoorId = DoorId(1);
 /// How long a caller that awaits waits for an outcome, milliseconds.
-const ASK_TIMEOUT_MS: u64 = 15_000;
+pub(crate) const ASK_TIMEOUT_MS: u64 = 15_000;
 /// How long a readiness probe may take, milliseconds.
 const PROBE_TIMEOUT_MS: u64 = 2_000;
 /// How long a probe's result is good for others who ask, milliseconds.
@@ -99,7 +99,7 @@ pub struct Node {
     pub(crate) supervisors: Supervisors,
     pub(crate) bots: Bots,
     pub(crate) works: Works,
-    pub(crate) sending: Sending,
+    pub(crate) sending: Arc<Sending>,
     pub(crate) index: Index,
     bus: Bus,
     pub(crate) ask: Arc<AskDoor>,
@@ -149,7 +149,7 @@ impl Node {
             supervisors: Supervisors::default(),
             bots: Bots::new(options.bots),
             works: Works::new(options.uploads),
-            sending: Sending::default(),
+            sending: Arc::default(),
             index: Index::default(),
             bus: Bus::new(options.bus_serialize),
             ask: Arc::default(),

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use frontdesk_actors::limits::DECIDED_MS;
 use frontdesk_actors::{Node, UploadStage, UploadView};
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::upload::UploadEnd;
@@ -22,9 +23,8 @@ const LOOK_MS: u64 = 60_000;
 /// How long bytes without an upload stay, milliseconds: many times what beginning one takes.
 const ORPHAN_MS: u64 = 10 * 60 * 1_000;
 /// How long a file that was dropped while it waited may still turn out to be in a message,
-/// milliseconds: many times what a decided message takes to be in the journal. No node that ended
-/// has one on its way.
-const DROPPED_MS: u64 = 2 * 60 * 1_000;
+/// milliseconds. No node that ended has one on its way.
+const DROPPED_MS: u64 = DECIDED_MS;
 /// Without a byte for so long nobody writes, milliseconds.
 const QUIET_MS: u64 = 5_000;
 /// Without a byte for so long an upload's file is closed, milliseconds: each is two open files, of

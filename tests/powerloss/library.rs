@@ -269,6 +269,17 @@ fn a_failed_sync_answers_eio_once_and_later_ones_do_not_cover_it() {
 }
 
 #[test]
+fn what_is_written_again_after_a_failed_sync_is_covered_with_its_size() {
+    let place = Place::with(|loss| loss.fail_sync_after(0)).holding("file", "here");
+    place.run("write_again", &[]);
+    place.lose_whole();
+    assert_eq!(
+        fs::read_to_string(place.dir.join("file")).unwrap(),
+        "heremore of it"
+    );
+}
+
+#[test]
 fn syncs_fail_and_hang_while_the_test_says_so() {
     let place = Place::new();
     place.loss.set_syncs(Syncs::Fail);

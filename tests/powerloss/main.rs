@@ -6,6 +6,7 @@
 //!
 //! - `library`: the library itself keeps and loses what it should.
 //! - `store`: both engines keep every acknowledged record, round after round.
+//! - `spool`: an upload keeps every offset that was told, also after a sync that failed.
 //!
 //! `POWERLOSS_ROUNDS=100` runs more rounds, `POWERLOSS_SEED` chooses others,
 //! `POWERLOSS_DIRS=strict` is stricter about names, `POWERLOSS_COUNT_REFUSALS=1` counts stores that
@@ -18,4 +19,5 @@ mod child;
 mod library;
 mod loss;
 mod scenarios;
+mod spool;
 mod store;

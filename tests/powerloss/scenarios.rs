@@ -36,8 +36,10 @@ pub(crate) fn run(scenario: &str) {
         "sectors" => sectors(),
         "grow" => grow(),
         "syncs" => syncs(),
+        "write_again" => write_again(),
         "threads" => threads(),
         "store" => crate::appender::run(),
+        "spool" => crate::spool::run(),
         other => panic!("no scenario `{other}`"),
     }
 }
@@ -177,6 +179,17 @@ fn syncs() {
                 error.raw_os_error().unwrap_or(0)
             )),
         }
+    }
+    wait_for_the_end();
+}
+
+/// Makes a file grow, twice by the same bytes: the first sync of them fails, the second does not.
+fn write_again() {
+    let file = read_write("file");
+    for _ in 0..2 {
+        file.write_all_at(b"more of it", 4).unwrap();
+        // The test says which one fails.
+        let _ = file.sync_data();
     }
     wait_for_the_end();
 }

@@ -3,7 +3,8 @@
 //!
 //! The event says all that is still to be known, so that everything before it can be erased: it
 //! holds no word of the chat and not its name. What leads to the room goes with the same record;
-//! the company is owed that it forgets what it keeps of the chat.
+//! the company is owed that it forgets what it keeps of the chat. A file whose upload was under way
+//! is turned away when it comes.
 //!
 //! Invariants: only the company forgets, and only a chat that nobody has or waits for; a room that
 //! was forgotten is never anybody's again.
@@ -11,6 +12,7 @@
 
 use frontdesk_protocol::command::{CompanyCommand, RoomCommand};
 use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::upload::UploadCommand;
 use frontdesk_protocol::{ErrorCode, PersonId, Rejection, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Row};
 use serde::{Deserialize, Serialize};
@@ -139,13 +141,15 @@ impl RoomState {
         };
     }
 
-    /// Whoever forgot owes nothing but that the company forgets as well.
+    /// Whoever forgot owes nothing but that the company forgets as well, and what becomes of files
+    /// that were on their way to the chat: without that their uploads would never be over.
     pub(super) fn owes_still(&self, effect: &Effect) -> bool {
-        let is_of_it = matches!(
+        let is_owed = matches!(
             effect.command,
-            Command::Company(CompanyCommand::ForgetChat { .. })
+            Command::Company(CompanyCommand::ForgetChat { .. } | CompanyCommand::DropFile { .. })
+                | Command::Upload(UploadCommand::Finish { .. })
         );
-        self.forgotten.is_none() || is_of_it
+        self.forgotten.is_none() || is_owed
     }
 
     /// What edges may have missed of it.

@@ -9,7 +9,7 @@ use super::desk::Desk;
 use super::uploads::{ended, forgotten, send, uploaded, wish};
 use super::*;
 use crate::company::{CompanyState, tables};
-use crate::entity::{Caller, Effect};
+use crate::entity::{Caller, Effect, Rules};
 use crate::room::RoomState;
 use crate::upload::UploadStage;
 
@@ -38,6 +38,34 @@ fn clear(dropped_until: Timestamp) -> Command {
     })
 }
 
+/// A file of `ann` that an upload made.
+fn stored(number: u8, room: Option<RoomId>) -> StoredFile {
+    StoredFile {
+        shared: SharedFile {
+            no: FileNo(0),
+            upload: UploadId::from_bits([number; 16]),
+            name: "a.txt".into(),
+            mime: "text/plain".into(),
+            size: 90,
+            pixels: None,
+            has_thumbnail: false,
+        },
+        at: Timestamp(1),
+        owner: crate::room::author_of(&principal("ann")),
+        room,
+        dropped_at: None,
+        caption: "".into(),
+        blake3: [4; 32],
+        is_packed: false,
+    }
+}
+
+fn keep(company: &mut Desk<CompanyState>, file: StoredFile) {
+    let upload = EntityId::upload(company_of("TES001"), file.shared.upload);
+    let keep = Command::Company(CompanyCommand::KeepFile { file: file.into() });
+    company.one(&Caller::Entity(upload), keep).expect("kept");
+}
+
 /// A company with one file that waits to be sent, and a room of its owner, by their rules alone.
 struct Both {
     company: Desk<CompanyState>,
@@ -47,27 +75,7 @@ struct Both {
 impl Both {
     fn new() -> Self {
         let mut company = Desk::new(EntityId::company(company_of("TES001")));
-        let file = StoredFile {
-            shared: SharedFile {
-                no: FileNo(0),
-                upload: upload_id(),
-                name: "a.txt".into(),
-                mime: "text/plain".into(),
-                size: 90,
-                pixels: None,
-                has_thumbnail: false,
-            },
-            at: Timestamp(1),
-            owner: crate::room::author_of(&principal("ann")),
-            room: None,
-            dropped_at: None,
-            caption: "".into(),
-            blake3: [4; 32],
-            is_packed: false,
-        };
-        let upload = EntityId::upload(company_of("TES001"), upload_id());
-        let keep = Command::Company(CompanyCommand::KeepFile { file: file.into() });
-        company.one(&Caller::Entity(upload), keep).expect("kept");
+        keep(&mut company, stored(1, None));
         let room = Self::room(3);
         Self { company, room }
     }
@@ -232,6 +240,31 @@ fn what_one_room_shows_is_not_sent_in_another_although_the_company_does_not_know
     both.room = Both::room(4);
     both.room_reads();
     assert_eq!(both.post(), Err(ErrorCode::BadField));
+}
+
+#[test]
+fn a_forgotten_chat_owes_still_what_becomes_of_a_file_that_came_too_late() {
+    let mut chat = super::forgetting::chat();
+    let (now, room) = (chat.now, room_id(&chat.entity));
+    let forget = super::forgetting::forget(now);
+    chat.one(&own_company(), forget).expect("forgotten");
+    chat.effects.clear();
+    let file = stored(1, Some(room)).into();
+    let post = Command::Room(RoomCommand::PostFile { file });
+    chat.one(&own_company(), post).expect("turned away");
+    let owed: Vec<_> = chat.effects.iter().map(command_of).collect();
+    let no = FileNo(0);
+    let drop = Command::Company(CompanyCommand::DropFile { no, of: Some(room) });
+    let finish = Command::Upload(UploadCommand::Finish {
+        file_no: no,
+        seq: None,
+    });
+    assert_eq!(owed, [&drop, &finish]);
+    let mut effects = chat.effects.iter();
+    assert!(
+        effects.all(|effect| chat.state.is_owed(effect)),
+        "whoever comes after a crash goes on with it"
+    );
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn own_company() -> Caller {
     Caller::Entity(EntityId::company(company_of("TES001")))
 }
 
-fn forget(idle_since: Timestamp) -> Command {
+pub(super) fn forget(idle_since: Timestamp) -> Command {
     Command::Room(RoomCommand::Forget { idle_since })
 }
 
@@ -72,7 +72,7 @@ fn opening(id: &str) -> ChatOpening {
 }
 
 /// A chat in which something was said, by its rules alone.
-fn chat() -> Desk<RoomState> {
+pub(super) fn chat() -> Desk<RoomState> {
     let company = company_of("TES001");
     let mut desk = Desk::new(EntityId::room(company, RoomId::from_bits([7; 16])));
     let create = RoomCommand::CreateRoom {

@@ -25,6 +25,7 @@ mod online;
 mod ownership;
 mod profiles;
 mod released;
+mod sending;
 mod settings;
 mod sleep;
 mod staff;

@@ -70,11 +70,20 @@ impl Marks {
 
     /// Writes one more; lasts with the next `sync`.
     pub(super) fn append(&mut self, mark: &Mark) -> Result<()> {
-        let at = self.count * MARK_BYTES as u64;
-        let written = self.file.write_all_at(&mark.encode(), at);
-        written.map_err(failed("write a mark"))?;
+        self.write(mark, self.count)?;
         self.count += 1;
         Ok(())
+    }
+
+    /// Writes the last one where it is, so that the next `sync` is of it.
+    pub(super) fn write_last_again(&self, mark: &Mark) -> Result<()> {
+        self.write(mark, self.count.saturating_sub(1))
+    }
+
+    fn write(&self, mark: &Mark, index: u64) -> Result<()> {
+        let at = index * MARK_BYTES as u64;
+        let written = self.file.write_all_at(&mark.encode(), at);
+        written.map_err(failed("write a mark"))
     }
 
     /// Where the next one is written.

@@ -7,7 +7,11 @@
 //! 1. When `keep` answers, the bytes up to the offset it names outlive what [`Durability`] says,
 //!    and `reopen` never answers a smaller offset than any that `keep` named.
 //! 2. Bytes up to a kept offset never change.
-//! 3. A name is made of checked ids: no client's text reaches the file system.
+//! 3. Nothing is believed because a sync succeeded after one of the same bytes had failed: the
+//!    system calls such bytes clean, and a later sync of them succeeds and covers nothing. So what
+//!    may have met a failed sync, which is the last mark and its bytes, is written again before it
+//!    is synced again; until that sync succeeds nobody is told of it, and nothing opens.
+//! 4. A name is made of checked ids: no client's text reaches the file system.
 //!
 //! Blocks: to be called on threads that may. Never: knows whose turn it is to write; two writers of
 //! one upload are kept apart above.
@@ -121,7 +125,7 @@ impl Spool {
     /// mark whose bytes are all there, each of them read. `None` when there is none.
     ///
     /// # Errors
-    /// When the disk fails.
+    /// When the disk fails; it may be tried again, however often.
     pub fn reopen(&self, company: &CompanyId, upload: &UploadId) -> Result<Option<SpoolFile>> {
         let open = |end| {
             let path = self.path(company, upload, end);
@@ -252,6 +256,8 @@ pub struct SpoolFile {
     kept: u64,
     /// Of what was written since.
     group: Xxh3,
+    /// A mark may be there that was not synced: one behind it would not be told apart.
+    is_spent: bool,
 }
 
 impl fmt::Debug for SpoolFile {
@@ -269,6 +275,7 @@ impl SpoolFile {
             end: 0,
             kept: 0,
             group: Xxh3::new(),
+            is_spent: false,
         }
     }
 
@@ -297,11 +304,16 @@ impl SpoolFile {
     /// Keeps everything written so far; answers up to where.
     ///
     /// # Errors
-    /// When the disk fails. Whether the bytes since the last mark are kept is not known then: only
-    /// `reopen` can tell, and this writer is of no more use.
+    /// When the disk fails. Whether the bytes since the last mark are kept is not known then: this
+    /// writer keeps nothing more, and only `reopen` can tell, which writes them again and tells of
+    /// them if the sync after that succeeds.
     pub fn keep(&mut self) -> Result<u64> {
         if self.end == self.kept {
             return Ok(self.kept);
+        }
+        if std::mem::replace(&mut self.is_spent, true) {
+            let why = "a sync of the spool failed, and it was not opened again";
+            return Err(Error::Failed(why.to_owned()));
         }
         let mark = Mark {
             end: self.end,
@@ -312,6 +324,7 @@ impl SpoolFile {
             self.bytes.sync_data().map_err(failed("sync the spool"))?;
             self.marks.sync()?;
         }
+        self.is_spent = false;
         self.kept = self.end;
         self.group.reset();
         Ok(self.kept)
@@ -341,24 +354,33 @@ impl SpoolFile {
         Ok(wanted)
     }
 
-    /// Reads every group, and cuts both files behind the last whole one.
+    /// Reads every group, and cuts both files behind the last whole one. What a process wrote and
+    /// did not sync, or failed to, may be what was just read: it is written again and synced.
     fn recover(&mut self, found: &[Mark]) -> Result<()> {
         let mut reader = GroupReader {
             file: &self.bytes,
             buffer: vec![0; READ_BYTES],
         };
+        // All before the last one were synced before it was written.
+        let mut last = None;
         let mut whole = 0;
         for mark in found {
             if !reader.is_whole(self.kept, mark)? {
                 break;
             }
+            last = Some((self.kept, mark));
             self.kept = mark.end;
             whole += 1;
+        }
+        if let (Durability::Fsync, Some((from, mark))) = (self.durability, last) {
+            reader.write_again(from, mark)?;
         }
         self.marks.cut(whole)?;
         self.cut()?;
         if self.durability == Durability::Fsync {
-            // What a dead process wrote and did not sync may be what was just read.
+            if let Some((_, mark)) = last {
+                self.marks.write_last_again(mark)?;
+            }
             self.bytes.sync_data().map_err(failed("sync the spool"))?;
             self.marks.sync()?;
         }
@@ -374,17 +396,42 @@ struct GroupReader<'file> {
 impl GroupReader<'_> {
     /// Whether the bytes up to a mark are those it was made of.
     fn is_whole(&mut self, from: u64, mark: &Mark) -> Result<bool> {
+        self.read(from, mark, |_, _| Ok(()))
+    }
+
+    /// Writes the bytes up to a mark where they are, so that the next sync is of them.
+    fn write_again(&mut self, from: u64, mark: &Mark) -> Result<()> {
+        let file = self.file;
+        let is_whole = self.read(from, mark, |bytes, at| {
+            let written = file.write_all_at(bytes, at);
+            written.map_err(failed("write to the spool again"))
+        })?;
+        match is_whole {
+            true => Ok(()),
+            false => Err(Error::Damaged("the spool changed while it was read".into())),
+        }
+    }
+
+    /// Whether the bytes up to a mark are those it was made of; each is handed on.
+    fn read(
+        &mut self,
+        from: u64,
+        mark: &Mark,
+        mut each: impl FnMut(&[u8], u64) -> Result<()>,
+    ) -> Result<bool> {
         let mut group = Xxh3::new();
         let mut at = from;
         while at < mark.end {
             let left = usize::try_from(mark.end - at).unwrap_or(usize::MAX);
             let wanted = left.min(self.buffer.len());
-            match self.file.read_exact_at(&mut self.buffer[..wanted], at) {
+            let bytes = &mut self.buffer[..wanted];
+            match self.file.read_exact_at(bytes, at) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
                 Err(error) => return Err(failed("read the spool")(error)),
             }
-            group.update(&self.buffer[..wanted]);
+            group.update(bytes);
+            each(bytes, at)?;
             at += wanted as u64;
         }
         Ok(mark.end > from && group.digest() == mark.group)

@@ -200,3 +200,28 @@ fn a_full_disk_is_told_and_costs_nothing_that_was_kept() {
     file.keep().expect("kept");
     assert_eq!(all_of(&file), b"kept and on");
 }
+
+#[test]
+fn a_writer_whose_sync_failed_keeps_nothing_more_until_it_is_opened_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = spool(folder.path());
+    let mut file = spool.create(&company(), &upload(1)).expect("made");
+    file.write(b"one ").expect("written");
+    file.keep().expect("kept");
+    file.write(b"two ").expect("written");
+    // What cannot be synced: no file of a disk.
+    let null = OpenOptions::new().write(true).open("/dev/null");
+    let on_disk = std::mem::replace(&mut file.bytes, null.expect("is there"));
+    let failed = file.keep();
+    assert!(matches!(failed, Err(Error::Io { .. })), "{failed:?}");
+    file.bytes = on_disk;
+    let refused = file.keep();
+    assert!(matches!(refused, Err(Error::Failed(_))), "{refused:?}");
+    assert_eq!(file.kept(), 4, "what was kept before");
+    drop(file);
+    let file = spool.reopen(&company(), &upload(1)).expect("opens");
+    let mut file = file.expect("is there");
+    assert_eq!(all_of(&file), b"one two ");
+    file.write(b"six").expect("written");
+    assert_eq!(file.keep().expect("kept"), 11);
+}

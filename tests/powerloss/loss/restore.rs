@@ -7,7 +7,9 @@
 //!    later change of it is kept, undoing an earlier one leaves it alone, for the page that was
 //!    written held both.
 //! 3. A file that grew and kept the new bytes keeps the size that goes with them; bytes between
-//!    that did not reach the disk read as zeros. A truncation is kept when later growth is.
+//!    that did not reach the disk read as zeros. A truncation is kept when later growth is. What is
+//!    kept of a write keeps the size it needs, although the write that had made the file grow was
+//!    spoilt: a disk's blocks are written with the size that reaches them.
 //!
 //! What is more forgiving in ext4 than here: a sync that allocates blocks commits the journal and
 //! with it every name; here it covers only names up to the file's own. Stricter is safe.
@@ -229,6 +231,8 @@ struct Replay {
     fixed_from: u64,
     /// A kept change settled the size.
     size_fixed: bool,
+    /// Where the kept changes end: no size is smaller.
+    size_least: u64,
     /// What became of the truncation whose lost bytes come next.
     truncation_undone: bool,
 }
@@ -246,6 +250,7 @@ impl Loss<'_> {
             fixed: BTreeSet::new(),
             fixed_from: u64::MAX,
             size_fixed: false,
+            size_least: 0,
             truncation_undone: false,
         };
         for index in indices.iter().rev().copied() {
@@ -276,7 +281,7 @@ impl Loss<'_> {
                         let cut = before.min(after) / SECTOR_BYTES;
                         replay.fixed_from = replay.fixed_from.min(cut);
                     } else {
-                        replay.file.set_len(before).unwrap();
+                        replay.file.set_len(before.max(replay.size_least)).unwrap();
                     }
                 }
                 Kind::Lost { offset, .. } if replay.truncation_undone => {
@@ -411,6 +416,7 @@ impl Replay {
 
     fn keep_bytes(&mut self, from: u64, to: u64) {
         if from < to {
+            self.size_least = self.size_least.max(to);
             self.fixed
                 .extend(from / SECTOR_BYTES..=(to - 1) / SECTOR_BYTES);
         }
@@ -423,7 +429,7 @@ impl Replay {
         }
         let kept_to = kept_to.filter(|end| *end > size_before);
         self.size_fixed = kept_to.is_some();
-        let size = kept_to.unwrap_or(size_before);
+        let size = kept_to.unwrap_or(size_before).max(self.size_least);
         if self.file.metadata().unwrap().len() > size {
             self.file.set_len(size).unwrap();
         }
