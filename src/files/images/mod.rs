@@ -1,10 +1,11 @@
 //! Pictures: their size, what is private in them, and a small picture of each.
 //!
 //! Owns: what is taken out of a picture before anybody else gets it (`strip`, `gif`, `boxed`), how
-//! many parts it may have (`parts`), and the small one (`thumbnail`). JPEG, PNG, WebP and GIF are written anew from the parts that make the
-//! picture: where it was taken, with what, by whom, what somebody wrote into it and whatever stands
-//! behind its end is left out. Pixels are not encoded again, so nothing is lost, and how it is to
-//! be turned is kept as the only tag. In HEIC and AVIF the same is blanked where it stands.
+//! many parts it may have (`parts`), and the small one (`thumbnail`). JPEG, PNG, WebP and GIF are
+//! written anew from the parts that make the picture: where it was taken, with what, by whom, what
+//! somebody wrote into it and whatever stands behind its end is left out. Pixels are not encoded
+//! again, so nothing is lost, and how it is to be turned is kept as the only tag. In HEIC and AVIF
+//! the same is blanked where it stands.
 //!
 //! Invariants:
 //! 1. Nothing is taken apart before its parts are counted and few enough, and nothing is decoded
