@@ -163,11 +163,13 @@ async fn linked(
         Some(end) => KEPT_S.min(end.0.saturating_sub(now.0) / 1_000),
         None => KEPT_S,
     };
+    let kept = match answered.status() {
+        // The store's link ends before the client would ask here again.
+        StatusCode::TEMPORARY_REDIRECT => "no-store".to_owned(),
+        _ => format!("private, max-age={kept_s}"),
+    };
     let known = answered.headers_mut();
-    known.insert(
-        header::CACHE_CONTROL,
-        value(&format!("private, max-age={kept_s}")),
-    );
+    known.insert(header::CACHE_CONTROL, value(&kept));
     known.insert(header::ETAG, value(&served.tag));
     for (name, text) in NEUTRAL {
         known.insert(name, HeaderValue::from_static(text));
