@@ -119,7 +119,7 @@ impl App {
         config: &Config,
     ) -> Self {
         let wheel = Arc::new(Wheel::new(node.clock().monotonic_ms()));
-        let files = Files::new(Arc::clone(uploads.blobs()), &identity.keys, &config.files);
+        let files = Files::new(Arc::clone(uploads.blobs()), &identity.keys, config);
         let rates = Rates::new(&config.limits, Arc::clone(node.clock()));
         Self {
             node,

@@ -24,6 +24,7 @@ pub mod node;
 mod object;
 mod profiles;
 mod rates;
+mod shares;
 pub mod telemetry;
 pub mod transfer;
 mod uploads;

@@ -89,6 +89,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.passwords_per_minute_company", Kind::Number),
     key("limits.chats_per_minute_address", Kind::Number),
     key("limits.forms_undecided_address", Kind::Number),
+    key("limits.downloads_address", Kind::Number),
     key("limits.requests_per_second_person", Kind::Number),
     key("limits.commands_per_second_connection", Kind::Number),
     key("limits.connection_unanswered_count", Kind::Number),

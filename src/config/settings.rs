@@ -180,6 +180,10 @@ pub struct Limits {
     /// Forms of one address whose file comes before it is said whose it is, at once, without a
     /// token; 0 for no limit of their own: each takes one of 32 places for as long as it takes.
     pub forms_undecided_address: u32,
+    /// Downloads of one address through the node at once, 0 for no limit of their own: a quarter
+    /// of the 512 that there are, so that no client holds them all by taking a little a minute,
+    /// and enough for an office whose people all open a page with pictures.
+    pub downloads_address: u32,
     /// HTTP requests of one person a second, 0 for no limit; ten times as many at once.
     pub requests_per_second_person: u32,
     /// Frames of one connection a second, 0 for no limit; beyond, its reader pauses, which pushes
@@ -241,6 +245,7 @@ impl Default for Limits {
             passwords_per_minute_company: 60,
             chats_per_minute_address: 60,
             forms_undecided_address: 8,
+            downloads_address: 128,
             requests_per_second_person: 100,
             commands_per_second_connection: 10_000,
             connection_unanswered_count: 64,

@@ -5,11 +5,12 @@
 //! claimed of them; `policy`, whether it is taken; `archive`, what is in it; `images`, what is
 //! private in a picture and the small picture of it; `scan`, whether a scanner finds anything;
 //! `packing`, whether it is stored packed; `inspect`, all of that in one; `store`, where the
-//! settings keep them; `links`, the addresses that are told of them.
+//! settings keep them; `links`, the addresses that are told of them; `downloads`, whose turn it is.
 //!
 //! Never: takes a name from outside for a path; what it writes goes where it is told.
 
 mod archive;
+pub(crate) mod downloads;
 mod images;
 pub mod inspect;
 pub(crate) mod links;
@@ -29,17 +30,13 @@ use frontdesk_protocol::file::SharedFile;
 use frontdesk_protocol::settings::CompanySettings;
 use frontdesk_protocol::{CompanyId, Timestamp};
 use frontdesk_storage::Blobs;
-use tokio::sync::Semaphore;
 
 use crate::auth::own::OwnKeys;
-use crate::config;
+use crate::config::Config;
+use downloads::Downloads;
 use links::{Life, Linked, Links, Variant};
 use names::Disposition;
 use sniff::Nature;
-
-/// Downloads through this node at once: each has a piece of half a MiB in memory, and of a packed
-/// file a frame of 128 KiB and a table of up to as much.
-const DOWNLOADS_AT_ONCE: usize = 512;
 
 /// What every request may use of files.
 pub(crate) struct Files {
@@ -47,16 +44,17 @@ pub(crate) struct Files {
     pub(crate) links: Links,
     /// Whether the store answers downloads itself, where it can.
     pub(crate) redirects: bool,
-    pub(crate) downloads: Arc<Semaphore>,
+    pub(crate) downloads: Downloads,
 }
 
 impl Files {
-    pub(crate) fn new(blobs: Arc<dyn Blobs>, keys: &OwnKeys, settings: &config::Files) -> Self {
+    pub(crate) fn new(blobs: Arc<dyn Blobs>, keys: &OwnKeys, config: &Config) -> Self {
+        let settings = &config.files;
         Self {
             blobs,
             links: Links::new(keys.links(), settings),
             redirects: settings.s3.redirect,
-            downloads: Arc::new(Semaphore::new(DOWNLOADS_AT_ONCE)),
+            downloads: Downloads::new(&config.limits),
         }
     }
 }

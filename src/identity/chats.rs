@@ -27,7 +27,7 @@ use frontdesk_protocol::{AccountNo, ChatId, Cid, CompanyId, ErrorCode, MessageNo
 use frontdesk_storage::EntityId;
 use uuid::Uuid;
 
-use super::cookies::carried;
+use super::cookies::access_of;
 use super::logins::answer;
 use super::scope::{CompanyScope, LoggedIn, check_named};
 use super::visitors::{Capability, Visiting, VisitorAsked, VisitorScope};
@@ -185,12 +185,8 @@ impl FromRequestParts<Arc<App>> for MaybeLoggedIn {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let now = app.node.clock().now();
         // A cookie of somebody who is logged in says nothing about a visitor's page.
-        let is_access = carried(&parts.headers).is_some_and(|carried| {
-            let keys = &app.identity.keys;
-            !carried.is_cookie && keys.verify_access(carried.token, now).is_ok()
-        });
+        let is_access = access_of(app, &parts.headers).is_some_and(|it| !it.is_cookie);
         Ok(Self(match is_access {
             true => Some(LoggedIn::from_request_parts(parts, app).await?),
             false => None,

@@ -47,6 +47,19 @@ pub(crate) fn carried(headers: &HeaderMap) -> Option<Carried<'_>> {
     Some(Carried { token, is_cookie })
 }
 
+/// The token of somebody who is logged in, if the request carries one that is good.
+pub(super) fn access_of<'a>(app: &App, headers: &'a HeaderMap) -> Option<Carried<'a>> {
+    let now = app.node.clock().now();
+    let is_good = |it: &Carried<'_>| app.identity.keys.verify_access(it.token, now).is_ok();
+    carried(headers).filter(is_good)
+}
+
+/// Whether a request carries the cookie of somebody who is logged in, which counts in a chat where
+/// it is said to be meant.
+pub(crate) fn has_agent_cookie(app: &App, headers: &HeaderMap) -> bool {
+    access_of(app, headers).is_some_and(|it| it.is_cookie)
+}
+
 /// The access token of somebody who is logged in, as the browser kept it.
 pub(super) fn of_agent(headers: &HeaderMap) -> Option<&str> {
     cookie(headers, AGENT_COOKIE).filter(|token| is_own(token))

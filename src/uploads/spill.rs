@@ -7,10 +7,8 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use dashmap::DashMap;
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::settings::CompanySettings;
 use frontdesk_protocol::{CompanyId, ErrorCode, PersonId, Rejection};
@@ -20,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{Disk, Door, Uploads, WriteError, memory, refused, terms};
 use crate::config::Limits;
 use crate::rates::network;
+use crate::shares::{Share, Shares, within};
 
 /// Spills at once: each is of a client that says last what it should say first.
 const SPILL_COUNT_MAX: usize = 64;
@@ -54,13 +53,11 @@ impl Holder {
     }
 }
 
-type Own = DashMap<Holder, Arc<Semaphore>>;
-
 /// All places, and who holds how many.
 pub(super) struct Places {
     all: Arc<Semaphore>,
     unknown: Arc<Semaphore>,
-    own: Arc<Own>,
+    own: Shares<Holder>,
     of_address_count: usize,
 }
 
@@ -68,23 +65,7 @@ pub(super) struct Places {
 struct Place {
     _one: OwnedSemaphorePermit,
     _unknown: Option<OwnedSemaphorePermit>,
-    _own: OwnPlace,
-}
-
-/// One of those that its holder may have. Whoever holds and wants none is forgotten.
-struct OwnPlace {
-    holder: Holder,
-    places: Arc<Own>,
-    count: Option<Arc<Semaphore>>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Drop for OwnPlace {
-    fn drop(&mut self) {
-        drop((self.permit.take(), self.count.take()));
-        let is_unused = |_: &Holder, count: &Arc<Semaphore>| Arc::strong_count(count) == 1;
-        self.places.remove_if(&self.holder, is_unused);
-    }
+    _own: Share<Holder>,
 }
 
 impl Places {
@@ -96,7 +77,7 @@ impl Places {
         Self {
             all: Arc::new(Semaphore::new(SPILL_COUNT_MAX)),
             unknown: Arc::new(Semaphore::new(UNKNOWN_COUNT_MAX)),
-            own: Arc::default(),
+            own: Shares::default(),
             of_address_count,
         }
     }
@@ -118,36 +99,18 @@ impl Places {
         })
     }
 
-    async fn take_own(&self, holder: Holder) -> Result<OwnPlace, Rejection> {
+    async fn take_own(&self, holder: Holder) -> Result<Share<Holder>, Rejection> {
         let (limit, of) = match &holder {
             Holder::Address(_) => (self.of_address_count, "this address"),
             Holder::Person(..) => (PERSON_COUNT_MAX, "this person"),
         };
-        let fresh = || Arc::new(Semaphore::new(limit));
-        let count = Arc::clone(&self.own.entry(holder.clone()).or_insert_with(fresh));
-        let mut place = OwnPlace {
-            holder,
-            places: Arc::clone(&self.own),
-            count: Some(Arc::clone(&count)),
-            permit: None,
-        };
-        place.permit = within(&count, OWN_WAIT_MS).await;
-        match place.permit {
-            Some(_) => Ok(place),
-            None => {
-                let why = format!(
-                    "{limit} files of {of} wait for the form's other fields: send those first"
-                );
-                Err(Rejection::because(ErrorCode::RateLimited, why))
-            }
-        }
+        let share = self.own.take(holder, limit, OWN_WAIT_MS).await;
+        share.ok_or_else(|| {
+            let why =
+                format!("{limit} files of {of} wait for the form's other fields: send those first");
+            Rejection::because(ErrorCode::RateLimited, why)
+        })
     }
-}
-
-async fn within(places: &Arc<Semaphore>, limit_ms: u64) -> Option<OwnedSemaphorePermit> {
-    let limit = Duration::from_millis(limit_ms);
-    let taken = tokio::time::timeout(limit, Arc::clone(places).acquire_owned()).await;
-    taken.ok()?.ok()
 }
 
 /// See the module's text.

@@ -395,6 +395,8 @@ fn files_in_a_bucket_come_through_the_node_or_from_the_bucket() {
             bytes: &bytes,
             ..picture("a.png")
         };
+        let unfollowed = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let unfollowed = unfollowed.build().expect("a client");
         for redirect in [false, true] {
             let site = site_of(&server, redirect).await;
             let kept = Kept {
@@ -407,6 +409,15 @@ fn files_in_a_bucket_come_through_the_node_or_from_the_bucket() {
                 true => server.address,
                 false => site.address,
             };
+            let sent = unfollowed.get(format!("http://{}{path}", site.address));
+            let sent = soon("an answer", sent.send()).await.expect("an answer");
+            let (status, kept) = match redirect {
+                // The bucket's link ends before a client would look here again.
+                true => (307, "no-store"),
+                false => (200, "private, max-age=300"),
+            };
+            assert_eq!(sent.status(), status);
+            assert_eq!(text(sent.headers(), "cache-control"), kept);
             // The client has followed where it was sent.
             assert_eq!(answer.url().port(), Some(from.port()));
             assert_eq!(answer.status(), 200);

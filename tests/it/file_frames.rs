@@ -3,13 +3,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use frontdesk_protocol::CompanyId;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::forms::{PIXEL, pixel};
 use crate::support::socket::Socket;
 use crate::support::token::token_of;
-use crate::support::{Bus, Room, Site, in_both_buses, until};
+use crate::support::{Bus, COMPANY, Room, Site, in_both_buses, until};
 
 in_both_buses!(
     the_documents_file_reaches_both,
@@ -17,6 +18,7 @@ in_both_buses!(
     a_frame_in_fragments_of_any_order_is_a_file,
     what_is_no_file_is_refused_and_the_socket_goes_on,
     a_client_that_has_not_shown_its_dialect_may_send_a_file,
+    a_file_whose_text_no_room_takes_is_not_kept,
 );
 
 async fn two(site: &Site) -> (Room, Socket, Socket) {
@@ -194,4 +196,23 @@ async fn a_client_that_has_not_shown_its_dialect_may_send_a_file(bus: Bus) {
         "it has shown that it is direct's: {told}"
     );
     assert_eq!(told["file_attachment"]["filename"], "a.bin");
+}
+
+async fn a_file_whose_text_no_room_takes_is_not_kept(bus: Bus) {
+    let site = Site::start(bus).await;
+    let (_, mut talker, mut listener) = two(&site).await;
+    let company = CompanyId::new(COMPANY).expect("valid");
+    let long = "\u{e4}".repeat(10_001);
+    for bytes in [&b"a few words"[..], &[b'a'; 700_000]] {
+        talker.send(&frame("a.txt", bytes, &long)).await;
+        let refused = talker.next().await;
+        assert_eq!(refused["type"], "error", "{refused}");
+        assert_eq!(refused["code"], "text_too_long");
+        let kept = site.running.node().file_bytes(&company).await;
+        assert_eq!(kept.expect("reads"), 0, "of {} bytes", bytes.len());
+    }
+    still_goes_on(&mut talker, &mut listener).await;
+    let fits = &long[..2 * 10_000];
+    talker.send(&frame("a.txt", b"a few words", fits)).await;
+    assert_eq!(talker.next().await["content"], fits);
 }

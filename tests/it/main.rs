@@ -20,6 +20,8 @@ mod feeds;
 mod file_doors;
 mod file_forms;
 mod file_frames;
+mod file_links;
+mod file_order;
 mod file_pages;
 mod file_places;
 mod file_repeats;

@@ -1,4 +1,7 @@
-//! Downloads whose clients take nothing: what they hold is given back, and sockets are not meant.
+//! Downloads whose clients take nothing or little: what they hold is given back, one address holds
+//! no more than its share, and sockets are not meant.
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use frontdesk::config::Config;
 use frontdesk_protocol::CompanyId;
@@ -18,6 +21,10 @@ const FILE_BYTES: usize = 8 * 1024 * 1024;
 const RECEIVE_BUFFER_BYTES: u32 = 4_096;
 /// Messages that a socket does not read for a while.
 const MESSAGE_COUNT: u64 = 400;
+/// Downloads that an address may have here.
+const SHARE_COUNT: u32 = 4;
+/// Another address of this machine.
+const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// What a node bears here, milliseconds.
 const STALL_MS: u64 = 1_000;
 
@@ -55,7 +62,10 @@ async fn stalled(site: &Site, path: &str) -> TcpStream {
 #[test]
 fn downloads_that_stand_still_make_room_for_others() {
     run(async {
-        let quick = |config: &mut Config| config.limits.response_stall_ms = STALL_MS;
+        let quick = |config: &mut Config| {
+            config.limits.response_stall_ms = STALL_MS;
+            config.limits.downloads_address = 0;
+        };
         let site = Site::with(Bus::Plain, quick).await;
         let path = large_file(&site).await;
         let mut all = Vec::new();
@@ -77,6 +87,43 @@ fn downloads_that_stand_still_make_room_for_others() {
         let mut came = Vec::new();
         let _ = soon("its end", all[0].read_to_end(&mut came)).await;
         assert!(came.len() < FILE_BYTES, "{}", came.len());
+    });
+}
+
+#[test]
+fn one_address_leaves_downloads_to_the_others() {
+    run(async {
+        let few = |config: &mut Config| config.limits.downloads_address = SHARE_COUNT;
+        let site = Site::with(Bus::Plain, few).await;
+        let path = large_file(&site).await;
+        let mut held = Vec::new();
+        for _ in 0..SHARE_COUNT {
+            held.push(stalled(&site, &path).await);
+        }
+        let request = site.request("GET", &path).send();
+        let refused = soon("an answer", request).await.expect("an answer");
+        assert_eq!(refused.status().as_u16(), 429, "the share is held");
+        let wait = refused.headers()["retry-after"].to_str().expect("text");
+        assert!(wait.parse::<u64>().is_ok_and(|wait| wait > 0), "{wait}");
+        let elsewhere = reqwest::Client::builder().local_address(IpAddr::V4(ELSEWHERE));
+        let elsewhere = elsewhere.build().expect("a client");
+        let request = elsewhere.get(format!("http://{}{path}", site.address));
+        let answer = soon("an answer", request.send()).await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 200, "another address");
+        let bytes = soon("a download", answer.bytes()).await.expect("whole");
+        assert_eq!(bytes.len(), FILE_BYTES);
+        drop(held.pop());
+        let taken = async {
+            loop {
+                let answer = site.request("GET", &path).send().await;
+                let answer = answer.expect("an answer");
+                match answer.status().as_u16() {
+                    200 => return answer.bytes().await.expect("whole"),
+                    status => assert_eq!(status, 429),
+                }
+            }
+        };
+        assert_eq!(soon("a download", taken).await.len(), FILE_BYTES);
     });
 }
 

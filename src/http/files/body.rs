@@ -13,7 +13,8 @@ use axum::body::HttpBody;
 use bytes::Bytes;
 use frontdesk_storage::{BlobReader, Error};
 use hyper::body::{Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
+
+use crate::files::downloads::Turn;
 
 type Reading = Pin<Box<dyn Future<Output = (BlobReader, Result<Option<Bytes>, Error>)> + Send>>;
 
@@ -23,16 +24,12 @@ pub(super) struct FileBody {
     reader: Option<BlobReader>,
     reading: Option<Reading>,
     left_bytes: u64,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 impl FileBody {
     /// A piece that was read, and what follows it.
-    pub(super) fn new(
-        first: Option<Bytes>,
-        reader: BlobReader,
-        turn: OwnedSemaphorePermit,
-    ) -> Self {
+    pub(super) fn new(first: Option<Bytes>, reader: BlobReader, turn: Turn) -> Self {
         let first_bytes = first.as_ref().map_or(0, Bytes::len) as u64;
         Self {
             left_bytes: first_bytes + reader.left_bytes(),

@@ -15,6 +15,7 @@ mod range;
 
 use std::borrow::Cow;
 use std::io::Cursor;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +35,9 @@ use self::body::FileBody;
 use self::range::{Wanted, wanted};
 use super::etag::names;
 use super::openapi::Open;
-use super::{ApiError, ErrorBody};
+use super::{ApiError, ErrorBody, Peer};
 use crate::app::App;
+use crate::files::downloads::Turn;
 use crate::files::links::{Claim, LinkRefusal, Variant};
 use crate::files::names::{Disposition, content_disposition};
 use crate::files::sniff::{Nature, sniff};
@@ -111,10 +113,11 @@ struct Served {
 )]
 async fn media(
     State(app): State<Arc<App>>,
+    Peer(address): Peer,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    linked(&app, &Method::GET, &uri, &headers).await
+    linked(&app, &Method::GET, (&uri, &headers), address).await
 }
 
 /// What is said of a file beside its bytes, by a link that was told.
@@ -138,32 +141,35 @@ async fn media(
 )]
 async fn media_head(
     State(app): State<Arc<App>>,
+    Peer(address): Peer,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    linked(&app, &Method::HEAD, &uri, &headers).await
+    linked(&app, &Method::HEAD, (&uri, &headers), address).await
 }
 
 async fn linked(
     app: &Arc<App>,
     method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
+    (uri, headers): (&Uri, &HeaderMap),
+    address: IpAddr,
 ) -> Result<Response, ApiError> {
     let now = app.node.clock().now();
     let claim = claim_of(app, uri, now)?;
     let file = file_of(app, &claim).await?;
     let served = served(app, &claim, &file).await?;
-    let mut answered = answer(app, &claim, &served, method, headers).await?;
+    let mut answered = answer(app, &claim, &served, (method, headers), address).await?;
     let kept_s = match claim.expires_at {
         Some(end) => KEPT_S.min(end.0.saturating_sub(now.0) / 1_000),
         None => KEPT_S,
     };
+    let kept = match answered.status() {
+        // The store's link ends before the client would ask here again.
+        StatusCode::TEMPORARY_REDIRECT => "no-store".to_owned(),
+        _ => format!("private, max-age={kept_s}"),
+    };
     let known = answered.headers_mut();
-    known.insert(
-        header::CACHE_CONTROL,
-        value(&format!("private, max-age={kept_s}")),
-    );
+    known.insert(header::CACHE_CONTROL, value(&kept));
     known.insert(header::ETAG, value(&served.tag));
     for (name, text) in NEUTRAL {
         known.insert(name, HeaderValue::from_static(text));
@@ -245,8 +251,8 @@ async fn answer(
     app: &Arc<App>,
     claim: &Claim,
     served: &Served,
-    method: &Method,
-    headers: &HeaderMap,
+    (method, headers): (&Method, &HeaderMap),
+    address: IpAddr,
 ) -> Result<Response, ApiError> {
     let mut known = headers.get_all(header::IF_NONE_MATCH).iter();
     if known.any(|value| value.to_str().is_ok_and(|value| names(value, &served.tag))) {
@@ -270,7 +276,8 @@ async fn answer(
     if let Some(redirect) = redirect(app, claim, served, method).await? {
         return Ok(redirect);
     }
-    let mut answered = bytes_of(app, claim, served, part.clone()).await?;
+    let turn = app.files.downloads.turn(address).await?;
+    let mut answered = bytes_of(app, claim, served, part.clone(), turn).await?;
     *answered.status_mut() = status;
     if status == StatusCode::PARTIAL_CONTENT {
         let (first, last, size) = (part.start, part.end - 1, served.size);
@@ -315,9 +322,8 @@ async fn bytes_of(
     claim: &Claim,
     served: &Served,
     part: Range<u64>,
+    turn: Turn,
 ) -> Result<Response, ApiError> {
-    let turn = Arc::clone(&app.files.downloads).try_acquire_owned();
-    let turn = turn.map_err(|_| ApiError::new(ErrorCode::Busy))?;
     let (blobs, key) = (Arc::clone(&app.files.blobs), served.key.clone());
     let length = part.end - part.start;
     let mut reader = match served.is_packed {

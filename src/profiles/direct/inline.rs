@@ -2,20 +2,25 @@
 //! whole, large ones as they come.
 //!
 //! Invariants: decoded bytes go to a spill, and no more is read from the socket while they are
-//! written; the socket goes on whatever becomes of a file.
+//! written; of a file that is not said in the room nothing is kept; the socket goes on whatever
+//! becomes of a file.
 //! Never: believes a name or a size.
 
+use std::future::Future;
 use std::sync::Arc;
 
-use frontdesk_actors::Command;
+use frontdesk_actors::clock::fresh_cid;
+use frontdesk_actors::{Command, Outcome};
 use frontdesk_protocol::command::{Principal, RoomCommand};
 use frontdesk_protocol::file::StoredFile;
-use frontdesk_protocol::{ErrorCode, Rejection};
+use frontdesk_protocol::{ErrorCode, FileNo, Rejection};
+use frontdesk_storage::EntityId;
 use serde_json::Value;
 
 use super::scan::{Flaw, Scanner};
 use crate::app::App;
 use crate::profiles::chat::{self, COMMAND_OVERHEAD_BYTES, Fields};
+use crate::profiles::rest::place::check_length;
 use crate::uploads::{Door, Holder, Source, Spill, Whole};
 use crate::ws::desk::{Continuation, Desk};
 
@@ -129,17 +134,15 @@ fn end(desk: &mut Desk, mut inline: Inline) {
         name: std::mem::take(&mut inline.scanner.name),
         text: std::mem::take(&mut inline.scanner.message),
     };
-    let app = Arc::clone(&desk.app);
+    let (app, name) = (Arc::clone(&desk.app), said.name);
     let Some(who) = desk.principal() else { return };
-    desk.start(async move {
+    say(desk, said.text, async move {
         inline.write(&app, &who).await;
-        let taken = match (inline.refused, inline.spill) {
+        match (inline.refused, inline.spill) {
             (Some(why), _) => Err(why),
-            (None, Some(spill)) => take(&app, &who, &said, spill).await,
+            (None, Some(spill)) => take(&app, &who, name, spill).await,
             (None, None) => Err(Rejection::because(ErrorCode::BadField, NO_FILE)),
-        };
-        let go_on: Continuation = Box::new(move |desk| tell(desk, taken, said.text));
-        go_on
+        }
     });
 }
 
@@ -170,16 +173,12 @@ pub(super) fn message(desk: &mut Desk, fields: &Fields) {
         text: text("message").unwrap_or_default().to_owned(),
     };
     let (app, bytes) = (Arc::clone(&desk.app), scanner.take_decoded());
+    let name = said.name;
     let Some(who) = desk.principal() else { return };
-    desk.start(async move {
-        let taken = async {
-            let mut spill = place(&app, &who).await?;
-            app.uploads.spill_on(&mut spill, &bytes).await?;
-            take(&app, &who, &said, spill).await
-        };
-        let taken = taken.await;
-        let go_on: Continuation = Box::new(move |desk| tell(desk, taken, said.text));
-        go_on
+    say(desk, said.text, async move {
+        let mut spill = place(&app, &who).await?;
+        app.uploads.spill_on(&mut spill, &bytes).await?;
+        take(&app, &who, name, spill).await
     });
 }
 
@@ -192,7 +191,7 @@ async fn place(app: &App, who: &Principal) -> Result<Spill, Rejection> {
 async fn take(
     app: &Arc<App>,
     who: &Arc<Principal>,
-    said: &Said,
+    name: String,
     mut spill: Spill,
 ) -> Result<StoredFile, Rejection> {
     let door = Door::Direct;
@@ -200,28 +199,59 @@ async fn take(
     counted.map_err(|_| Rejection::new(ErrorCode::RateLimited))?;
     app.uploads.spilled(&mut spill).await?;
     let whole = Whole {
-        name: said.name.clone(),
+        name,
         mime: String::new(),
     };
     let source = Source::Spill(spill);
     app.uploads.take_whole(who, door, whole, source).await
 }
 
-/// Says the file in the room, or why there is none.
-fn tell(desk: &mut Desk, taken: Result<StoredFile, Rejection>, text: String) {
-    let file = match taken {
-        Ok(file) => file,
-        Err(why) => return chat::refuse(desk, why.code, &why.message),
-    };
-    let Some(room) = chat::own_room(desk) else {
+/// Takes a file in and says it in the room, unless no room takes what is said with it.
+fn say(
+    desk: &mut Desk,
+    text: String,
+    taking: impl Future<Output = Result<StoredFile, Rejection>> + Send + 'static,
+) {
+    if let Err(why) = check_length(&text) {
+        return chat::refuse(desk, why.code, &why.message);
+    }
+    let (Some(room), Some(who)) = (chat::own_room(desk), desk.principal()) else {
         return;
     };
+    let app = Arc::clone(&desk.app);
+    desk.start(async move {
+        let go_on: Continuation = match taking.await {
+            Ok(file) => post(&app, (room, &who), text, file.shared.no).await,
+            Err(why) => Box::new(move |desk| chat::refuse(desk, why.code, &why.message)),
+        };
+        go_on
+    });
+}
+
+/// Says a file in the room. One that cannot be said there is taken away again; where the room takes
+/// nothing now it is asked later, as with any message.
+async fn post(
+    app: &Arc<App>,
+    (room, who): (EntityId, &Arc<Principal>),
+    text: String,
+    no: FileNo,
+) -> Continuation {
     let weight_bytes = text.len() + COMMAND_OVERHEAD_BYTES;
     let command = Command::Room(RoomCommand::PostMessage {
         text,
         rich: None,
         reply_to: None,
-        files: vec![file.shared.no],
+        files: vec![no],
     });
-    desk.submit(None, room, command, None, weight_bytes);
+    let (to, by, asked) = (room.clone(), Arc::clone(who), command.clone());
+    let outcome = app.node.ask(to, by, asked, fresh_cid()).await;
+    match &outcome {
+        Outcome::Refused(why) if matches!(why.code, ErrorCode::Busy | ErrorCode::Unavailable) => {
+            return Box::new(move |desk| desk.submit(None, room, command, None, weight_bytes));
+        }
+        Outcome::Refused(_) => app.uploads.drop_waiting(&who.company, no).await,
+        // Where nothing is known, it may have been said.
+        Outcome::Done(_) | Outcome::Unknown => {}
+    }
+    Box::new(move |desk| chat::answered(desk, &outcome))
 }

@@ -272,9 +272,11 @@ async fn agent_upload(
     let part = form.file().await?;
     let names = query.with(&form);
     count(&app, staff.principal(), Door::Helpdesk)?;
-    let (arriving, names) = match names.session_id {
-        Some(_) => (Arriving::straight(part), names),
-        None => {
+    // Who runs the installation is of no company, and names one too.
+    let is_named = names.company_id.is_some() || !staff.company().is_installation();
+    let (arriving, names) = match names.session_id.is_some() && is_named {
+        true => (Arriving::straight(part), names),
+        false => {
             let company = names.company_id.as_deref();
             let counted = (staff.principal(), Door::Helpdesk);
             let early = Early::of_counted(&app, counted, company).await?;

@@ -16,7 +16,6 @@ use frontdesk_protocol::settings::CompanySettings;
 use super::count;
 use super::named::Names;
 use crate::app::App;
-use crate::auth::own::claimed_chat;
 use crate::http::{ApiError, Peer, Sending};
 use crate::identity::visitors::VisitorAsked;
 use crate::uploads::{Door, Holder};
@@ -56,7 +55,7 @@ impl Early {
             count(app, who, *door)?;
         }
         let who = counted.as_ref().map(|(who, _)| &**who);
-        let settings = settings(app, names.company_id.as_deref(), who).await?;
+        let settings = settings(app, names.company().as_deref(), who).await?;
         let bytes_max = |door| app.uploads.spill_max(&settings, door);
         Ok(Self {
             holder: Holder::of(who, address),
@@ -109,12 +108,7 @@ async fn visitor(
     parts: &Parts,
     names: &Names,
 ) -> Result<Option<Arc<Principal>>, ApiError> {
-    let claimed = || names.session_token.as_deref().and_then(claimed_chat);
-    let company = match &names.company_id {
-        Some(company) => Some(company.clone()),
-        None => claimed().map(|(company, _)| company.to_string()),
-    };
-    let Some(company) = company else {
+    let Some(company) = names.company() else {
         return Ok(None);
     };
     let asked = VisitorAsked {
@@ -129,7 +123,7 @@ async fn visitor(
 }
 
 /// What is wrong with a proof is told when all are there; what is wrong here is told at once.
-fn overlooked<T>(why: ApiError) -> Result<Option<T>, ApiError> {
+pub(super) fn overlooked<T>(why: ApiError) -> Result<Option<T>, ApiError> {
     match why.code() {
         ErrorCode::Draining
         | ErrorCode::RateLimited

@@ -1,7 +1,8 @@
 //! Which chat a form or a query names, and with which proof; and a form's file beside it.
 //!
 //! Invariants: a chat is found by its proofs as on every other route of it; `uploader` says at most
-//! which of two proofs is meant; a file whose chat is not named before it is kept only as `early`
+//! which of two proofs is meant; what stands behind the file counts like what stands before it,
+//! where that is not enough; a file whose chat is not found before it is kept only as `early`
 //! allows.
 //! Never: sends or keeps a file.
 
@@ -14,12 +15,14 @@ use frontdesk_protocol::command::Principal;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::early::{Doors, Early};
+use super::early::{Doors, Early, overlooked};
 use super::{Arriving, count};
 use crate::app::App;
+use crate::auth::own::claimed_chat;
 use crate::http::ApiError;
 use crate::http::multipart::Form;
 use crate::identity::chats::{ChatScope, DeskScope, MaybeLoggedIn, company_of};
+use crate::identity::cookies::has_agent_cookie;
 use crate::identity::scope::LoggedIn;
 use crate::identity::visitors::{SignedId, VisitorAsked};
 use crate::rates::TooSoon;
@@ -63,6 +66,30 @@ impl Names {
         }
     }
 
+    /// The company, as a field, the chat's name or the proof of a chat says it.
+    pub(super) fn company(&self) -> Option<String> {
+        let claimed = || Some(claimed_chat(self.session_token.as_deref()?)?.0.to_string());
+        let named = company_of(self.company_id.as_deref(), self.session_id.as_deref());
+        named.ok().map(str::to_owned).or_else(claimed)
+    }
+
+    /// Whether a proof of a visitor is among them.
+    fn is_visitors(&self) -> bool {
+        self.session_token.is_some() || self.user_hash.is_some()
+    }
+
+    /// Whether no field is left that could prove more: the first of a name counts.
+    fn are_all(&self) -> bool {
+        let proofs = [
+            &self.company_id,
+            &self.session_token,
+            &self.user_id,
+            &self.user_hash,
+            &self.uploader,
+        ];
+        proofs.into_iter().all(Option::is_some)
+    }
+
     /// Who the company's own application says it is.
     pub(super) fn signed(&self) -> SignedId<'_> {
         SignedId {
@@ -83,9 +110,8 @@ pub(super) async fn chat_of(
         return Err(ApiError::because(ErrorCode::BadField, why).of_field("session_id"));
     };
     let company = names.company_id.as_deref();
-    let is_visitors = names.session_token.is_some() || names.user_hash.is_some();
     let staff = match names.uploader.as_deref() {
-        _ if is_visitors => None,
+        _ if names.is_visitors() => None,
         // A cookie of somebody who is logged in counts where they say that it is them.
         Some("agent") => LoggedIn::from_request_parts(parts, app).await.ok(),
         _ => MaybeLoggedIn::from_request_parts(parts, app).await?.0,
@@ -107,6 +133,25 @@ pub(super) async fn chat_of(
     app.visitors_chat(&asked).await
 }
 
+/// The chat that is named so far, unless what comes behind the file may say otherwise: complete
+/// what is missing, or say that the agent's cookie is meant.
+async fn settled_chat(
+    app: &Arc<App>,
+    parts: &mut Parts,
+    names: &Names,
+) -> Result<Option<ChatScope>, ApiError> {
+    let is_unsaid = names.uploader.is_none() && !names.is_visitors();
+    let is_either = is_unsaid && has_agent_cookie(app, &parts.headers);
+    if names.session_id.is_none() || is_either {
+        return Ok(None);
+    }
+    match chat_of(app, parts, names).await {
+        Ok(chat) => Ok(Some(chat)),
+        Err(why) if names.are_all() => Err(why),
+        Err(why) => overlooked(why),
+    }
+}
+
 /// The file of a form, and its chat if it names one.
 pub(super) struct Arrived {
     pub(super) arriving: Arriving,
@@ -125,8 +170,8 @@ impl Arrived {
     }
 }
 
-/// The file of a form for a chat, and the chat: that is looked for before the file is taken, unless
-/// it is named behind it.
+/// The file of a form for a chat, and the chat: that is looked for before the file is taken, and
+/// once more when the form has ended where it was not found.
 pub(super) async fn arrive(
     app: &Arc<App>,
     parts: &mut Parts,
@@ -135,8 +180,7 @@ pub(super) async fn arrive(
 ) -> Result<Arrived, ApiError> {
     let part = form.file().await?;
     let names = query.with(form);
-    if names.session_id.is_some() {
-        let chat = chat_of(app, parts, &names).await?;
+    if let Some(chat) = settled_chat(app, parts, &names).await? {
         return Ok(Arrived {
             arriving: Arriving::straight(part),
             chat: Some(chat),

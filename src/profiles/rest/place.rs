@@ -16,7 +16,7 @@ use frontdesk_protocol::file::SharedFile;
 use frontdesk_protocol::limits::TEXT_CHARS_MAX;
 use frontdesk_protocol::native::RoomName;
 use frontdesk_protocol::visible::has_visible;
-use frontdesk_protocol::{Cid, ConversationNo, ErrorCode, PersonId, RoomId, Seq};
+use frontdesk_protocol::{Cid, ConversationNo, ErrorCode, PersonId, Rejection, RoomId, Seq};
 use frontdesk_storage::EntityId;
 
 use super::shape::{Cards, Style, message};
@@ -193,10 +193,15 @@ pub(in crate::profiles) fn check_text(text: &str) -> Result<(), ApiError> {
     if !has_visible(text) {
         return Err(no_text());
     }
+    Ok(check_length(text)?)
+}
+
+/// Refuses a text that is longer than any room takes.
+pub(in crate::profiles) fn check_length(text: &str) -> Result<(), Rejection> {
     let count = text.chars().count();
     if count > TEXT_CHARS_MAX {
         let why = format!("text too long: {count} characters, limit {TEXT_CHARS_MAX}");
-        return Err(ApiError::because(ErrorCode::TextTooLong, why));
+        return Err(Rejection::because(ErrorCode::TextTooLong, why));
     }
     Ok(())
 }

@@ -50,18 +50,25 @@ impl Sending {
 
     /// With these fields before it.
     pub(crate) fn behind(&self, fields: &[(&'static str, &str)]) -> Form {
-        let form = fields.iter().fold(Form::new(), |form, (name, text)| {
-            form.text(*name, (*text).to_owned())
-        });
-        form.part("file", self.part())
+        self.among(fields, &[])
     }
 
     /// With these fields behind it.
     pub(crate) fn before(&self, fields: &[(&'static str, &str)]) -> Form {
-        let form = Form::new().part("file", self.part());
-        fields.iter().fold(form, |form, (name, text)| {
-            form.text(*name, (*text).to_owned())
-        })
+        self.among(&[], fields)
+    }
+
+    /// With some fields before it and some behind it.
+    pub(crate) fn among(
+        &self,
+        before: &[(&'static str, &str)],
+        behind: &[(&'static str, &str)],
+    ) -> Form {
+        let with =
+            |form: Form, (name, text): &(&'static str, &str)| form.text(*name, (*text).to_owned());
+        let form = before.iter().fold(Form::new(), with);
+        let form = form.part("file", self.part());
+        behind.iter().fold(form, with)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use frontdesk_actors::{Bucket, Conversation};
 use frontdesk_protocol::{AccountNo, ErrorCode, PersonId};
 use serde::{Deserialize, Serialize};
@@ -339,6 +340,7 @@ struct ChatMessages {
 async fn messages(
     State(app): State<Arc<App>>,
     who: LoggedIn,
+    headers: HeaderMap,
     PathOf(name): PathOf<String>,
     QueryOf(query): QueryOf<DeskQuery>,
 ) -> Result<Json<ChatMessages>, ApiError> {
@@ -348,6 +350,6 @@ async fn messages(
     let profile = chat.profile(&app).await?;
     Ok(Json(ChatMessages {
         session: chat_status(chat.facts(), profile.as_ref()),
-        history: history_of(&app, &chat).await?,
+        history: history_of(&app, &headers, &chat).await?,
     }))
 }

@@ -121,7 +121,11 @@ pub(super) struct History {
 }
 
 /// The last messages of a chat, the oldest first.
-pub(super) async fn history_of(app: &Arc<App>, chat: &ChatScope) -> Result<History, ApiError> {
+pub(super) async fn history_of(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    chat: &ChatScope,
+) -> Result<History, ApiError> {
     let newest = MessagesFrom::Newest { skip: 0 };
     let page = app.node.messages(chat.entity(), newest, HISTORY_COUNT_MAX);
     let page = page.await.map_err(|error| ApiError::fault(&error))?;
@@ -129,7 +133,8 @@ pub(super) async fn history_of(app: &Arc<App>, chat: &ChatScope) -> Result<Histo
     let shown = page.messages.iter().filter(|it| it.deleted_at.is_none());
     let found = |message: &Message| {
         let file = message.file.as_deref()?;
-        Some(app.file_addresses.find(chat.company(), file))
+        let absolute = |path: &str| app.absolute(headers, path);
+        Some(app.file_addresses.find_as(chat.company(), file, absolute))
     };
     let messages = shown.map(|it| chat_message(conversation, it, found(it)));
     Ok(History {
@@ -160,7 +165,7 @@ async fn history(
     QueryOf(query): QueryOf<ChatQuery>,
 ) -> Result<Json<History>, ApiError> {
     let chat = chat_of(&app, &headers, raw.as_deref(), &query).await?;
-    Ok(Json(history_of(&app, &chat).await?))
+    Ok(Json(history_of(&app, &headers, &chat).await?))
 }
 
 /// What a visitor says of themselves.

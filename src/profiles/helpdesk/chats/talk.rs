@@ -188,7 +188,7 @@ async fn talk(
     let Answer::Posted { seq, at, .. } = posted.map_err(of_files)? else {
         return Err(ApiError::new(ErrorCode::Internal));
     };
-    let attachments = attached(&app, &chat, &files).await?;
+    let attachments = attached(&app, &headers, &chat, &files).await?;
     chat.look_again(&app).await?;
     let shown = answered(&app, &mut chat, seq).await?;
     let body = Responded {
@@ -215,14 +215,17 @@ fn of_files(error: ApiError) -> ApiError {
 /// The files that were sent.
 async fn attached(
     app: &Arc<App>,
+    headers: &HeaderMap,
     chat: &ChatScope,
     files: &[FileNo],
 ) -> Result<Vec<Attachment>, ApiError> {
+    let absolute = |path: &str| app.absolute(headers, path);
+    let addresses = &app.file_addresses;
     let mut attached = Vec::with_capacity(files.len());
     for no in files {
         let file = app.node.file(chat.company(), *no).await;
         let file = file.map_err(|error| ApiError::fault(&error))?;
-        let found = |file: StoredFile| app.file_addresses.find(chat.company(), &file.shared);
+        let found = |file: StoredFile| addresses.find_as(chat.company(), &file.shared, absolute);
         attached.extend(file.map(found).map(Attachment::from));
     }
     Ok(attached)
