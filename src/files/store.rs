@@ -17,6 +17,9 @@ const SENDINGS_FOLDER: &str = "sendings";
 /// What the name of a small picture ends with.
 pub(crate) const THUMBNAIL_END: &str = ".thumb";
 
+/// What small pictures are, whatever they are of: `images` makes no others.
+pub(crate) const THUMBNAIL_MIME: &str = "image/jpeg";
+
 /// Where the object of an upload's file stands.
 pub fn object_key(company: &CompanyId, upload: &UploadId) -> BlobKey {
     let key = BlobKey::new(company.clone(), &upload.to_string());

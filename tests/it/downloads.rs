@@ -239,6 +239,13 @@ fn a_small_picture_has_a_link_of_its_own() {
         assert!(disposition.starts_with("inline"), "{disposition}");
         let tag = text(answer.headers(), "etag").to_owned();
         assert_eq!(body(answer).await, small);
+        // The bytes of a part do not show what the whole is.
+        let part = ask(&site, "GET", &of_small, &[("range", "bytes=4-8")]).await;
+        assert_eq!(part.status(), 206);
+        assert_eq!(text(part.headers(), "content-type"), "image/jpeg");
+        let disposition = text(part.headers(), "content-disposition");
+        assert!(disposition.starts_with("inline"), "{disposition}");
+        assert_eq!(body(part).await, small[4..9]);
         let whole = ask(&site, "GET", &link(&site, no).await, &[]).await;
         assert_ne!(text(whole.headers(), "etag"), tag);
         let none = site

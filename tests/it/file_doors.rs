@@ -338,9 +338,20 @@ async fn crm_keeps_a_file_until_it_is_attached(bus: Bus) {
     let ann = token_of("a1");
     let (status, kept) = site.form(UPLOAD, Some(&ann), photo().before(&[])).await;
     assert_eq!(status, 200, "{kept}");
-    for key in ["attachment_id", "file_url", "file_name", "file_size"] {
-        assert!(!kept[key].is_null(), "{key}: {kept}");
+    for (key, value) in [
+        ("name", "photo.png"),
+        ("original_name", "photo.png"),
+        ("filename", "photo.png"),
+        ("file_name", "photo.png"),
+        ("mime_type", "image/png"),
+        ("file_type", "image/png"),
+    ] {
+        assert_eq!(kept[key], value, "{key}: {kept}");
     }
+    for key in ["attachment_id", "created_at", "thumbnail"] {
+        assert!(kept[key].is_string(), "{key}: {kept}");
+    }
+    assert!(kept["file_size"].is_u64() && kept["size"] == kept["file_size"]);
     assert!(!site.linked(&kept["file_url"]).await.is_empty());
     let body = json!({"attachment_id": kept["attachment_id"]});
     let said = post(&site, "/api/user-response/", Some(&ann), body.clone(), 201).await;

@@ -3,8 +3,8 @@
 //! Invariants:
 //! 1. The link is checked before anything is looked for: without a good one every file is answered
 //!    alike, whether it is there or not.
-//! 2. A file is of the type that its bytes show, and is shown in place only if it is a picture of
-//!    pixels and the link says so; nothing else of it runs, loads or is guessed.
+//! 2. A file is of the type that its bytes showed when it came, and is shown in place only if it is
+//!    a picture of pixels and the link says so; nothing else of it runs, loads or is guessed.
 //! 3. Bytes are read as the client takes them.
 //!
 //! Never: looks a file up by its name.
@@ -13,8 +13,6 @@ mod body;
 mod native;
 mod range;
 
-use std::borrow::Cow;
-use std::io::Cursor;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,7 +22,6 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use frontdesk_protocol::file::StoredFile;
 use frontdesk_protocol::{ErrorCode, Timestamp};
 use frontdesk_storage::{BlobKey, BlobReader, ServedAs};
@@ -40,8 +37,8 @@ use crate::app::App;
 use crate::files::downloads::Turn;
 use crate::files::links::{Claim, LinkRefusal, Variant};
 use crate::files::names::{Disposition, content_disposition};
-use crate::files::sniff::{Nature, sniff};
-use crate::files::{nature_of, shown_as, store};
+use crate::files::store::{self, THUMBNAIL_MIME};
+use crate::files::{nature_of, shown_as};
 
 /// How long a link of the store itself is good, seconds: it is followed at once.
 const REDIRECT_S: u64 = 60;
@@ -76,12 +73,14 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
 struct Served {
     key: BlobKey,
     size: u64,
-    /// As the store's row says; `None` where only the bytes tell.
-    mime: Option<Arc<str>>,
+    mime: Arc<str>,
     name: Arc<str>,
     tag: String,
     /// Whether the object is packed; all the rest speaks of the plain bytes.
     is_packed: bool,
+    /// Whether the store may answer it itself: who followed would be given packed bytes, and a
+    /// small picture is here before a client has followed.
+    may_redirect: bool,
 }
 
 /// The bytes of a file, by a link that was told.
@@ -221,10 +220,11 @@ async fn served(app: &App, claim: &Claim, file: &StoredFile) -> Result<Served, A
         return Ok(Served {
             key: store::object_key(company, &shared.upload),
             size: shared.size,
-            mime: Some(Arc::clone(&shared.mime)),
+            mime: Arc::clone(&shared.mime),
             name: Arc::clone(&shared.name),
             tag: format!("\"{digest}\""),
             is_packed: file.is_packed,
+            may_redirect: !file.is_packed,
         });
     }
     if !shared.has_thumbnail {
@@ -235,10 +235,11 @@ async fn served(app: &App, claim: &Claim, file: &StoredFile) -> Result<Served, A
     Ok(Served {
         size: found.ok_or_else(gone)?.bytes,
         key,
-        mime: None,
+        mime: THUMBNAIL_MIME.into(),
         name: Arc::clone(&shared.name),
         tag: format!("\"{digest}-small\""),
         is_packed: false,
+        may_redirect: false,
     })
 }
 
@@ -294,16 +295,12 @@ async fn redirect(
     served: &Served,
     method: &Method,
 ) -> Result<Option<Response>, ApiError> {
-    let (true, Some(mime)) = (app.files.redirects, &served.mime) else {
-        return Ok(None);
-    };
-    // Who followed would be given packed bytes.
-    if *method != Method::GET || served.is_packed {
+    if !app.files.redirects || !served.may_redirect || *method != Method::GET {
         return Ok(None);
     }
-    let disposition = disposition(claim, served, mime, nature_of(mime));
+    let disposition = disposition(claim, served);
     let shown = ServedAs {
-        content_type: mime,
+        content_type: &served.mime,
         disposition: &disposition,
     };
     let good_for = Duration::from_secs(REDIRECT_S);
@@ -332,32 +329,19 @@ async fn bytes_of(
     };
     // Before the head is answered: what is not there is told, not broken off.
     let first = reader.next().await.map_err(away)?;
-    let (mime, nature) = told(served, first.as_ref());
-    let disposition = disposition(claim, served, &mime, nature);
+    let disposition = disposition(claim, served);
     let mut answered = Response::new(Body::new(FileBody::new(first, reader, turn)));
     let headers = answered.headers_mut();
-    headers.insert(header::CONTENT_TYPE, value(&mime));
+    headers.insert(header::CONTENT_TYPE, value(&served.mime));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::CONTENT_DISPOSITION, value(&disposition));
     Ok(answered)
 }
 
-/// What a file is: as was found when it came, or as its bytes show now.
-fn told<'a>(served: &'a Served, first: Option<&Bytes>) -> (Cow<'a, str>, Nature) {
-    if let Some(mime) = &served.mime {
-        return (Cow::Borrowed(mime), nature_of(mime));
-    }
-    let first = first.map_or(&[][..], |first| first);
-    match sniff(Cursor::new(first)) {
-        Ok(sniffed) => (sniffed.mime, sniffed.nature),
-        Err(_) => (Cow::Borrowed("application/octet-stream"), Nature::Other),
-    }
-}
-
-fn disposition(claim: &Claim, served: &Served, mime: &str, nature: Nature) -> String {
+fn disposition(claim: &Claim, served: &Served) -> String {
     // A link to keep a file never shows it.
     let shown = match claim.disposition {
-        Disposition::Inline => shown_as(mime, nature),
+        Disposition::Inline => shown_as(&served.mime, nature_of(&served.mime)),
         Disposition::Attachment => Disposition::Attachment,
     };
     content_disposition(shown, &served.name)

@@ -268,7 +268,7 @@ async fn append(
     append::append(app, who, upload, headers, body).await
 }
 
-/// Ends an upload that has made no file yet.
+/// Ends an upload, or takes away the file that it became while that waits to be sent.
 #[utoipa::path(
     delete,
     path = "/v1/uploads/{upload}",
@@ -279,9 +279,9 @@ async fn append(
         ("Tus-Resumable" = Option<String>, Header, description = "1.0.0; not in the draft"),
     ),
     responses(
-        (status = 204, description = "ended"),
+        (status = 204, description = "ended, or its file is taken away"),
         (status = 404, description = "no such upload of the caller's", body = ErrorBody),
-        (status = 409, description = "it is a file already", body = ErrorBody),
+        (status = 409, description = "its file is in a room", body = ErrorBody),
         (status = 410, description = "it has ended already", body = ErrorBody),
         (status = 412, description = "another version of tus", body = ErrorBody),
         BehindToken,

@@ -14,7 +14,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use frontdesk_actors::clock::fresh_cid;
 use frontdesk_protocol::file::StoredFile;
-use frontdesk_protocol::{ErrorCode, MessageNo, Seq};
+use frontdesk_protocol::{ErrorCode, MessageNo, Seq, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -30,6 +30,7 @@ use crate::http::{ApiError, Authenticated, ErrorBody, PathOf, QueryOf};
 use crate::identity::chats::{ChatScope, DeskScope};
 use crate::identity::scope::LoggedIn;
 use crate::profiles::files::{CHAT_FILE_COUNT_MAX, ChatFile, Found};
+use crate::profiles::frame::utc;
 use crate::uploads::Door;
 
 /// All of helpdesk's forms are alike.
@@ -94,25 +95,35 @@ struct Staged {
     file_url: String,
     name: String,
     original_name: String,
+    filename: String,
     file_name: String,
     size: u64,
     file_size: u64,
     mime_type: String,
+    /// The same as `mime_type`.
+    file_type: String,
+    /// Where a small picture of it is.
+    thumbnail: Option<String>,
+    created_at: String,
 }
 
-impl From<Found> for Staged {
-    fn from(found: Found) -> Self {
+impl Staged {
+    fn new(found: Found, at: Timestamp) -> Self {
         Self {
             attachment_id: found.no.to_string(),
             id: found.no,
             url: found.url.clone(),
             file_url: found.url,
             original_name: found.name.clone(),
+            filename: found.name.clone(),
             file_name: found.name.clone(),
             name: found.name,
             size: found.size,
             file_size: found.size,
+            file_type: found.mime.clone(),
             mime_type: found.mime,
+            thumbnail: found.thumbnail,
+            created_at: utc(at),
         }
     }
 }
@@ -179,7 +190,7 @@ async fn upload(
         let absolute = |path: &str| app.absolute(&parts.headers, path);
         let addresses = &app.file_addresses;
         let found = addresses.find_as(&who.company, &file.shared, absolute);
-        return Ok(Json(Staged::from(found)).into_response());
+        return Ok(Json(Staged::new(found, file.at)).into_response());
     };
     let (chat, who) = (chat.clone(), Arc::clone(chat.principal()));
     arrived.count(&app, &who, Door::Widget)?;
