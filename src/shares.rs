@@ -41,18 +41,30 @@ impl<K: Clone + Eq + Hash> Shares<K> {
     /// One more for this holder, who may have so many; nothing if within this time none of theirs
     /// ended. The limit is that of the holder's first, for as long as they hold any.
     pub(crate) async fn take(&self, holder: K, limit: usize, wait_ms: u64) -> Option<Share<K>> {
+        let (mut share, count) = self.enter(holder, limit);
+        share.permit = within(&count, wait_ms).await;
+        // A clone that outlived the share would keep its holder from being forgotten.
+        drop(count);
+        share.permit.is_some().then_some(share)
+    }
+
+    /// The same, however long it takes.
+    pub(crate) async fn wait(&self, holder: K, limit: usize) -> Option<Share<K>> {
+        let (mut share, count) = self.enter(holder, limit);
+        share.permit = count.acquire_owned().await.ok();
+        share.permit.is_some().then_some(share)
+    }
+
+    fn enter(&self, holder: K, limit: usize) -> (Share<K>, Arc<Semaphore>) {
         let fresh = || Arc::new(Semaphore::new(limit));
         let count = Arc::clone(&self.0.entry(holder.clone()).or_insert_with(fresh));
-        let mut share = Share {
+        let share = Share {
             holder,
             holders: Arc::clone(&self.0),
             count: Some(Arc::clone(&count)),
             permit: None,
         };
-        share.permit = within(&count, wait_ms).await;
-        // A clone that outlived the share would keep its holder from being forgotten.
-        drop(count);
-        share.permit.is_some().then_some(share)
+        (share, count)
     }
 }
 

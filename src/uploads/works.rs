@@ -13,7 +13,7 @@ use frontdesk_protocol::{CompanyId, UploadId};
 use frontdesk_storage::EntityId;
 
 use super::Uploads;
-use crate::files::inspect::Verdict;
+use crate::files::inspect::{Asked, Verdict, Whose};
 use crate::files::policy::Taken;
 use crate::files::store::{object_key, thumbnail_key};
 
@@ -63,11 +63,19 @@ impl Uploads {
         }
         let work = self.spool.work_path(company, &upload);
         let wish = &view.wish;
-        let inspected = self
-            .inspector
-            .inspect(&file, &work, &wish.name, &wish.mime, &taken)
-            .await;
-        match inspected {
+        let whose = Whose {
+            company: company.clone(),
+            person: view.owner.id.clone(),
+        };
+        let asked = Asked {
+            whose: &whose,
+            file: &file,
+            work: &work,
+            shown_name: &wish.name,
+            declared_mime: &wish.mime,
+            taken: &taken,
+        };
+        match self.inspector.inspect(&asked).await {
             Ok(inspection) => Ok(inspection.kind),
             Err(Verdict::Refused(failure)) => Err(WorkError::Refused(failure)),
             Err(Verdict::TryLater) => Err(WorkError::Later),

@@ -28,6 +28,7 @@ use super::names;
 use super::packing::{self, is_worth_a_try};
 use super::policy::{self, Taken};
 use super::pool::Pool;
+pub use super::pool::Whose;
 use super::scan::{Address, Canary, ScanVerdict, Scanner};
 use super::sniff::{self, Nature, Sniffed};
 use crate::config::{Files, ScanPolicy};
@@ -65,6 +66,24 @@ pub enum Verdict {
     Refused(UploadFailure),
     /// Our fault, a disk's say: asking again may help.
     TryLater,
+}
+
+/// A file to be looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Who sent it.
+    pub whose: &'a Whose,
+    /// Where it lies.
+    pub file: &'a Path,
+    /// Where what is made of it may lie: a path that nobody else uses, in a folder that exists, to
+    /// which endings are added.
+    pub work: &'a Path,
+    /// What it is called.
+    pub shown_name: &'a str,
+    /// What its sender says it is.
+    pub declared_mime: &'a str,
+    /// What is taken of it.
+    pub taken: &'a Taken,
 }
 
 /// All that looks at files, with its threads. They end when this is dropped.
@@ -142,28 +161,19 @@ impl Inspector {
         takes
     }
 
-    /// Looks at a file. `work` is where what is made of it may lie: a path that nobody else uses,
-    /// in a folder that exists, to which endings are added.
+    /// Looks at a file.
     ///
     /// # Errors
     /// Why it may not be passed on.
-    pub async fn inspect(
-        &self,
-        file: &Path,
-        work: &Path,
-        shown_name: &str,
-        declared_mime: &str,
-        taken: &Taken,
-    ) -> Result<Inspection, Verdict> {
-        let mut passed = self
-            .judge(file, work, shown_name, declared_mime, taken)
-            .await?;
+    pub async fn inspect(&self, asked: &Asked<'_>) -> Result<Inspection, Verdict> {
+        let mut passed = self.judge(asked).await?;
         let Some(packs) = self.packs.as_ref().filter(|_| is_worth_a_try(&passed.kind)) else {
             return Ok(passed);
         };
-        let from = passed.rewritten.as_deref().unwrap_or(file).to_owned();
-        let work = work.to_owned();
-        let packed = packs.run(move || packing::pack(&from, &work)).await;
+        let from = passed.rewritten.as_deref().unwrap_or(asked.file).to_owned();
+        let work = asked.work.to_owned();
+        let pack = move || packing::pack(&from, &work);
+        let packed = packs.run(asked.whose, pack).await;
         let Some(packed) = packed else {
             tracing::error!("a thread that packed a file panicked");
             return Ok(passed);
@@ -173,25 +183,18 @@ impl Inspector {
         Ok(passed)
     }
 
-    async fn judge(
-        &self,
-        file: &Path,
-        work: &Path,
-        shown_name: &str,
-        declared_mime: &str,
-        taken: &Taken,
-    ) -> Result<Inspection, Verdict> {
+    async fn judge(&self, asked: &Asked<'_>) -> Result<Inspection, Verdict> {
         let look = Look {
-            file: file.to_owned(),
-            work: work.to_owned(),
-            shown: names::shown(shown_name),
-            declared: declared_mime.to_owned(),
-            taken: taken.clone(),
+            file: asked.file.to_owned(),
+            work: asked.work.to_owned(),
+            shown: names::shown(asked.shown_name),
+            declared: asked.declared_mime.to_owned(),
+            taken: asked.taken.clone(),
         };
         let looked = look.clone();
-        let looked = self.looks.run(move || looked.look()).await;
+        let looked = self.looks.run(asked.whose, move || looked.look()).await;
         let seen = looked.unwrap_or(Err(PANICKED))?;
-        self.scan(file, &seen).await?;
+        self.scan(asked, &seen).await?;
         if seen.sniffed.nature.is_dangerous() && seen.sniffed.mime.starts_with("image/") {
             // Kept by those who keep everything, and shown by nobody.
             return Ok(seen.into_bytes());
@@ -203,13 +206,13 @@ impl Inspector {
         let Some(kind) = picture else {
             return Ok(seen.into_what_came());
         };
-        let (path, work) = (file.to_owned(), work.to_owned());
+        let (path, work) = (asked.file.to_owned(), asked.work.to_owned());
         let treat = move || images::treat(&path, &work, kind);
-        match self.images.run(treat).await {
+        match self.images.run(asked.whose, treat).await {
             Some(Ok(treated)) => Ok(seen.into_picture(treated)),
             Some(Err(images::Fault::Disk(error))) => Err(ours(&error)),
-            Some(Err(images::Fault::Refused(_))) | None if *taken == Taken::Everything => {
-                self.keep_whole(look, seen).await
+            Some(Err(images::Fault::Refused(_))) | None if *asked.taken == Taken::Everything => {
+                self.keep_whole(asked.whose, look, seen).await
             }
             Some(Err(images::Fault::Refused(failure))) => Err(Verdict::Refused(failure)),
             None => Err(PANICKED),
@@ -218,9 +221,15 @@ impl Inspector {
 
     /// A picture that cannot be taken apart is kept by those who keep everything, and never shown.
     /// Nothing is cut from it, so that what hides in it is looked at as in any file.
-    async fn keep_whole(&self, look: Look, mut seen: Seen) -> Result<Inspection, Verdict> {
+    async fn keep_whole(
+        &self,
+        whose: &Whose,
+        look: Look,
+        mut seen: Seen,
+    ) -> Result<Inspection, Verdict> {
         let sniffed = seen.sniffed.clone();
-        let looked = self.looks.run(move || look.archived(&sniffed)).await;
+        let looking = self.looks.run(whose, move || look.archived(&sniffed));
+        let looked = looking.await;
         seen.contents = looked.unwrap_or(Err(PANICKED))?;
         if self.scanner.is_some() && seen.contents.is_encrypted {
             self.refuse_unless_open(UploadFailure::Unscannable)?;
@@ -237,7 +246,7 @@ impl Inspector {
     }
 
     /// Asks the scanner, for a while if it does not answer.
-    async fn scan(&self, file: &Path, seen: &Seen) -> Result<(), Verdict> {
+    async fn scan(&self, asked: &Asked<'_>, seen: &Seen) -> Result<(), Verdict> {
         let Some(scanner) = &self.scanner else {
             return Ok(());
         };
@@ -246,7 +255,8 @@ impl Inspector {
         let began_ms = self.clock.monotonic_ms();
         let mut pause_ms = SCAN_PAUSE_MS;
         loop {
-            match scanner.scan(file).await.map_err(|error| ours(&error))? {
+            let scanned = scanner.scan(asked.whose, asked.file).await;
+            match scanned.map_err(|error| ours(&error))? {
                 // What was behind a password was not looked at.
                 ScanVerdict::Clean if seen.contents.is_encrypted => {
                     return refuse(UploadFailure::Unscannable);

@@ -3,6 +3,7 @@
 use frontdesk_actors::clock::SystemClock;
 use proptest::prelude::*;
 
+use super::super::pool::tests::somebody;
 use super::super::samples;
 use super::super::scan::tests::{self as scan, Forgetful};
 use super::*;
@@ -19,6 +20,18 @@ fn inspector(settings: Files) -> Inspector {
     Inspector::new(&settings, Arc::new(SystemClock::default())).unwrap()
 }
 
+/// Words, as anybody may send them.
+fn text_at<'a>(whose: &'a Whose, file: &'a Path, work: &'a Path) -> Asked<'a> {
+    Asked {
+        whose,
+        file,
+        work,
+        shown_name: "a.txt",
+        declared_mime: "",
+        taken: &Taken::Harmless,
+    }
+}
+
 async fn inspected(
     inspector: &Inspector,
     (name, declared): (&str, &str),
@@ -29,7 +42,15 @@ async fn inspected(
     let file = folder.path().join("came");
     std::fs::write(&file, bytes).unwrap();
     let work = folder.path().join("made");
-    let verdict = inspector.inspect(&file, &work, name, declared, taken).await;
+    let asked = Asked {
+        whose: &somebody(),
+        file: &file,
+        work: &work,
+        shown_name: name,
+        declared_mime: declared,
+        taken,
+    };
+    let verdict = inspector.inspect(&asked).await;
     assert_eq!(std::fs::read(&file).unwrap(), bytes, "what came stays");
     let passed_on = verdict.as_ref().ok().and_then(|ok| ok.rewritten.clone());
     Outcome {
@@ -146,11 +167,7 @@ async fn without_room_to_pack_a_file_is_asked_for_again() {
         compress: true,
         ..Files::default()
     });
-    let inspect = async || {
-        inspector
-            .inspect(&file, &work, "a.txt", "", &Taken::Harmless)
-            .await
-    };
+    let inspect = async || inspector.inspect(&text_at(&somebody(), &file, &work)).await;
     assert_eq!(inspect().await, Err(Verdict::TryLater));
     let packed = inspect().await.unwrap().packed;
     assert_eq!(
@@ -307,7 +324,7 @@ async fn a_file_that_is_gone_is_our_fault_and_names_no_path() {
     let inspector = inspector(Files::default());
     let nowhere = Path::new("nowhere/at/all");
     let verdict = inspector
-        .inspect(nowhere, nowhere, "a.txt", "", &Taken::Harmless)
+        .inspect(&text_at(&somebody(), nowhere, nowhere))
         .await;
     assert_eq!(verdict, Err(Verdict::TryLater));
     assert!(!format!("{verdict:?}").contains("nowhere"));

@@ -15,7 +15,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use super::pool::Pool;
+use super::pool::{Pool, Whose};
 
 use clamd::Patience;
 pub use clamd::{Address, BadAddress};
@@ -83,9 +83,10 @@ impl Scanner {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn scan(&self, file: &Path) -> io::Result<ScanVerdict> {
+    pub async fn scan(&self, whose: &Whose, file: &Path) -> io::Result<ScanVerdict> {
         let file = file.to_owned();
-        let verdict = self.read_out(move || File::open(file)).await?;
+        let work = self.reading(move || File::open(file));
+        let verdict = scanned(self.threads.run(whose, work).await)?;
         metrics::counter!("frontdesk_file_scans_total", "verdict" => verdict.as_str()).increment(1);
         Ok(verdict)
     }
@@ -105,17 +106,28 @@ impl Scanner {
         matches!(self.read_out(zeros).await, Ok(ScanVerdict::Clean))
     }
 
-    /// Opens a source on one of the threads and reads it to the scanner.
+    /// Has what the node itself asks read to the scanner.
     async fn read_out<R, F>(&self, open: F) -> io::Result<ScanVerdict>
     where
         R: Read,
         F: FnOnce() -> io::Result<R> + Send + 'static,
     {
-        let (address, patience) = (self.address.clone(), self.patience);
-        let work = move || clamd::scan(&address, patience, &mut open()?);
-        let scanned = self.threads.run(work).await;
-        scanned.unwrap_or(Ok(ScanVerdict::Unavailable))
+        scanned(self.threads.run_own(self.reading(open)).await)
     }
+
+    /// Opens a source and reads it to the scanner, to be done on one of the threads.
+    fn reading<R: Read>(
+        &self,
+        open: impl FnOnce() -> io::Result<R> + Send + 'static,
+    ) -> impl FnOnce() -> io::Result<ScanVerdict> + Send + 'static {
+        let (address, patience) = (self.address.clone(), self.patience);
+        move || clamd::scan(&address, patience, &mut open()?)
+    }
+}
+
+/// Of a work that panicked nobody knows.
+fn scanned(worked: Option<io::Result<ScanVerdict>>) -> io::Result<ScanVerdict> {
+    worked.unwrap_or(Ok(ScanVerdict::Unavailable))
 }
 
 /// The test file of EICAR, which every scanner finds. Put together here, so that no scanner finds

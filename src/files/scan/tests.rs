@@ -12,6 +12,7 @@ use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tempfile::TempDir;
 use zip::CompressionMethod;
 
+use super::super::pool::tests::somebody;
 use super::super::samples::{encoded, gzip, zip, zip_with};
 use super::*;
 
@@ -176,7 +177,7 @@ async fn verdict(scanner: &Scanner, bytes: &[u8]) -> ScanVerdict {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("came");
     std::fs::write(&file, bytes).unwrap();
-    scanner.scan(&file).await.unwrap()
+    scanner.scan(&somebody(), &file).await.unwrap()
 }
 
 #[tokio::test]
@@ -294,5 +295,10 @@ async fn a_file_that_cannot_be_read_is_no_verdict() {
     let scanner = Forgetful::start(0).address().parse().unwrap();
     let scanner = Scanner::new(scanner, 1, LIMIT).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    assert!(scanner.scan(&folder.path().join("gone")).await.is_err());
+    assert!(
+        scanner
+            .scan(&somebody(), &folder.path().join("gone"))
+            .await
+            .is_err()
+    );
 }
