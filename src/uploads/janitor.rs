@@ -30,7 +30,7 @@ const QUIET_MS: u64 = 5_000;
 
 impl Uploads {
     /// Looks for as long as the node runs.
-    pub(crate) async fn tidy_up(self: Arc<Self>, companies: impl Fn() -> Vec<CompanyId> + Send) {
+    pub(crate) async fn tidy_up(self: Arc<Self>) {
         self.inspector.canary().await;
         let longest = self.limits.file_bytes_max;
         self.inspector.scans_files_of(longest).await;
@@ -42,9 +42,14 @@ impl Uploads {
             };
             self.look(&node).await;
             self.abandon_sendings(&node).await;
-            for company in companies() {
-                self.drop_unsent(&node, &company).await;
-                self.clear_traces(&node, &company).await;
+            match node.companies().await {
+                Ok(companies) => {
+                    for company in companies {
+                        self.drop_unsent(&node, &company).await;
+                        self.clear_traces(&node, &company).await;
+                    }
+                }
+                Err(error) => tracing::error!(%error, "companies cannot be listed"),
             }
         }
     }
