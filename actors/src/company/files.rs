@@ -3,8 +3,8 @@
 //! A room decides on a message with a file by the file's row and tells of it afterwards, so a file
 //! that waits is not dropped at one stroke: it is marked, from where on no room shows it any more,
 //! and cleared later. A message that was decided before the mark stands by then, and with it the
-//! row that claims the file; then the mark is taken away again. A row in the order of time stands for
-//! each file that waits, from the record that keeps it until the one that places or marks it.
+//! row that claims the file; then the mark is taken away again. A row in the order of time stands
+//! for each file that waits, from the record that keeps it until the one that places or marks it.
 //!
 //! Invariants: an upload makes one file and a file has one number, counted from 1; a file is in one
 //! room at most; what is stored of a file goes only after its row; nothing goes that a message

@@ -1,7 +1,7 @@
 //! What is left for a while of uploads that are over: a file that waits to be sent; of one that was
-//! dropped, since a message that shows it may be on its way; of an upload that ended without a file,
-//! so that whoever began it hears why. Rows in the order of time say what is left; once it was there
-//! for long enough it goes.
+//! dropped, since a message that shows it may be on its way; of an upload that ended without a
+//! file, so that whoever began it hears why. Rows in the order of time say what is left; once it
+//! was there for long enough it goes.
 //!
 //! Invariants: a row stands from the record that leaves something until the one that takes it
 //! away, whatever crashes in between; only rows of what is due are read.
