@@ -225,8 +225,7 @@ pub async fn start_with(
     });
     app.set_up(&config.provision).await?;
     spawn(Wheel::run(Arc::downgrade(&app.wheel), clock));
-    let listing = Arc::clone(&store);
-    spawn(Arc::clone(&app.uploads).tidy_up(move || listing.companies().unwrap_or_default()));
+    spawn(Arc::clone(&app.uploads).tidy_up());
     let (stop, stopped) = watch::channel(false);
     spawn(upkeep(Arc::clone(&app), stopped.clone()));
     let router = router(&app, config);

@@ -82,6 +82,12 @@ pub enum Acquaintance {
 }
 
 impl Node {
+    /// Every company that the store lists.
+    pub async fn companies(self: &Arc<Self>) -> Result<Vec<CompanyId>> {
+        let node = Arc::clone(self);
+        blocking(move || node.directory.companies()).await
+    }
+
     /// A room by the name a client used, if the company has one.
     pub async fn find_room(
         self: &Arc<Self>,

@@ -68,8 +68,7 @@ struct Page {
 
 impl Node {
     pub(crate) async fn forget_idle_chats(self: &Arc<Self>) -> Result<()> {
-        let node = Arc::clone(self);
-        let companies = blocking(move || node.directory.companies()).await?;
+        let companies = self.companies().await?;
         for some in companies.chunks(COMPANY_COUNT) {
             let (node, some) = (Arc::clone(self), some.to_vec());
             let forgetful = blocking(move || node.forgetful(some)).await?;

@@ -12,7 +12,7 @@ use frontdesk_actors::limits::DECIDED_MS;
 use frontdesk_actors::{Node, UploadStage, UploadView};
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::upload::UploadEnd;
-use frontdesk_protocol::{CompanyId, FileNo, Timestamp};
+use frontdesk_protocol::{CompanyId, Timestamp};
 use frontdesk_storage::Spooled;
 
 use super::{Job, Key, Upload, Uploads, later_than};
@@ -33,7 +33,7 @@ const REST_MS: u64 = 10 * 60 * 1_000;
 
 impl Uploads {
     /// Looks for as long as the node runs.
-    pub(crate) async fn tidy_up(self: Arc<Self>, companies: impl Fn() -> Vec<CompanyId> + Send) {
+    pub(crate) async fn tidy_up(self: Arc<Self>) {
         self.inspector.canary().await;
         let longest = self.limits.file_bytes_max;
         self.inspector.scans_files_of(longest).await;
@@ -45,9 +45,14 @@ impl Uploads {
             };
             self.look(&node).await;
             self.abandon_sendings(&node).await;
-            for company in companies() {
-                self.drop_unsent(&node, &company).await;
-                self.clear_traces(&node, &company).await;
+            match node.companies().await {
+                Ok(companies) => {
+                    for company in companies {
+                        self.drop_unsent(&node, &company).await;
+                        self.clear_traces(&node, &company).await;
+                    }
+                }
+                Err(error) => tracing::error!(%error, "companies cannot be listed"),
             }
         }
     }
@@ -215,19 +220,8 @@ impl Uploads {
     pub(crate) async fn drop_unsent(&self, node: &Arc<Node>, company: &CompanyId) {
         let now = node.clock().now().0;
         let since = Timestamp(now.saturating_sub(self.limits.upload_lifetime_ms));
-        let mut from = Some(FileNo(0));
-        while let Some(next) = from {
-            let waiting = match node.waiting_files(company, since, next).await {
-                Ok(waiting) => waiting,
-                Err(error) => {
-                    tracing::warn!(%company, %error, "files cannot be looked at");
-                    return;
-                }
-            };
-            for no in waiting.0 {
-                node.drop_waiting_file(company, no).await;
-            }
-            from = waiting.1;
+        if let Err(error) = node.drop_unsent_files(company, since).await {
+            tracing::warn!(%company, %error, "files that were not sent cannot be looked at");
         }
     }
 

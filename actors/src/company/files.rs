@@ -3,7 +3,8 @@
 //! A room decides on a message with a file by the file's row and tells of it afterwards, so a file
 //! that waits is not dropped at one stroke: it is marked, from where on no room shows it any more,
 //! and cleared later. A message that was decided before the mark stands by then, and with it the
-//! row that claims the file; then the mark is taken away again.
+//! row that claims the file; then the mark is taken away again. A row in the order of time stands
+//! for each file that waits, from the record that keeps it until the one that places or marks it.
 //!
 //! Invariants: an upload makes one file and a file has one number, counted from 1; a file is in one
 //! room at most; what is stored of a file goes only after its row; nothing goes that a message
@@ -38,28 +39,35 @@ pub(super) fn lookups(command: &CompanyCommand) -> Vec<Vec<u8>> {
 /// Rows of events about files.
 pub(super) fn rows(event: &CompanyEvent) -> Vec<Row> {
     match event {
-        CompanyEvent::FileKept { file } => vec![
-            tables::set(tables::file_key(file.shared.no), file),
-            tables::set(
-                tables::file_upload_key(&file.shared.upload),
-                &file.shared.no,
-            ),
-        ],
+        CompanyEvent::FileKept { file } => {
+            let SharedFile { no, upload, .. } = &file.shared;
+            let kept = [
+                tables::set(tables::file_key(*no), file),
+                tables::set(tables::file_upload_key(upload), no),
+            ];
+            let waits = || tables::set(waiting_key(file), no);
+            let waits = file.room.is_none().then(waits);
+            kept.into_iter().chain(waits).collect()
+        }
         CompanyEvent::FilePlaced { file, dropped_at } => {
             let placed = tables::set(tables::file_key(file.shared.no), file);
             let mark = unmarked(*dropped_at, &file.shared.upload);
-            [placed].into_iter().chain(mark).collect()
+            [placed, gone(waiting_key(file))]
+                .into_iter()
+                .chain(mark)
+                .collect()
         }
         CompanyEvent::FileUnwanted { file } => {
             let SharedFile { no, upload, .. } = &file.shared;
             let mark = |at| tables::set(tables::unwanted_file_key(at, upload), no);
             let dropped = tables::set(tables::file_key(*no), file);
-            [dropped]
+            [dropped, gone(waiting_key(file))]
                 .into_iter()
                 .chain(file.dropped_at.map(mark))
                 .collect()
         }
-        // The upload's row stays: what comes again of it makes no second file.
+        // It waits no more by now. The upload's row stays: what comes again of it makes no second
+        // file.
         CompanyEvent::FileDropped {
             no,
             upload,
@@ -76,6 +84,10 @@ pub(super) fn rows(event: &CompanyEvent) -> Vec<Row> {
 
 fn gone(key: Vec<u8>) -> Row {
     Row { key, value: None }
+}
+
+fn waiting_key(file: &StoredFile) -> Vec<u8> {
+    tables::waiting_file_key(file.at, &file.shared.upload)
 }
 
 /// Takes away that a file was dropped.
@@ -180,6 +192,16 @@ impl CompanyState {
             return Ok(Decided::nothing(Answer::Done));
         };
         match (of, file.dropped_at) {
+            (Some(room), _) if file.room.is_none() => {
+                // Its message is known by the claim alone: it waits until it is placed.
+                let there = in_room(&file, room);
+                let events = vec![placed(&file, room), dropped(&there, now)];
+                Ok(Decided {
+                    events,
+                    answer: Answer::Done,
+                    remember: None,
+                })
+            }
             (Some(_), _) => Ok(happened(dropped(&file, now))),
             (None, Some(_)) => Ok(Decided::nothing(Answer::Done)),
             (None, None) => {
@@ -279,13 +301,18 @@ pub(crate) fn claim(no: FileNo, known: &Known) -> Option<RoomId> {
 }
 
 fn placed(file: &StoredFile, room: RoomId) -> CompanyEvent {
-    let dropped_at = file.dropped_at;
-    let file = Arc::new(StoredFile {
+    CompanyEvent::FilePlaced {
+        file: Arc::new(in_room(file, room)),
+        dropped_at: file.dropped_at,
+    }
+}
+
+fn in_room(file: &StoredFile, room: RoomId) -> StoredFile {
+    StoredFile {
         room: Some(room),
         dropped_at: None,
         ..file.clone()
-    });
-    CompanyEvent::FilePlaced { file, dropped_at }
+    }
 }
 
 fn dropped(file: &StoredFile, now: Timestamp) -> CompanyEvent {

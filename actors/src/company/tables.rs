@@ -48,6 +48,8 @@ const CLAIMED_FILES: u8 = b'4';
 const UNWANTED_FILES: u8 = b'5';
 /// Time and upload, which ended then without a file.
 const ENDED_UPLOADS: u8 = b'6';
+/// Time and upload → the number of its file, which is from then and waits to be sent.
+const WAITING_FILES: u8 = b'7';
 /// Account → who it is, what they may do.
 const ACCOUNTS: u8 = b'A';
 /// Account → its logins.
@@ -195,11 +197,6 @@ pub(crate) fn file_key(no: FileNo) -> Vec<u8> {
     numbered(FILES, no.0)
 }
 
-/// Before and behind every file, the oldest first.
-pub(crate) fn file_bounds() -> (Vec<u8>, Vec<u8>) {
-    (vec![FILES], vec![FILES + 1])
-}
-
 /// Key of an upload's file.
 pub(crate) fn file_upload_key(upload: &UploadId) -> Vec<u8> {
     let mut key = vec![FILE_UPLOADS];
@@ -232,6 +229,16 @@ pub(crate) fn unwanted_file_key(at: Timestamp, upload: &UploadId) -> Vec<u8> {
 /// Before and behind every file that was dropped up to a time, the longest ago first.
 pub(crate) fn unwanted_file_bounds(until: Timestamp) -> (Vec<u8>, Vec<u8>) {
     (vec![UNWANTED_FILES], after(UNWANTED_FILES, until))
+}
+
+/// Key of a file that waits to be sent.
+pub(crate) fn waiting_file_key(at: Timestamp, upload: &UploadId) -> Vec<u8> {
+    timed(WAITING_FILES, at, upload)
+}
+
+/// Before and behind every file that waits since before a time, the oldest first.
+pub(crate) fn waiting_file_bounds(since: Timestamp) -> (Vec<u8>, Vec<u8>) {
+    (vec![WAITING_FILES], numbered(WAITING_FILES, since.0))
 }
 
 /// Key of an upload that ended without a file.

@@ -268,6 +268,30 @@ fn a_forgotten_chat_owes_still_what_becomes_of_a_file_that_came_too_late() {
 }
 
 #[test]
+fn rows_stand_for_the_files_that_wait_and_for_no_others() {
+    let mut company = Desk::new(EntityId::company(company_of("TES001")));
+    let room = RoomId::from_bits([3; 16]);
+    for (number, room) in [(1, None), (2, Some(room)), (3, None), (4, None)] {
+        keep(&mut company, stored(number, room));
+    }
+    let (from, to) = tables::waiting_file_bounds(Timestamp(u64::MAX));
+    let waiting = |company: &Desk<CompanyState>| {
+        let rows = company.rows.range(from.clone()..to.clone());
+        let numbers = rows.filter_map(|(_, value)| tables::read(value));
+        numbers.collect::<Vec<FileNo>>()
+    };
+    assert_eq!(waiting(&company), [FileNo(1), FileNo(3), FileNo(4)]);
+    let of_room = Caller::Entity(EntityId::room(company_of("TES001"), room));
+    let place = Command::Company(CompanyCommand::PlaceFile { no: FileNo(3) });
+    company.one(&of_room, place).expect("placed");
+    let (no, of) = (FileNo(4), None);
+    let drop = Command::Company(CompanyCommand::DropFile { no, of });
+    company.one(&own_company(), drop).expect("dropped");
+    assert_eq!(waiting(&company), [FileNo(1)]);
+    company.assert_replays();
+}
+
+#[test]
 fn only_the_company_itself_clears() {
     let mut both = Both::new();
     let now = both.company.now;
@@ -307,6 +331,28 @@ both_modes! {
         }
     }
 
+    async fn a_file_that_nobody_sent_goes_after_its_time_and_not_before(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann", "bob"]).await;
+        let company = company_of("TES001");
+        for number in 1..=2 {
+            ended(&world, &uploaded(&world, number, wish("a.txt", None)).await).await;
+        }
+        let sent = world.node.ask(room, principal("ann"), send(&[2]), fresh_cid()).await;
+        assert!(is_done(&sent), "{sent:?}");
+        world.writer_is_idle().await;
+        assert_eq!(world.waiting_files(), [NO], "what was sent is not looked at");
+        let file = |no| world.node.file(&company, FileNo(no));
+        let kept_at = file(1).await.expect("read").expect("kept").at;
+        world.node.drop_unsent_files(&company, kept_at).await.expect("read");
+        assert!(file(1).await.expect("read").is_some(), "a moment too early");
+        let later = Timestamp(kept_at.0 + 1);
+        world.node.drop_unsent_files(&company, later).await.expect("read");
+        assert_eq!(file(1).await.expect("read"), None);
+        assert!(file(2).await.expect("read").is_some(), "it was sent");
+        assert_eq!(world.waiting_files(), []);
+    }
+
     async fn an_upload_that_ended_is_forgotten_when_its_time_is_over(serialize: bool) {
         let world = World::new(serialize).await;
         let company = company_of("TES001");
@@ -332,6 +378,18 @@ both_modes! {
 }
 
 impl World {
+    /// What is looked through for files that nobody sent.
+    pub(super) fn waiting_files(&self) -> Vec<FileNo> {
+        let (from, to) = tables::waiting_file_bounds(Timestamp(u64::MAX));
+        let (company, directory) = (company_of("TES001"), &self.node.directory);
+        let rows = directory
+            .rows(&company, &from, &to, false, 10)
+            .expect("read");
+        rows.iter()
+            .filter_map(|(_, value)| tables::read(value))
+            .collect()
+    }
+
     /// An upload of which no byte came.
     async fn begun(&self, number: u8, wish: UploadWish) -> EntityId {
         let upload = UploadId::from_bits([number; 16]);

@@ -27,7 +27,7 @@ async fn leap_ms(ms: u64) {
     tokio::time::resume();
 }
 
-/// Sends the file to a room whose append is held, until whoever sends it was told that nobody knows.
+/// Sends the file to a room whose append is held, until its sender was told that nobody knows.
 async fn stalled(world: &World, room: &EntityId) {
     world.hold_commits().await;
     let door = world.door();

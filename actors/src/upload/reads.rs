@@ -127,34 +127,6 @@ impl Node {
         .await
     }
 
-    /// Files that wait to be sent since before a time, the oldest first, from a number on; and the
-    /// number to go on from, if there may be more.
-    pub async fn waiting_files(
-        self: &Arc<Self>,
-        company: &CompanyId,
-        since: Timestamp,
-        from: FileNo,
-    ) -> Result<(Vec<FileNo>, Option<FileNo>)> {
-        let (node, company) = (Arc::clone(self), company.clone());
-        let (_, to) = tables::file_bounds();
-        blocking(move || {
-            let from = tables::file_key(from);
-            let rows = node
-                .directory
-                .rows(&company, &from, &to, false, READ_COUNT)?;
-            let files = rows.iter().filter_map(|(_, value)| there(value));
-            let waiting = files
-                .filter(|file| file.room.is_none() && file.at < since)
-                .map(|file| file.shared.no);
-            let last = rows.last().and_then(|(key, _)| tables::number_of(key));
-            let next = last
-                .filter(|_| rows.len() == READ_COUNT)
-                .map(|last| FileNo(last + 1));
-            Ok((waiting.collect(), next))
-        })
-        .await
-    }
-
     /// Numbers of files that a room showed, some at a time.
     pub(super) async fn shown_files(
         self: &Arc<Self>,

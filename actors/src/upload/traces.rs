@@ -1,6 +1,7 @@
-//! What is left for a while of uploads that are over: of one that ended without a file, so that
-//! whoever began it hears why; of a file that was dropped, since a message that shows it may be on
-//! its way. Rows in the order of time say what is left; once it was there for long enough it goes.
+//! What is left for a while of uploads that are over: a file that waits to be sent; of one that was
+//! dropped, since a message that shows it may be on its way; of an upload that ended without a
+//! file, so that whoever began it hears why. Rows in the order of time say what is left; once it
+//! was there for long enough it goes.
 //!
 //! Invariants: a row stands from the record that leaves something until the one that takes it
 //! away, whatever crashes in between; only rows of what is due are read.
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use frontdesk_protocol::command::CompanyCommand;
 use frontdesk_protocol::upload::{UploadCommand, UploadEvent};
-use frontdesk_protocol::{CompanyId, Timestamp};
+use frontdesk_protocol::{CompanyId, FileNo, Timestamp};
 use frontdesk_storage::{EntityId, EntityKind, Result, Row};
 use tracing::warn;
 
@@ -42,6 +43,21 @@ pub(super) fn rows(entity: &EntityId, event: &UploadEvent) -> Vec<Row> {
 }
 
 impl Node {
+    /// Drops files that wait to be sent since before a time.
+    ///
+    /// # Errors
+    /// When the store cannot be read; what waits then is found the next time.
+    pub async fn drop_unsent_files(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        since: Timestamp,
+    ) -> Result<()> {
+        let bounds = tables::waiting_file_bounds(since);
+        let of = None;
+        let command = |no| CompanyCommand::DropFile { no, of };
+        self.tell_of_each(company, bounds, command).await
+    }
+
     /// Takes away what is left of files that waited and were dropped up to a time. One that a
     /// message shows is in its room instead.
     ///
@@ -52,12 +68,23 @@ impl Node {
         company: &CompanyId,
         dropped_until: Timestamp,
     ) -> Result<()> {
+        let bounds = tables::unwanted_file_bounds(dropped_until);
+        let command = |no| CompanyCommand::ClearFile { no, dropped_until };
+        self.tell_of_each(company, bounds, command).await
+    }
+
+    /// Has the company do something about each file that rows name.
+    async fn tell_of_each(
+        self: &Arc<Self>,
+        company: &CompanyId,
+        (mut from, to): (Vec<u8>, Vec<u8>),
+        command: impl Fn(FileNo) -> CompanyCommand,
+    ) -> Result<()> {
         let own = EntityId::company(company.clone());
-        let (mut from, to) = tables::unwanted_file_bounds(dropped_until);
         loop {
             let (rows, next) = self.traces(company, from, to.clone()).await?;
             for no in rows.iter().filter_map(|(_, value)| tables::read(value)) {
-                let command = Command::Company(CompanyCommand::ClearFile { no, dropped_until });
+                let command = Command::Company(command(no));
                 let outcome = self.ask_as(own.clone(), own.clone(), command).await;
                 complain(&own, &outcome);
             }
