@@ -3,8 +3,8 @@
 //! Invariants:
 //! 1. At most `thread_count` works are under way or handed over; whoever else asks waits without
 //!    costing memory, and leaves the line by dropping the future.
-//! 2. Of one person one work is in the line, and of one company as many as there are threads: however
-//!    much somebody sends, others wait for a work or two of theirs.
+//! 2. Of one person one work is in the line, and of one company as many as there are threads:
+//!    however much somebody sends, others wait for a work or two of theirs.
 //! 3. A panic ends one work and no thread.
 //!
 //! Never: bounds what one work takes; each kind of work has a pool of its own for that.

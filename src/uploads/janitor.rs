@@ -23,7 +23,7 @@ const LOOK_MS: u64 = 60_000;
 /// How long bytes without an upload stay, milliseconds: many times what beginning one takes.
 const ORPHAN_MS: u64 = 10 * 60 * 1_000;
 /// How long a file that was dropped while it waited may still turn out to be in a message,
-/// milliseconds. No node that ended has one on its way.
+/// milliseconds. A process that ended has none on its way.
 const DROPPED_MS: u64 = DECIDED_MS;
 /// Without a byte for so long nobody writes, milliseconds.
 const QUIET_MS: u64 = 5_000;
@@ -229,7 +229,8 @@ impl Uploads {
     async fn clear_traces(&self, node: &Arc<Node>, company: &CompanyId) {
         let now = node.clock().now().0;
         let trace_ms = self.limits.upload_trace_ms;
-        let dropped_until = Timestamp(now.saturating_sub(DROPPED_MS));
+        let long_ago = Timestamp(now.saturating_sub(DROPPED_MS));
+        let dropped_until = long_ago.max(Timestamp(self.started_at.0.saturating_sub(1)));
         let ended_until = Timestamp(now.saturating_sub(trace_ms));
         let cleared = node.clear_dropped_files(company, dropped_until).await;
         let forgotten = node.forget_ended_uploads(company, ended_until).await;

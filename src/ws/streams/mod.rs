@@ -9,8 +9,8 @@
 //! 2. What a client may send is counted in the memory of uploads before it is told, and nothing is
 //!    granted while the disk is behind.
 //! 3. Every byte is taken once, in its place.
-//! 4. Credit that is granted and not used counts against what the other uploads of a connection get,
-//!    and while memory is short nobody gets more than a little.
+//! 4. Credit that is granted and not used counts against what the other uploads of a connection
+//!    get, and while memory is short nobody gets more than a little.
 //!
 //! Never: writes a file, or knows a room.
 
