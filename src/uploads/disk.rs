@@ -9,11 +9,15 @@ use frontdesk_actors::clock::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
+use super::resting::OpenCount;
+
 /// Works on the disk at once: half of the threads that may block.
 const WORK_COUNT_MAX: usize = 4;
 
 /// See the module's text.
 pub(crate) struct Disk {
+    /// Uploads whose files are open.
+    pub(super) open: OpenCount,
     turns: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
 }
@@ -21,6 +25,7 @@ pub(crate) struct Disk {
 impl Disk {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
+            open: OpenCount::default(),
             turns: Arc::new(Semaphore::new(WORK_COUNT_MAX)),
             clock,
         }

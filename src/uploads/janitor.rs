@@ -27,9 +27,6 @@ const ORPHAN_MS: u64 = 10 * 60 * 1_000;
 const DROPPED_MS: u64 = DECIDED_MS;
 /// Without a byte for so long nobody writes, milliseconds.
 const QUIET_MS: u64 = 5_000;
-/// Without a byte for so long an upload's file is closed, milliseconds: each is two open files, of
-/// which a process has few thousand. Opening it again reads all of it.
-const REST_MS: u64 = 10 * 60 * 1_000;
 
 impl Uploads {
     /// Looks for as long as the node runs.
@@ -123,7 +120,7 @@ impl Uploads {
             UploadStage::Receiving if view.terms.expires_at <= now => {
                 self.end(&key.0, key.1, UploadEnd::Expired).await;
             }
-            UploadStage::Receiving if self.rests(&key) => {}
+            UploadStage::Receiving if self.is_unfinished(&key, &view) => self.rest_if_quiet(&key),
             UploadStage::Receiving => {
                 let Ok(job) = self.job(&key.0, key.1, &view).await else {
                     return;
@@ -143,18 +140,11 @@ impl Uploads {
         }
     }
 
-    /// Closes an upload's file of which nothing was heard for long; whether it is closed.
-    fn rests(&self, key: &Key) -> bool {
-        // Nobody can get at it meanwhile.
-        let Some(job) = self.jobs.get_mut(key) else {
-            return false;
-        };
-        let is_nobodys = Arc::strong_count(&job) == 1;
-        let rests = is_nobodys && job.is_quiet_for(self.disk.now_ms(), REST_MS);
-        if rests {
-            job.rest();
-        }
-        rests
+    /// Whether it is known here how far it came, and that more must come from its owner.
+    fn is_unfinished(&self, key: &Key, view: &UploadView) -> bool {
+        let is_whole = |job: &Job| view.wish.size == Some(job.kept());
+        let known = self.jobs.get(key);
+        known.is_some_and(|job| !job.is_of_parts() && !is_whole(&job))
     }
 
     /// Whether nobody here is at it: an earlier process was, or somebody was and stopped.

@@ -116,13 +116,13 @@ impl Job {
             return Err(WriteError::Over);
         }
         let (spool, company, upload) = (spool.clone(), self.company.clone(), self.upload);
-        let job = Arc::clone(self);
+        let (job, one) = (Arc::clone(self), disk.open.one());
         let opened = disk.run(move || {
             let file = match found {
                 Found::New => Some(spool.create(&company, &upload)?),
                 Found::Earlier => spool.reopen(&company, &upload)?,
             };
-            *open = Open::new(file.ok_or(WriteError::Over)?, job.wants_sha256);
+            *open = Open::new(file.ok_or(WriteError::Over)?, one, job.wants_sha256);
             // Here, as whoever asked may be gone by now.
             job.kept.store(open.kept(), Ordering::Release);
             Ok(())
@@ -228,6 +228,11 @@ impl Job {
         let mut open = Arc::clone(&self.open).lock_owned().await;
         self.is_closed.store(true, Ordering::Release);
         *open = Open::default();
+    }
+
+    /// Whether its file is open, as far as can be said at once.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.try_lock().is_ok_and(|open| open.file.is_some())
     }
 
     /// Closes its file until somebody writes again, if nobody is at it.

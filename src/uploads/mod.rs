@@ -5,7 +5,7 @@
 //! Owns: [`Uploads`], the jobs under way on this node and what they may use up; in its files `job`,
 //! `writer` and `open` the bytes, `works` what the entity leaves to the node, `terms` what an
 //! upload may come to, `pump` a request's body, `pace` how fast one must come, `parts` uploads made
-//! of others, `lease` turns, `memory` and `batch` what waits in memory, `begun` until an owner
+//! of others, `resting` whose files are open, `lease` turns, `memory` and `batch` what waits in memory, `begun` until an owner
 //! knows, `window` what a socket may send, `progress` what its room is shown, `ends` waiting for an
 //! end, `whole` a file that comes in one piece, `spill` bytes that are nobody's yet, `space` what a
 //! person and a company may use up, `janitor` what was left lying, `disk` its threads.
@@ -30,6 +30,7 @@ pub(crate) mod pace;
 mod parts;
 mod progress;
 mod pump;
+mod resting;
 mod space;
 mod spill;
 mod terms;
@@ -87,6 +88,8 @@ pub(crate) struct Uploads {
     memory: Memory,
     /// Places for bytes of which nobody knows yet whose they are.
     spills: spill::Places,
+    /// Uploads that may have open files though nobody is at them.
+    open_count_max: usize,
     metrics: UploadMetrics,
     /// Whatever is older was begun by an earlier process.
     started_at: Timestamp,
@@ -138,6 +141,7 @@ impl Uploads {
             ends: DashMap::new(),
             memory: Memory::new(limits),
             spills: spill::Places::new(limits),
+            open_count_max: resting::open_count_max(),
             metrics: UploadMetrics::new(),
             node: OnceLock::new(),
         }
@@ -230,6 +234,7 @@ impl Uploads {
         // The file first: what was written down without one would promise what is not there.
         let opened = job.open(&self.spool, &self.disk, Found::New).await;
         opened.map_err(|error| refused(&error))?;
+        self.rest_some();
         let entity = EntityId::upload(who.company.clone(), job.upload);
         let reserve = Command::Upload(UploadCommand::Reserve { wish, terms });
         let cid = fresh_cid();
@@ -292,7 +297,10 @@ impl Uploads {
         };
         let job = Arc::clone(&self.jobs.entry(key.clone()).or_insert_with(fresh));
         match job.open(&self.spool, &self.disk, Found::Earlier).await {
-            Ok(()) => Ok(job),
+            Ok(()) => {
+                self.rest_some();
+                Ok(job)
+            }
             Err(error) => {
                 if matches!(error, WriteError::Over) {
                     // Nothing is there. Whoever has it yet finds nothing either.

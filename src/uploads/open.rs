@@ -14,6 +14,7 @@ use frontdesk_protocol::upload::FileFacts;
 use frontdesk_storage::SpoolFile;
 
 use super::job::WriteError;
+use super::resting::OpenOne;
 
 /// Read at once from the spool, bytes.
 const READ_BYTES: usize = 256 * 1024;
@@ -27,6 +28,7 @@ thread_local! {
 #[derive(Default)]
 pub(super) struct Open {
     pub(super) file: Option<SpoolFile>,
+    _one: Option<OpenOne>,
     /// Whether SHA-256 is made as well.
     wants_sha256: bool,
     /// Of everything up to the file's end; `None` when the file has more than went through here.
@@ -71,10 +73,11 @@ impl Digests {
 }
 
 impl Open {
-    pub(super) fn new(file: SpoolFile, wants_sha256: bool) -> Self {
+    pub(super) fn new(file: SpoolFile, one: OpenOne, wants_sha256: bool) -> Self {
         let digests = (file.end() == 0).then(|| Digests::new(wants_sha256));
         Self {
             file: Some(file),
+            _one: Some(one),
             wants_sha256,
             digests,
             before_trial: None,

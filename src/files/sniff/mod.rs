@@ -291,6 +291,44 @@ const INNER_MARKUP: [&str; 10] = [
     "javascript:",
 ];
 
+/// Namespaces of pages and of pictures that run.
+const ACTIVE_NAMESPACES: [&str; 2] = ["http://www.w3.org/1999/xhtml", "http://www.w3.org/2000/svg"];
+
+/// Whether elements of a text may be a page's, by whatever prefix they go; a namespace that is
+/// spelt with references is taken for one, and so is a text whose first element is not in sight.
+fn is_marked_up(head: &[u8]) -> bool {
+    let text = lower_text(head);
+    let text = text.trim_start();
+    if !text.starts_with('<') {
+        return false;
+    }
+    let is_in_sight = |rest: &str| rest.contains('>') || head.len() < HEAD_BYTES;
+    let declared = text.split("xmlns").skip(1).any(|rest| {
+        let value = rest.split_once('=').map_or("", |(_, value)| value);
+        let value = value.trim_start();
+        let quote = value.chars().next().filter(|sign| "\"'".contains(*sign));
+        let value = quote.and_then(|quote| value[1..].split(quote).next());
+        value.is_some_and(|value| {
+            let value = value.trim_start();
+            value.contains('&') || ACTIVE_NAMESPACES.iter().any(|name| value.starts_with(name))
+        })
+    });
+    declared || !first_element(text).is_some_and(is_in_sight)
+}
+
+/// What stands behind the declaration and the comments of a text; `None` if they do not end in it.
+fn first_element(mut text: &str) -> Option<&str> {
+    loop {
+        text = text.trim_start();
+        let end = match text {
+            _ if text.starts_with("<?") => "?>",
+            _ if text.starts_with("<!--") => "-->",
+            _ => return Some(text),
+        };
+        text = text.split_once(end)?.1;
+    }
+}
+
 fn is_active(head: &[u8], format: &FileFormat, other: Option<&infer::Type>) -> bool {
     const TYPES: [&str; 7] = [
         "text/html",
@@ -321,7 +359,8 @@ fn is_active(head: &[u8], format: &FileFormat, other: Option<&infer::Type>) -> b
             Some(Writing::Bytes) => format.kind() != Kind::Document,
             None => writing::is_wide(head),
         };
-    begins || is_textual && INNER_MARKUP.iter().any(|word| text.contains(word))
+    let is_inside = || INNER_MARKUP.iter().any(|word| text.contains(word)) || is_marked_up(head);
+    begins || is_textual && is_inside()
 }
 
 #[cfg(test)]

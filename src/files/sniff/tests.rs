@@ -202,6 +202,15 @@ fn whatever_runs_in_a_browser_is_noticed() {
         b"<?xml version=\"1.0\"?><html xmlns=\"http://www.w3.org/1999/xhtml\">".to_vec(),
         b"<?xml version=\"1.0\"?><?xml-stylesheet href=\"x.xsl\"?>".to_vec(),
         b"<?xml version=\"1.0\"?><xsl:stylesheet>".to_vec(),
+        b"<?xml version=\"1.0\"?><x:script xmlns:x=\"http://www.w3.org/1999/xhtml\">".to_vec(),
+        b"<x:svg xmlns:x = 'http://www.w3.org/2000/svg'><x:script>".to_vec(),
+        b"<root><x:script xmlns:x='http://www.w3.org/1999/&#120;html'>".to_vec(),
+        [
+            &b"<?xml version=\"1.0\"?><!--"[..],
+            &[b' '; 9_000],
+            b"--><x:script>",
+        ]
+        .concat(),
         b"<!DOCTYPE lolz [<!ENTITY lol \"lol\">]>".to_vec(),
         b"plain words and then <script src=x>".to_vec(),
         late.into(),
@@ -217,4 +226,16 @@ fn a_word_in_a_picture_is_no_page() {
     assert_eq!(of(&chance).nature, Nature::Image);
     let talk = b"if a <b and c> d then ask <ann@example.org>";
     assert_eq!(of(talk).nature, Nature::Document);
+}
+
+#[test]
+fn data_in_xml_is_no_page() {
+    for data in [
+        &b"<?xml version=\"1.0\"?><!-- map --><kml xmlns=\"http://www.opengis.net/kml/2.2\"/>"[..],
+        b"<orders xmlns:o='urn:orders'><o:order a=\"1 &amp; 2\"/></orders>",
+        b"<2026-11-22 10:00:00> started",
+        b"the namespace xmlns=\"http://www.w3.org/2000/svg\" is of pictures",
+    ] {
+        assert!(!of(data).nature.is_dangerous(), "{data:?}");
+    }
 }

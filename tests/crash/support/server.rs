@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) listen: String,
     /// Further variables.
     pub(crate) env: Vec<(String, String)>,
+    /// Files that it may open, if not as many as this process.
+    pub(crate) file_count_max: Option<u64>,
 }
 
 impl Settings {
@@ -46,6 +48,7 @@ impl Settings {
             durability,
             listen: "127.0.0.1:0".to_owned(),
             env: Vec::new(),
+            file_count_max: None,
         }
     }
 
@@ -56,7 +59,10 @@ impl Settings {
     }
 
     fn command(&self) -> Command {
-        let mut command = program();
+        let mut command = match self.file_count_max {
+            None => program(),
+            Some(count) => limited(&program(), count),
+        };
         command
             .args(["serve", "--listen", &self.listen, "--data"])
             .arg(&self.data)
@@ -79,6 +85,22 @@ impl Settings {
     pub(crate) fn spawn(&self) -> Server {
         Server::spawn(self.command())
     }
+}
+
+/// The same command for a process that may open so many files.
+fn limited(command: &Command, file_count_max: u64) -> Command {
+    let mut limited = Command::new("prlimit");
+    limited
+        .arg(format!("--nofile={file_count_max}:{file_count_max}"))
+        .arg("--")
+        .arg(command.get_program());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited
 }
 
 /// The program under test without arguments, and without the settings of whoever runs the tests.
@@ -147,6 +169,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn spawn(mut command: Command) -> Self {
         Self::spawn_ref(&mut command)
     }

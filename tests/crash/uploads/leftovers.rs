@@ -117,6 +117,38 @@ fn what_belongs_to_no_upload_goes_when_the_next_server_starts() {
 
 /// The file is a stranger's to everybody else, also when it is looked for after a crash.
 #[test]
+fn uploads_that_nobody_goes_on_with_take_few_of_the_files_that_may_be_open() {
+    const FILE_COUNT_MAX: u64 = 320;
+    let mut trial = Trial::new("fjall", "buffered");
+    trial.settings.file_count_max = Some(FILE_COUNT_MAX);
+    let open = "FRONTDESK_LIMITS__UPLOADS_OPEN_PERSON";
+    let often = "FRONTDESK_LIMITS__UPLOADS_PER_MINUTE";
+    trial.settings = trial.settings.clone().with(open, "0").with(often, "0");
+    let server = trial.start().unwrap();
+    let way = trial.ways(server.address()).swap_remove(0);
+    let ask = |method, id: &str, headers: &[(&str, &str)], body: &[u8]| {
+        let answer = way.ask(method, id, headers, body.to_vec());
+        trial.runtime.block_on(answer).unwrap()
+    };
+    let bytes = ("Content-Type", "application/offset+octet-stream");
+    let mut ids = Vec::new();
+    for _ in 0..FILE_COUNT_MAX {
+        let begun = ask(Method::POST, "", &[("Upload-Length", "2"), bytes], b"a");
+        assert_eq!(begun.status, StatusCode::CREATED, "{begun:?}");
+        let (_, id) = begun.header("location").unwrap().rsplit_once('/').unwrap();
+        ids.push(id.to_owned());
+    }
+    let open = std::fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap();
+    assert!(open.count() < FILE_COUNT_MAX as usize / 2);
+    // Each goes on where it stood.
+    for id in &ids {
+        let done = ask(Method::PATCH, id, &[("Upload-Offset", "1"), bytes], b"b");
+        assert_eq!(done.status, StatusCode::NO_CONTENT, "{done:?}");
+    }
+    server.stop().unwrap();
+}
+
+#[test]
 fn what_was_kept_whole_is_its_owners_alone() {
     let mut trial = Trial::new("fjall", "buffered");
     let id = kept_whole(&mut trial);
