@@ -21,21 +21,26 @@ pub(super) fn strip(whole: &Bytes) -> Result<Vec<Bytes>, Fault> {
     let mut blanked = Vec::new();
     for found in boxes(whole, 0..whole.len(), &mut parts)? {
         match &found.kind {
-            b"meta" => blanked.extend(private_ranges(whole, &found.contents, &mut parts)?),
+            b"meta" => {
+                let ranges = private_ranges(whole, &found.contents, &mut parts)?;
+                blanked.extend(ranges.into_iter().map(Blanked::of));
+            }
             // What others wrote, what is left over, and the film of a picture that moves.
-            b"uuid" | b"free" | b"skip" | b"mpvd" => blanked.push(found.contents),
+            b"uuid" | b"free" | b"skip" | b"mpvd" => blanked.push(Blanked::of(found.contents)),
+            b"udta" => blanked.extend(Blanked::freed(found)),
+            b"moov" => blanked.extend(words_of_film(whole, found.contents, &mut parts)?),
             _ => {}
         }
     }
-    blanked.sort_unstable_by_key(|range| range.start);
+    blanked.sort_unstable_by_key(|blanked| blanked.range.start);
     let mut pieces = Vec::new();
     let mut at = 0;
-    for range in blanked {
+    for Blanked { range, first } in blanked {
         // Two items may share bytes.
         let start = range.start.max(at);
         if start < range.end {
             pieces.push(whole.slice(at..start));
-            pieces.push(blank(start, &range));
+            pieces.push(blank(start, &range, first));
             at = range.end;
         }
     }
@@ -43,16 +48,61 @@ pub(super) fn strip(whole: &Bytes) -> Result<Vec<Bytes>, Fault> {
     Ok(pieces)
 }
 
-fn blank(start: usize, range: &Range<usize>) -> Bytes {
+/// What is told of the pictures of a sequence beside how they are shown: where, with what, by whom.
+/// All else in the box `moov` is needed to play them.
+fn words_of_film(
+    whole: &[u8],
+    film: Range<usize>,
+    parts: &mut Parts,
+) -> Result<Vec<Blanked>, Fault> {
+    let mut blanked = Vec::new();
+    for found in boxes(whole, film, parts)? {
+        match &found.kind {
+            b"udta" | b"meta" => blanked.extend(Blanked::freed(found)),
+            b"trak" => {
+                let mut inner = boxes(whole, found.contents, parts)?;
+                inner.retain(|found| [b"udta", b"meta"].contains(&&found.kind));
+                blanked.extend(inner.into_iter().flat_map(Blanked::freed));
+            }
+            _ => {}
+        }
+    }
+    Ok(blanked)
+}
+
+/// A range that is blanked, and what is written at its start if there is room.
+struct Blanked {
+    range: Range<usize>,
+    first: &'static [u8],
+}
+
+impl Blanked {
+    fn of(range: Range<usize>) -> Self {
+        let first = NO_TAGS;
+        Self { range, first }
+    }
+
+    /// A box that is listed as left over, too: one of its kind may not be empty.
+    fn freed(found: Found) -> [Self; 2] {
+        let kind = Self {
+            range: found.kind_at..found.kind_at + found.kind.len(),
+            first: b"free",
+        };
+        [kind, Self::of(found.contents)]
+    }
+}
+
+fn blank(start: usize, range: &Range<usize>, first: &[u8]) -> Bytes {
     let mut zeros = vec![0; range.end - start];
-    if start == range.start && zeros.len() >= NO_TAGS.len() {
-        zeros[..NO_TAGS.len()].copy_from_slice(NO_TAGS);
+    if start == range.start && zeros.len() >= first.len() {
+        zeros[..first.len()].copy_from_slice(first);
     }
     zeros.into()
 }
 
 struct Found {
     kind: [u8; 4],
+    kind_at: usize,
     contents: Range<usize>,
 }
 
@@ -69,6 +119,7 @@ fn boxes(whole: &[u8], part: Range<usize>, parts: &mut Parts) -> Result<Vec<Foun
         parts.meet()?;
         let start = rest.at;
         let size = rest.number(4)?;
+        let kind_at = rest.at;
         let kind = rest.take(4)?.try_into().map_err(|_| NO_PICTURE)?;
         let size = match size {
             0 => part.end - start,
@@ -80,7 +131,11 @@ fn boxes(whole: &[u8], part: Range<usize>, parts: &mut Parts) -> Result<Vec<Foun
             return Err(NO_PICTURE);
         }
         let contents = rest.at..end;
-        boxes.push(Found { kind, contents });
+        boxes.push(Found {
+            kind,
+            kind_at,
+            contents,
+        });
         rest.at = end;
     }
     Ok(boxes)

@@ -12,7 +12,8 @@
 //!    before its width and height are known and small enough.
 //! 2. A picture that cannot be taken apart is not one; it is refused, and never passed on as a
 //!    picture. Whoever keeps every kind of file gets its bytes, with what is private in them.
-//! 3. A small picture that cannot be made fails nothing.
+//! 3. What is decoded is what is passed on: what was left out of it costs nobody anything.
+//! 4. A small picture that cannot be made fails nothing.
 //!
 //! Never: holds more than one whole file of [`FILE_BYTES_MAX`], its parts and its pixels for one
 //! caller.
@@ -148,7 +149,12 @@ fn treat_parted(file: &Path, work: &Path, format: ImageFormat) -> Result<Treated
         return Err(TOO_MUCH);
     }
     let rewritten = write_if_other(&stripped.pieces, &bytes, work)?;
-    let small = thumbnail::make(io::Cursor::new(&bytes), format, stripped.orientation);
+    let small = match &rewritten {
+        None => thumbnail::make(io::Cursor::new(&bytes), format, stripped.orientation),
+        Some(path) => File::open(path).ok().and_then(|file| {
+            thumbnail::make(io::BufReader::new(file), format, stripped.orientation)
+        }),
+    };
     Ok(Treated {
         pixels: Some(turned(stripped.pixels, stripped.orientation)),
         rewritten,

@@ -1,11 +1,15 @@
 //! JPEG, PNG and WebP without what is private: each is split into its parts, and the parts that
-//! make the picture are put together again, unchanged.
+//! make the picture are put together again, unchanged but for what stands behind their fields.
 //!
 //! Invariants: what is kept is listed; an unknown part is left out. What is passed on ends where
-//! its format says that a picture ends.
+//! its format says that a picture ends. A packed profile that is passed on has been unpacked to
+//! its end, and is small enough for whoever does so again.
 //! Never: decodes or encodes a pixel.
 
+use std::io::{self, Read};
+
 use bytes::Bytes;
+use flate2::bufread::ZlibDecoder;
 use image::metadata::Orientation;
 use img_parts::jpeg::{Jpeg, JpegSegment, markers};
 use img_parts::png::{Png, PngChunk};
@@ -16,8 +20,9 @@ use img_parts::{ImageEXIF, ImageICC};
 use super::parts::{self, Parts};
 use super::{Fault, NO_PICTURE, Stripped};
 
-/// A colour profile that is kept, bytes: those of printing presses have up to 3 MB.
-const PROFILE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A colour profile that is kept, bytes as it is used: those of printing presses have up to 3 MB.
+/// A thousandth of it is enough to pack zeros.
+pub(super) const PROFILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Chunks of a PNG that make the picture: pixels, colours, frames.
 const PNG_KEPT: [&[u8; 4]; 21] = [
@@ -30,12 +35,9 @@ pub(super) fn png(bytes: Bytes) -> Result<Stripped, Fault> {
     parts::of_png(&bytes)?;
     let mut png = Png::from_bytes(bytes).map_err(|_| NO_PICTURE)?;
     let orientation = orientation(png.exif());
-    let is_large_profile =
-        |kind: [u8; 4], size: usize| kind == *b"iCCP" && size > PROFILE_BYTES_MAX;
-    png.chunks_mut().retain(|chunk| {
-        let kind = chunk.kind();
-        PNG_KEPT.contains(&&kind) && !is_large_profile(kind, chunk.contents().len())
-    });
+    png.chunks_mut()
+        .retain(|chunk| PNG_KEPT.contains(&&chunk.kind()));
+    bound_profile(&mut png);
     let kind_of = |chunk: Option<&PngChunk>| chunk.map(PngChunk::kind).ok_or(NO_PICTURE);
     let first = kind_of(png.chunks().first())?;
     let last = kind_of(png.chunks().last())?;
@@ -43,6 +45,9 @@ pub(super) fn png(bytes: Bytes) -> Result<Stripped, Fault> {
     if (first != *b"IHDR" && first != *b"CgBI") || last != *b"IEND" || !has_pixels {
         return Err(NO_PICTURE);
     }
+    // The end holds nothing, whatever was written into it.
+    png.chunks_mut().pop();
+    png.chunks_mut().push(PngChunk::new(*b"IEND", Bytes::new()));
     let pixels = png.dimensions().ok_or(NO_PICTURE)?;
     let frame_count = png.chunks_by_type(*b"fcTL").count();
     png.set_exif(tag(orientation));
@@ -53,6 +58,39 @@ pub(super) fn png(bytes: Bytes) -> Result<Stripped, Fault> {
         frame_count,
         scan_count: 0,
     })
+}
+
+/// Leaves one profile to a PNG, without what stands behind it, or none if it is too large or cannot
+/// be unpacked. A second one, which nobody reads, goes unseen: each costs an unpacking.
+fn bound_profile(png: &mut Png) {
+    let is_profile = |chunk: &PngChunk| chunk.kind() == *b"iCCP";
+    let Some(at) = png.chunks().iter().position(is_profile) else {
+        return;
+    };
+    let contents = png.chunks()[at].contents().clone();
+    png.chunks_mut().retain(|chunk| !is_profile(chunk));
+    if let Some(end) = profile_end(&contents) {
+        let profile = PngChunk::new(*b"iCCP", contents.slice(..end));
+        // As many chunks as before stand before it: it was the first of its kind.
+        png.chunks_mut().insert(at, profile);
+    }
+}
+
+/// Where a packed profile ends in its chunk, if it is whole and small enough. It is unpacked into
+/// nothing, and no further than [`PROFILE_BYTES_MAX`].
+fn profile_end(contents: &[u8]) -> Option<usize> {
+    const ZLIB: u8 = 0;
+    let name_bytes = contents.iter().position(|byte| *byte == 0)?;
+    let packed_at = name_bytes + 2;
+    if *contents.get(name_bytes + 1)? != ZLIB {
+        return None;
+    }
+    let mut unpacked = ZlibDecoder::new(&contents[packed_at..]);
+    let limit = PROFILE_BYTES_MAX as u64;
+    // One more, to see whether there is more.
+    let size = io::copy(&mut unpacked.by_ref().take(limit + 1), &mut io::sink()).ok()?;
+    let packed_bytes = usize::try_from(unpacked.total_in()).ok()?;
+    (size <= limit).then_some(packed_at + packed_bytes)
 }
 
 /// Chunks of a WebP that make the picture.
@@ -121,12 +159,12 @@ pub(super) fn jpeg(bytes: Bytes) -> Result<Stripped, Fault> {
     {
         jpeg.set_icc_profile(None);
     }
-    jpeg.segments_mut()
-        .retain(|segment| is_kept(segment.marker(), segment.contents()));
     let last = jpeg.segments_mut().pop().ok_or(NO_PICTURE)?;
     if last.marker() != markers::SOS || !last.has_entropy() {
         return Err(NO_PICTURE);
     }
+    let before = std::mem::take(jpeg.segments_mut());
+    *jpeg.segments_mut() = before.into_iter().filter_map(kept).collect();
     // What the library holds to be pixels is all of the rest.
     let rest = last.clone().encoder().last().ok_or(NO_PICTURE)?;
     let scans = scans(&rest, &mut parts)?;
@@ -143,17 +181,35 @@ pub(super) fn jpeg(bytes: Bytes) -> Result<Stripped, Fault> {
     })
 }
 
-/// Segments that make the picture: tables and frames, the file's own head, colour profiles, and how
-/// colours are mixed. Of those for applications, no other.
-fn is_kept(marker: u8, contents: &[u8]) -> bool {
+/// Of the segments before the pixels, those that make the picture: tables and frames, the file's
+/// own head, colour profiles, and how colours are mixed; of those for applications, no other. What
+/// is written behind their fields is left out, and so is the small picture in the head, which may
+/// show what was cut away.
+fn kept(segment: JpegSegment) -> Option<JpegSegment> {
+    /// Name, version, units, densities, and the width and height of a small picture.
+    const JFIF_BYTES: usize = 14;
+    const JFIF_SMALL_AT: usize = 12;
+    /// Name, version, two fields of flags, and how colours are mixed.
+    const ADOBE_BYTES: usize = 12;
+    let (marker, contents) = (segment.marker(), segment.contents());
+    let fields = match marker {
+        markers::APP0 if contents.starts_with(b"JFIF\0") => {
+            let mut fields = contents.get(..JFIF_BYTES)?.to_vec();
+            fields[JFIF_SMALL_AT..].fill(0);
+            fields
+        }
+        markers::APP14 if contents.starts_with(b"Adobe") => contents.get(..ADOBE_BYTES)?.to_vec(),
+        markers::APP2 if contents.starts_with(b"ICC_PROFILE\0") => return Some(segment),
+        _ => return (!is_aside(marker)).then_some(segment),
+    };
+    Some(JpegSegment::new_with_contents(marker, fields.into()))
+}
+
+/// Segments of applications, of later formats, and comments. Behind the first pixels no picture
+/// needs any of them.
+fn is_aside(marker: u8) -> bool {
     const COMMENT: u8 = 0xFE;
-    match marker {
-        markers::APP0 => contents.starts_with(b"JFIF\0"),
-        markers::APP2 => contents.starts_with(b"ICC_PROFILE\0"),
-        markers::APP14 => contents.starts_with(b"Adobe"),
-        0xE0..=0xEF | 0xF0..=0xFD | COMMENT => false,
-        _ => true,
-    }
+    matches!(marker, 0xE0..=0xFD | COMMENT)
 }
 
 struct Scans {
@@ -187,8 +243,8 @@ fn scans(rest: &Bytes, parts: &mut Parts) -> Result<Scans, Fault> {
                 };
                 let length = usize::from(u16::from_be_bytes([two[0], two[1]]));
                 let end = at + 2 + length;
-                let contents = rest.get(at + 4..end).ok_or(NO_PICTURE)?;
-                if !is_kept(marker, contents) {
+                rest.get(at + 4..end).ok_or(NO_PICTURE)?;
+                if is_aside(marker) {
                     kept.push(start..at);
                     start = end;
                 }

@@ -1,5 +1,7 @@
 //! Crafted pictures: nothing private stays, nothing is lost, and no bomb goes off.
 
+mod hidden;
+
 use image::GenericImageView;
 use proptest::prelude::*;
 
