@@ -1,9 +1,9 @@
 //! Which uploads have their files open: those that somebody is at, and of the others those whose
 //! bytes came last.
 //!
-//! An upload goes on for a day and belongs to no connection, so that a few people could hold all the
-//! open files that a process may have. One that is closed is opened again when somebody comes back,
-//! which reads its bytes.
+//! An upload goes on for a day and belongs to no connection, so that a few people could hold all
+//! the open files that a process may have. One that is closed is opened again when somebody comes
+//! back, which reads its bytes.
 //!
 //! Invariant: nothing is closed under somebody's hands.
 //! Never: ends an upload.
