@@ -42,9 +42,10 @@ has_scanner() {
     [ -x /usr/sbin/clamd ] || [ -x /usr/local/sbin/clamd ]
 }
 
-# An environment for Python is there, and was made from the same list.
+# An environment for Python is there, made from the same list and in this place: its programs name
+# the place, and start from no other.
 has_environment() {
-    [ -x "$1/bin/python" ] && cmp -s "$2" "$1/made-from.txt"
+    cmp -s "$2" "$1/made-from.txt" && "$1/bin/pip" --version >/dev/null 2>&1
 }
 
 # Makes an environment for Python from a list of packages.
