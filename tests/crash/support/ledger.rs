@@ -49,6 +49,13 @@ pub(crate) struct Figures {
     pub(crate) closes: BTreeMap<u16, u64>,
 }
 
+impl Figures {
+    /// Acknowledgements of messages that had not been written before they were sent.
+    pub(crate) fn written(&self) -> u64 {
+        self.acknowledged - self.duplicates
+    }
+}
+
 /// One room's accounts.
 #[derive(Debug, Default)]
 struct Account {

@@ -125,12 +125,13 @@ impl Trial {
         self.orders.send_modify(|orders| orders.server = None);
     }
 
-    /// Waits for so many more acknowledgements.
+    /// Waits until so many more messages were written and acknowledged. An answer to what was sent
+    /// again and had been written before does not count: it puts nothing at stake.
     pub(crate) fn wait_for_acknowledgements(&self, count: u64) -> Result<(), String> {
-        let wanted = self.figures().acknowledged + count;
+        let wanted = self.figures().written() + count;
         wait_for("acknowledgements", LOAD_LIMIT, || {
             let faults = self.ledger.faults().is_err();
-            (faults || self.figures().acknowledged >= wanted).then_some(())
+            (faults || self.figures().written() >= wanted).then_some(())
         })?;
         self.ledger.faults()
     }
