@@ -13,7 +13,7 @@ use crate::event::Author;
 use crate::ids::{FileNo, PersonId, RoomId, Seq, Timestamp, UploadId};
 
 /// What a client says of a file before its bytes come. All of it is a claim.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadWish {
     /// What it is called, to be shown; never a path.
     pub name: Arc<str>,

@@ -26,15 +26,7 @@ impl Bench {
         let disk = Arc::new(Disk::new(Arc::new(SystemClock::default())));
         let wish = UploadWish {
             name: "a.txt".into(),
-            mime: "".into(),
-            size: None,
-            room: None,
-            caption: "".into(),
-            sha256: None,
-            metadata: "".into(),
-            is_part: false,
-            parts: Vec::new(),
-            parts_text: "".into(),
+            ..UploadWish::default()
         };
         let key = ("TES001".parse().unwrap(), fresh_upload_id());
         let owner = "ann".parse().unwrap();

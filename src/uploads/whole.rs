@@ -73,13 +73,7 @@ impl Uploads {
             name: whole.name.into(),
             mime: whole.mime.into(),
             size,
-            room: None,
-            caption: "".into(),
-            sha256: None,
-            metadata: "".into(),
-            is_part: false,
-            parts: Vec::new(),
-            parts_text: "".into(),
+            ..UploadWish::default()
         };
         let id = (fresh_upload_id(), NamedBy::Us);
         let limit = self.size_max(who, door).await?;

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::chats::{Chat, Company, site_of, waiting};
+use crate::support::chats::{Chat, Company, site_of, taken};
 use crate::support::forms::{Sending, document, photo};
 use crate::support::socket::Socket;
 use crate::support::staff::post;
@@ -27,12 +27,7 @@ const UPLOAD: &str = "/api/chat/upload/";
 
 /// A chat that Ann has, its visitor's page and hers.
 async fn served(site: &Site, tesla: &Company) -> (Chat, Socket, Socket) {
-    let id = format!("{}_abc", tesla.id);
-    let (chat, mut page) = waiting(site, tesla, &id).await;
-    let body = json!({"session_id": chat.id});
-    let path = "/api/agent-dashboard/accept-session/";
-    post(site, path, Some(&tesla.ann.1), body, 200).await;
-    page.told(&["agent_joined"]).await;
+    let (chat, page) = taken(site, tesla).await;
     let path = format!("{}?token={}", chat.path(), tesla.ann.1);
     let agent = site.desk(&path).await;
     (chat, page, agent)

@@ -4,9 +4,9 @@
 use frontdesk::config::Config;
 use serde_json::{Value, json};
 
-use crate::support::chats::{staffed, waiting};
+use crate::support::chats::{staffed, taken};
 use crate::support::forms::{document, photo};
-use crate::support::staff::{ROOT, ROOT_PASSWORD, post, provide, token};
+use crate::support::staff::{ROOT, ROOT_PASSWORD, provide, token};
 use crate::support::{Bus, Site, in_both_buses, soon};
 
 in_both_buses!(links_in_answers_are_by_the_host_of_the_request);
@@ -50,12 +50,7 @@ async fn links_in_answers_are_by_the_host_of_the_request(bus: Bus) {
     site.address.set_ip([127, 0, 0, 1].into());
     let root = token(&site, ROOT, ROOT_PASSWORD).await;
     let tesla = staffed(&site, &root, "Tesla").await;
-    let id = format!("{}_abc", tesla.id);
-    let (chat, mut page) = waiting(&site, &tesla, &id).await;
-    let body = json!({"session_id": chat.id});
-    let path = "/api/agent-dashboard/accept-session/";
-    post(&site, path, Some(&tesla.ann.1), body, 200).await;
-    page.told(&["agent_joined"]).await;
+    let (chat, _page) = taken(&site, &tesla).await;
     let named = [
         ("session_id", chat.id.as_str()),
         ("session_token", &chat.token),

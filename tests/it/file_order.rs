@@ -4,7 +4,7 @@
 use reqwest::multipart::Form;
 use serde_json::{Value, json};
 
-use crate::support::chats::{site_of, waiting};
+use crate::support::chats::{site_of, taken};
 use crate::support::forms::document;
 use crate::support::staff::{post, text};
 use crate::support::{Bus, Site, in_both_buses, soon};
@@ -122,12 +122,7 @@ async fn a_form_may_prove_its_visitor_on_either_side_of_its_file(bus: Bus) {
 
 async fn who_sent_a_file_does_not_hang_on_where_it_is_said(bus: Bus) {
     let (site, tesla, _) = site_of(bus).await;
-    let id = format!("{}_abc", tesla.id);
-    let (chat, mut page) = waiting(&site, &tesla, &id).await;
-    let body = json!({"session_id": chat.id});
-    let path = "/api/agent-dashboard/accept-session/";
-    post(&site, path, Some(&tesla.ann.1), body, 200).await;
-    page.told(&["agent_joined"]).await;
+    let (chat, _page) = taken(&site, &tesla).await;
     let visitor = format!("frontdesk_visitor_{}={}", chat.company, chat.token);
     let agent = format!("frontdesk_agent={}", tesla.ann.1);
     let both = format!("{visitor}; {agent}");

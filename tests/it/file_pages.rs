@@ -5,9 +5,8 @@ use frontdesk_protocol::CompanyId;
 use reqwest::multipart::Form;
 use serde_json::{Value, json};
 
-use crate::support::chats::{Chat, site_of, waiting};
+use crate::support::chats::{Chat, site_of, taken};
 use crate::support::forms::document;
-use crate::support::staff::post;
 use crate::support::{Bus, Site, in_both_buses, soon};
 
 in_both_buses!(a_foreign_page_sends_no_file_with_anybodys_cookie);
@@ -33,12 +32,7 @@ async fn files_of(site: &Site, chat: &Chat) -> Vec<Value> {
 
 async fn a_foreign_page_sends_no_file_with_anybodys_cookie(bus: Bus) {
     let (site, tesla, _) = site_of(bus).await;
-    let id = format!("{}_abc", tesla.id);
-    let (chat, mut page) = waiting(&site, &tesla, &id).await;
-    let body = json!({"session_id": chat.id});
-    let path = "/api/agent-dashboard/accept-session/";
-    post(&site, path, Some(&tesla.ann.1), body, 200).await;
-    page.told(&["agent_joined"]).await;
+    let (chat, _page) = taken(&site, &tesla).await;
     let visitor = format!("frontdesk_visitor_{}={}", chat.company, chat.token);
     let agent = format!("frontdesk_agent={}", tesla.ann.1);
     let both = format!("{visitor}; {agent}");

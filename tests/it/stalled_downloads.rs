@@ -59,6 +59,21 @@ async fn stalled(site: &Site, path: &str) -> TcpStream {
     stream
 }
 
+/// Asks until a download is not refused with this status; its length.
+async fn taken_after(site: &Site, path: &str, refusal: u16) -> usize {
+    let taken = async {
+        loop {
+            let answer = site.request("GET", path).send().await;
+            let answer = answer.expect("an answer");
+            match answer.status().as_u16() {
+                200 => return answer.bytes().await.expect("whole"),
+                status => assert_eq!(status, refusal),
+            }
+        }
+    };
+    soon("a download", taken).await.len()
+}
+
 #[test]
 fn downloads_that_stand_still_make_room_for_others() {
     run(async {
@@ -72,17 +87,7 @@ fn downloads_that_stand_still_make_room_for_others() {
         for _ in 0..DOWNLOAD_COUNT {
             all.push(stalled(&site, &path).await);
         }
-        let taken = async {
-            loop {
-                let answer = site.request("GET", &path).send().await;
-                let answer = answer.expect("an answer");
-                match answer.status().as_u16() {
-                    200 => return answer.bytes().await.expect("whole"),
-                    status => assert_eq!(status, 503),
-                }
-            }
-        };
-        assert_eq!(soon("a download", taken).await.len(), FILE_BYTES);
+        assert_eq!(taken_after(&site, &path, 503).await, FILE_BYTES);
         // What was cut off does not pass for whole.
         let mut came = Vec::new();
         let _ = soon("its end", all[0].read_to_end(&mut came)).await;
@@ -113,17 +118,7 @@ fn one_address_leaves_downloads_to_the_others() {
         let bytes = soon("a download", answer.bytes()).await.expect("whole");
         assert_eq!(bytes.len(), FILE_BYTES);
         drop(held.pop());
-        let taken = async {
-            loop {
-                let answer = site.request("GET", &path).send().await;
-                let answer = answer.expect("an answer");
-                match answer.status().as_u16() {
-                    200 => return answer.bytes().await.expect("whole"),
-                    status => assert_eq!(status, 429),
-                }
-            }
-        };
-        assert_eq!(soon("a download", taken).await.len(), FILE_BYTES);
+        assert_eq!(taken_after(&site, &path, 429).await, FILE_BYTES);
     });
 }
 

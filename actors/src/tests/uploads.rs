@@ -70,11 +70,7 @@ pub(super) fn wish(name: &str, room: Option<RoomId>) -> UploadWish {
         size: Some(90),
         room,
         caption: "look".into(),
-        sha256: None,
-        metadata: "".into(),
-        is_part: false,
-        parts: Vec::new(),
-        parts_text: "".into(),
+        ..UploadWish::default()
     }
 }
 

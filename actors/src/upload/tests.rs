@@ -44,13 +44,8 @@ fn wish(size: Option<u64>) -> UploadWish {
         name: "photo.png".into(),
         mime: "image/png".into(),
         size,
-        room: None,
-        caption: "".into(),
         sha256: Some([2; 32]),
-        metadata: "".into(),
-        is_part: false,
-        parts: Vec::new(),
-        parts_text: "".into(),
+        ..UploadWish::default()
     }
 }
 

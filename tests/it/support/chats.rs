@@ -13,7 +13,7 @@ use frontdesk_storage::EntityId;
 use serde_json::{Value, json};
 
 use super::socket::Socket;
-use super::staff::{ROOT, ROOT_PASSWORD, agent, company, installation, token};
+use super::staff::{ROOT, ROOT_PASSWORD, agent, company, installation, post, token};
 use super::{Bus, Site, greeted};
 
 /// How long capabilities here are good for, seconds.
@@ -179,6 +179,16 @@ pub(crate) async fn waiting(site: &Site, of: &Company, id: &str) -> (Chat, Socke
     page.send(&json!({"type": "escalate_to_human", "reason": "a bill"}))
         .await;
     page.told(&["system_message", "escalation_confirmed"]).await;
+    (chat, page)
+}
+
+/// A chat that Ann took over the dashboard, and its visitor's page.
+pub(crate) async fn taken(site: &Site, of: &Company) -> (Chat, Socket) {
+    let (chat, mut page) = waiting(site, of, &format!("{}_abc", of.id)).await;
+    let body = json!({"session_id": chat.id});
+    let path = "/api/agent-dashboard/accept-session/";
+    post(site, path, Some(&of.ann.1), body, 200).await;
+    page.told(&["agent_joined"]).await;
     (chat, page)
 }
 

@@ -80,15 +80,8 @@ impl Site {
         let size = kept.bytes.len() as u64;
         let wish = UploadWish {
             name: kept.name.into(),
-            mime: "".into(),
             size: Some(size),
-            room: None,
-            caption: "".into(),
-            sha256: None,
-            metadata: "".into(),
-            is_part: false,
-            parts: Vec::new(),
-            parts_text: "".into(),
+            ..UploadWish::default()
         };
         let terms = UploadTerms {
             size_max: size,
