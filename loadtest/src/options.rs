@@ -408,6 +408,10 @@ pub struct UploadOptions {
     /// Files over tus at once, each of another person; without this and --shape it is one.
     #[arg(long)]
     pub uploads: Option<usize>,
+    /// Where another server takes tus uploads, http://HOST:PORT/path: one file goes to it and to
+    /// ours in turn.
+    #[arg(long, conflicts_with_all = ["uploads", "shape"])]
+    pub beside: Option<String>,
     /// Seconds of the file on a socket.
     #[arg(long, default_value_t = 60.0)]
     pub secs: f64,
@@ -421,7 +425,8 @@ pub struct UploadOptions {
     #[arg(long, default_value_t = 8 * 1024 * 1024)]
     pub chunk: usize,
     /// Fail where a figure is beyond its bar: chat's 99th percentile and the file's rate on links
-    /// of 2, 10 and 100 Mbit/s; 128 MiB more of memory with many at once.
+    /// of 2, 10 and 100 Mbit/s; 128 MiB more of memory with many at once; twice another server's
+    /// rate with --durability buffered, and as much otherwise.
     #[arg(long)]
     pub bars: bool,
     /// Runs, report and server.

@@ -1,8 +1,9 @@
 //! The scenario `upload`: files on their way to the server.
 //!
-//! Owns: its three forms. With `--shape` one file goes over a socket on a slow link, beside a chat
+//! Owns: its four forms. With `--shape` one file goes over a socket on a slow link, beside a chat
 //! on the same socket (`link`, `socket`); without it one goes over tus as fast as it can; with
-//! `--uploads` many do at once, and the server's memory is watched (`tus`).
+//! `--beside` the same goes to another server in turn; with `--uploads` many go at once, and the
+//! server's memory is watched (`tus`).
 //! Invariant: a form measures one thing, on a server of its own unless one is named.
 //!
 //! Never: sends more than the server granted.
@@ -24,6 +25,10 @@ const FILE_BYTES_MAX: &str = "8589934592";
 const BARS: [(u32, f64, f64); 3] = [(2, 400.0, 1.0), (10, 150.0, 7.5), (100, 200.0, 70.0)];
 /// Memory that many uploads may take beside what is set for them, bytes.
 const MORE_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
+/// How often as fast as another server a server must be, by its durability: one that syncs does
+/// what others leave out.
+const BESIDE_BUFFERED: f64 = 2.0;
+const BESIDE_FSYNC: f64 = 1.0;
 /// The server's own setting for them, unless it is told otherwise, bytes.
 const BUDGET_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 
@@ -57,7 +62,21 @@ pub fn run(options: &UploadOptions, target: &Target) -> Result<Report, String> {
                 report.hold(&[("rss_more_bytes", MORE_BYTES + BUDGET_BYTES)]);
             }
         }
-        (None, None) => run_steps(1, tus::one(options, target, &mut report))?,
+        (None, None) => match &options.beside {
+            None => run_steps(1, tus::one(options, target, &mut report))?,
+            Some(other) => {
+                run_steps(1, tus::beside(options, target, other, &mut report))?;
+                if options.bars {
+                    let is_buffered = options.server.durability.as_deref() == Some("buffered");
+                    let bar = if is_buffered {
+                        BESIDE_BUFFERED
+                    } else {
+                        BESIDE_FSYNC
+                    };
+                    report.hold_least(&[("beside_ratio", bar)]);
+                }
+            }
+        },
     }
     Ok(report)
 }
