@@ -26,8 +26,10 @@ use crate::linger::{CutOff, Lingering, Watched};
 /// Time for a request's head to arrive, milliseconds: a person's slowest network, not an attacker's
 /// patience.
 const HEAD_TIMEOUT_MS: u64 = 10_000;
-/// Buffer of one HTTP connection, bytes: a head with the longest token fits.
+/// A request's head, bytes: one with the longest token fits.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Read at once of a body that comes fast, bytes: each read goes through every layer.
+const READ_BYTES_MAX: usize = 64 * 1024;
 /// Pause after the process ran out of files, milliseconds.
 const NO_FILES_PAUSE_MS: u64 = 50;
 
@@ -99,7 +101,8 @@ fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
-        .max_buf_size(HEAD_BYTES_MAX)
+        .max_header_size(HEAD_BYTES_MAX)
+        .max_buf_size(READ_BYTES_MAX)
         .half_close(false);
     http
 }

@@ -14,6 +14,9 @@ use super::resting::OpenCount;
 /// Works on the disk at once: half of the threads that may block.
 const WORK_COUNT_MAX: usize = 4;
 
+/// While so many of them are free, works may ask other threads for help.
+const QUIET_COUNT: usize = WORK_COUNT_MAX / 2;
+
 /// See the module's text.
 pub(crate) struct Disk {
     /// Uploads whose files are open.
@@ -47,13 +50,18 @@ impl Disk {
     /// A place among the works, when it is its turn.
     pub(super) async fn slot(&self) -> Slot {
         let turn = Arc::clone(&self.turns).acquire_owned().await;
-        Slot { _turn: turn.ok() }
+        Slot {
+            _turn: turn.ok(),
+            is_quiet: self.turns.available_permits() >= QUIET_COUNT,
+        }
     }
 }
 
 /// A place among the works on the disk.
 pub(super) struct Slot {
     _turn: Option<OwnedSemaphorePermit>,
+    /// Whether so few works are under way that each may use two threads.
+    pub(super) is_quiet: bool,
 }
 
 impl Slot {

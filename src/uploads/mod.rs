@@ -9,7 +9,8 @@
 //! memory, `begun` until an owner knows, `window` what a socket may send, `progress` what its room
 //! is shown, `ends` waiting for an end, `whole` a file that comes in one piece, `spill` bytes that
 //! are nobody's yet, `space` what a person and a company may use up, `janitor` what was left lying,
-//! `disk` its threads.
+//! `disk` its threads, `beside` the work of two
+//! at once.
 //!
 //! Invariants:
 //! 1. A door is told of kept bytes only.
@@ -20,6 +21,7 @@
 
 mod batch;
 mod begun;
+mod beside;
 mod disk;
 mod ends;
 mod janitor;

@@ -2,27 +2,26 @@
 //!
 //! Digests of the whole file are made as bytes come, and made again from the spool only after a
 //! restart. SHA-256 costs as much as everything else together, so it is made only where somebody
-//! said beforehand what it must be.
+//! said beforehand what it must be. While the disk is little used, sums are made on another thread
+//! as bytes are written: one connection is then as fast as the slower of the two.
 //!
 //! Blocks: called on threads that may. Never: knows whose turn it is.
-
-use std::cell::RefCell;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use frontdesk_protocol::upload::FileFacts;
-use frontdesk_storage::SpoolFile;
+use frontdesk_storage::{Fingerprint, SpoolFile};
 
+use super::beside::Beside;
 use super::job::WriteError;
 use super::resting::OpenOne;
 
 /// Read at once from the spool, bytes.
 const READ_BYTES: usize = 256 * 1024;
 
-thread_local! {
-    /// Where pieces are put together, one buffer for each thread that writes.
-    static WHOLE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
+/// From here on sums are made on another thread, bytes: to wake it costs as much as a quarter of
+/// this.
+const BESIDE_BYTES: usize = 128 * 1024;
 
 /// See the module's text.
 #[derive(Default)]
@@ -72,6 +71,26 @@ impl Digests {
     }
 }
 
+/// All that is made of bytes as they are written.
+#[derive(Clone)]
+struct Sums {
+    fingerprint: Fingerprint,
+    digests: Option<Digests>,
+}
+
+impl Sums {
+    /// Of what they were of and these after it.
+    fn and(mut self, blocks: &[Bytes]) -> Self {
+        for block in blocks {
+            self.fingerprint.update(block);
+            if let Some(digests) = &mut self.digests {
+                digests.update(block);
+            }
+        }
+        self
+    }
+}
+
 impl Open {
     pub(super) fn new(file: SpoolFile, one: OpenOne, wants_sha256: bool) -> Self {
         let digests = (file.end() == 0).then(|| Digests::new(wants_sha256));
@@ -89,27 +108,28 @@ impl Open {
         self.file.as_ref().map_or(0, SpoolFile::kept)
     }
 
-    /// Writes pieces that follow each other, as one: a digest of many small pieces costs twice as
-    /// much, and so do writes.
-    pub(super) fn write(&mut self, pieces: &[Bytes]) -> Result<(), WriteError> {
-        match pieces {
-            [] => Ok(()),
-            [piece] => self.write_whole(piece),
-            pieces => WHOLE.with_borrow_mut(|whole| {
-                whole.clear();
-                for piece in pieces {
-                    whole.extend_from_slice(piece);
-                }
-                self.write_whole(whole)
-            }),
-        }
-    }
-
-    fn write_whole(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.file.as_mut().ok_or(WriteError::Over)?.write(bytes)?;
-        if let Some(digests) = &mut self.digests {
-            digests.update(bytes);
-        }
+    /// Writes blocks at the end; when that fails, nothing of them counts. `is_quiet`: another
+    /// thread may help.
+    pub(super) fn write(&mut self, blocks: Vec<Bytes>, is_quiet: bool) -> Result<(), WriteError> {
+        let file = self.file.as_mut().ok_or(WriteError::Over)?;
+        let bytes: usize = blocks.iter().map(Bytes::len).sum();
+        let sums = Sums {
+            fingerprint: file.fingerprint(),
+            digests: self.digests.clone(),
+        };
+        let helps = is_quiet && bytes >= BESIDE_BYTES;
+        let beside = helps.then(|| {
+            let (sums, blocks) = (sums.clone(), blocks.clone());
+            Beside::begin(move || sums.and(&blocks))
+        });
+        let mut digests = None;
+        file.write_all(&blocks, || {
+            let made = beside.and_then(Beside::end);
+            let made = made.unwrap_or_else(|| sums.and(&blocks));
+            digests = made.digests;
+            made.fingerprint
+        })?;
+        self.digests = digests;
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! A turn to write an upload: bytes gather here, go to the spool in batches off the event loop, and
 //! are kept when enough came or whoever sends them asks for it.
 //!
-//! Batches end where digests are cheap to go on from, and are larger while memory is plenty. A
-//! request's writer gathers the next batch while one is written. A socket's waits for each, since
-//! its credit grows with what was written.
+//! Batches end where digests are cheap to go on from. A request's writer gathers the next batch
+//! while one is written, and while memory is plenty its batches are larger, since each costs two
+//! threads a wake. A socket's writer waits for each, since its credit grows with what was written.
 //!
 //! Invariants:
 //! 1. Whose turn is over writes nothing more.
@@ -29,8 +29,10 @@ use super::open::Open;
 
 /// A batch, bytes: one write for many reads of a socket. A power of two, as trees of digests are.
 pub(crate) const WRITE_BYTES: usize = 256 * 1024;
-/// The same while memory is plenty, bytes: each batch costs two threads a wake.
+/// The same while memory is plenty, bytes.
 const LARGE_WRITE_BYTES: usize = 2 * WRITE_BYTES;
+/// The same once as much was written in the same turn, bytes.
+const LARGEST_WRITE_BYTES: usize = 4 * WRITE_BYTES;
 /// Bytes after which what was written is kept, while more comes.
 const KEEP_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -45,6 +47,8 @@ pub(crate) struct Writer {
     turns: watch::Receiver<u64>,
     waiting: Batch,
     unkept_bytes: u64,
+    /// Where this turn began.
+    begins_at: u64,
     /// Up to where bytes left this memory.
     written: u64,
     /// What is being written, and how much that is.
@@ -72,6 +76,7 @@ impl Writer {
             turns,
             waiting: Batch::default(),
             unkept_bytes: 0,
+            begins_at: 0,
             written: 0,
             under_way: None,
             is_trial: false,
@@ -83,6 +88,7 @@ impl Writer {
             writer.on_disk(open, Open::end_turn).await?;
         }
         writer.written = writer.kept();
+        writer.begins_at = writer.written;
         Ok(writer)
     }
 
@@ -228,12 +234,19 @@ impl Writer {
     }
 
     fn is_full(&self) -> bool {
-        let is_even = |bytes: usize| self.taken().is_multiple_of(bytes as u64);
-        let is_plenty = self.memory.as_ref().is_some_and(Memory::is_plenty);
-        let grows = is_plenty && !is_even(LARGE_WRITE_BYTES);
-        self.waiting.bytes() > 0
-            && is_even(WRITE_BYTES)
-            && (!grows || self.waiting.bytes() >= LARGE_WRITE_BYTES)
+        let (waiting, taken) = (self.waiting.bytes(), self.taken());
+        let before = taken.saturating_sub(self.begins_at + waiting as u64);
+        let enough = match &self.memory {
+            Some(memory) if memory.is_plenty() => match before < LARGEST_WRITE_BYTES as u64 {
+                true => LARGE_WRITE_BYTES,
+                false => LARGEST_WRITE_BYTES,
+            },
+            _ => WRITE_BYTES,
+        };
+        // It ends where the file divides evenly, however much was left of the batch before.
+        waiting > 0
+            && taken.is_multiple_of(WRITE_BYTES as u64)
+            && (waiting >= enough || taken.is_multiple_of(enough as u64))
     }
 
     async fn flush(&mut self, keeps: bool) -> Result<(), WriteError> {
@@ -241,13 +254,15 @@ impl Writer {
         let open = self.own().await?;
         let slot = self.disk.slot().await;
         // From here on nothing is awaited until the disk has it.
-        let (waiting, held) = (std::mem::take(&mut self.waiting), self.held.take());
-        let bytes = waiting.bytes() as u64;
+        let bytes = self.waiting.bytes() as u64;
+        let (waiting, held) = (self.waiting.take(), self.held.take());
         let unkept_bytes = self.unkept_bytes + bytes;
+        let waits = keeps || self.memory.is_none();
         let keeps = keeps || !self.is_trial && unkept_bytes >= KEEP_BYTES;
         self.unkept_bytes = if keeps { 0 } else { unkept_bytes };
+        let is_quiet = slot.is_quiet;
         let started = self.start(slot, open, move |open| {
-            let written = open.write(&waiting.into_pieces());
+            let written = open.write(waiting, is_quiet);
             drop(held);
             written?;
             match keeps {
@@ -256,7 +271,7 @@ impl Writer {
             }
         });
         self.under_way = Some((started, bytes));
-        match keeps || self.memory.is_none() {
+        match waits {
             true => self.settle().await,
             false => Ok(()),
         }

@@ -42,6 +42,6 @@ pub use journal::{
 pub use keys::{BLOB_NAME_BYTES_MAX, BlobKey};
 pub use open::{CACHE_BYTES_DEFAULT, EngineKind, OpenOptions, open};
 pub use schema::SCHEMA_VERSION;
-pub use spool::{Nameless, Spool, SpoolFile, Spooled};
+pub use spool::{Fingerprint, Nameless, Spool, SpoolFile, Spooled};
 pub use store::{Clock, Fatal, QUEUE_BYTES_MAX, Store};
 pub use transfer::{Moved, export, import};

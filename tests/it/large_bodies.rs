@@ -1,4 +1,5 @@
-//! Bodies beyond the limit: who writes all of it before reading is still told why it was refused.
+//! Heads and bodies beyond the limit: who writes all of it before reading is still told why it was
+//! refused.
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,8 +14,11 @@ in_both_buses!(
     a_body_that_was_announced_too_large_is_not_asked_for,
     an_early_answer_of_any_kind_reaches_who_writes_first,
     a_body_that_never_ends_is_not_read_for_ever,
+    a_head_is_bounded_however_much_is_read_of_a_body_at_once,
 );
 
+/// What a head may have.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Three times what a body may have.
 const BODY_BYTES: usize = 3 * 1024 * 1024;
 /// What the client's kernel takes in advance, bytes.
@@ -131,5 +135,35 @@ async fn a_body_that_never_ends_is_not_read_for_ever(bus: Bus) {
     while soon("writing", raw.stream.write_all(piece)).await.is_ok() {
         written_bytes += piece.len();
         assert!(written_bytes < 256 * 1024 * 1024, "still read");
+    }
+}
+
+/// A head of so many bytes.
+fn head_of(bytes: usize) -> Vec<u8> {
+    let empty = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: \r\n\r\n".len();
+    let more = "x".repeat(bytes - empty);
+    format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {more}\r\n\r\n").into_bytes()
+}
+
+async fn a_head_is_bounded_however_much_is_read_of_a_body_at_once(bus: Bus) {
+    let site = Site::start(bus).await;
+    for refused in [head_of(HEAD_BYTES_MAX + 1), head_of(4 * HEAD_BYTES_MAX)] {
+        let mut raw = Raw::connect(site.address).await;
+        // Much of it comes at once, so that much is read at once.
+        let mut body = vec![b' '; 900 * 1024];
+        body.extend_from_slice(br#"{"participants":[]}"#);
+        let length = format!("Content-Length: {}\r\n", body.len());
+        raw.write(&[head("/v1/rooms", &length), body].concat())
+            .await;
+        let told = raw.head().await;
+        assert!(told.starts_with("HTTP/1.1 201 "), "{told}");
+        // The answer's body stands before the next head.
+        raw.write(&head_of(HEAD_BYTES_MAX)).await;
+        let told = raw.head().await;
+        assert!(told.contains("HTTP/1.1 200 "), "{told}");
+        raw.write(&refused).await;
+        let told = raw.head().await;
+        assert!(told.contains("HTTP/1.1 431 "), "{told}");
+        raw.rest().await;
     }
 }

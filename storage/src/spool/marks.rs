@@ -9,7 +9,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::failed;
 use crate::journal::Result;
@@ -17,6 +17,21 @@ use crate::journal::Result;
 /// On disk: the offset, the fingerprint of the bytes since the last mark, and that of both; each
 /// eight bytes, big-endian.
 const MARK_BYTES: usize = 24;
+
+/// XXH3 of a group of bytes as they come.
+#[derive(Clone, Default)]
+pub struct Fingerprint(Xxh3);
+
+impl Fingerprint {
+    /// Takes more of them.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.0.digest()
+    }
+}
 
 /// The end of a group of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,10 +29,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use frontdesk_protocol::{CompanyId, UploadId};
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::files;
 use crate::journal::{Durability, Error, Result};
+pub use marks::Fingerprint;
 use marks::{Mark, Marks};
 pub use nameless::Nameless;
 
@@ -255,7 +255,7 @@ pub struct SpoolFile {
     /// Kept up to here.
     kept: u64,
     /// Of what was written since.
-    group: Xxh3,
+    group: Fingerprint,
     /// A mark may be there that was not synced: one behind it would not be told apart.
     is_spent: bool,
 }
@@ -274,7 +274,7 @@ impl SpoolFile {
             durability,
             end: 0,
             kept: 0,
-            group: Xxh3::new(),
+            group: Fingerprint::default(),
             is_spent: false,
         }
     }
@@ -294,11 +294,36 @@ impl SpoolFile {
     /// # Errors
     /// When the disk is full or fails; nothing was written then that counts.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = self.bytes.write_all_at(bytes, self.end);
-        written.map_err(failed("write to the spool"))?;
-        self.group.update(bytes);
-        self.end += bytes.len() as u64;
+        let mut group = self.group.clone();
+        self.write_all(&[bytes], || {
+            group.update(bytes);
+            group
+        })
+    }
+
+    /// The same of pieces that follow each other, and whose fingerprint is made meanwhile: it goes
+    /// on from [`SpoolFile::fingerprint`], and is asked for once they are written.
+    ///
+    /// # Errors
+    /// When the disk is full or fails; nothing of any piece was written then that counts.
+    pub fn write_all<Piece: AsRef<[u8]>>(
+        &mut self,
+        pieces: &[Piece],
+        made: impl FnOnce() -> Fingerprint,
+    ) -> Result<()> {
+        let mut end = self.end;
+        for piece in pieces.iter().map(AsRef::as_ref) {
+            let written = self.bytes.write_all_at(piece, end);
+            written.map_err(failed("write to the spool"))?;
+            end += piece.len() as u64;
+        }
+        (self.end, self.group) = (end, made());
         Ok(())
+    }
+
+    /// Of what was written since the last mark.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.group.clone()
     }
 
     /// Keeps everything written so far; answers up to where.
@@ -317,7 +342,7 @@ impl SpoolFile {
         }
         let mark = Mark {
             end: self.end,
-            group: self.group.digest(),
+            group: self.group.number(),
         };
         self.marks.append(&mark)?;
         if self.durability == Durability::Fsync {
@@ -326,7 +351,7 @@ impl SpoolFile {
         }
         self.is_spent = false;
         self.kept = self.end;
-        self.group.reset();
+        self.group = Fingerprint::default();
         Ok(self.kept)
     }
 
@@ -338,7 +363,7 @@ impl SpoolFile {
         let cut = self.bytes.set_len(self.kept);
         cut.map_err(failed("cut a spool file"))?;
         self.end = self.kept;
-        self.group.reset();
+        self.group = Fingerprint::default();
         Ok(())
     }
 
@@ -419,7 +444,7 @@ impl GroupReader<'_> {
         mark: &Mark,
         mut each: impl FnMut(&[u8], u64) -> Result<()>,
     ) -> Result<bool> {
-        let mut group = Xxh3::new();
+        let mut group = Fingerprint::default();
         let mut at = from;
         while at < mark.end {
             let left = usize::try_from(mark.end - at).unwrap_or(usize::MAX);
@@ -434,7 +459,7 @@ impl GroupReader<'_> {
             each(bytes, at)?;
             at += wanted as u64;
         }
-        Ok(mark.end > from && group.digest() == mark.group)
+        Ok(mark.end > from && group.number() == mark.group)
     }
 }
 

@@ -62,7 +62,7 @@ fn lose_power(folder: &Path, file: SpoolFile, (bytes_left, is_zeroed): (u64, boo
     let at = file.marks.count_bytes();
     let mark = Mark {
         end,
-        group: file.group.digest(),
+        group: file.group.number(),
     };
     drop(file);
     let spool = spool(folder);
