@@ -28,7 +28,8 @@ use crate::linger::{CutOff, Lingering, Watched};
 const HEAD_TIMEOUT_MS: u64 = 10_000;
 /// A request's head, bytes: one with the longest token fits.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Read at once of a body that comes fast, bytes: each read goes through every layer.
+/// Read at once of a body that comes fast, bytes: each read goes through every layer. As much of an
+/// answer waits here for a client that takes it slowly.
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// Pause after the process ran out of files, milliseconds.
 const NO_FILES_PAUSE_MS: u64 = 50;

@@ -4,15 +4,16 @@
 //! as much, and so do writes. A reader's buffer is free at once, so that it reads into the same few
 //! pages again, which are in the processor's cache.
 //!
-//! Invariant: what waits takes in memory at most twice its length or a block more than it; no piece
-//! is held for the sake of a byte of it.
+//! Invariant: what waits takes in memory at most twice its length or a block more than it; nothing
+//! shorter than a batch is held as a part of something larger.
 //! Never: changes their order.
 
 use bytes::{Bytes, BytesMut};
 
 use super::writer::WRITE_BYTES;
 
-/// A block, bytes. A power of two, as trees of digests are.
+/// A block, bytes. A power of two, as trees of digests are; a batch that begins at an odd place has
+/// odd blocks, and is only slower.
 const BLOCK_BYTES: usize = 64 * 1024;
 
 /// See the module's text.

@@ -1,7 +1,8 @@
 //! Work that another thread does if one gets to it before whoever needs it has nothing else to do.
 //!
-//! Invariant: it is done once, and nobody waits for a thread that has not begun it: with all of
-//! them taken, the work costs what it would have cost at once.
+//! Invariant: it is done once, or not at all when it is not asked for in the end, and nobody waits
+//! for a thread that has not begun it: with all of them taken, the work costs what it would have
+//! cost at once.
 //! Never: waits on an event loop.
 
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -11,6 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) struct Beside<W, T> {
     work: Waiting<W>,
     done: Receiver<T>,
+}
+
+impl<W, T> Drop for Beside<W, T> {
+    fn drop(&mut self) {
+        // What it holds is not kept until a thread looks.
+        drop(begun(&self.work));
+    }
 }
 
 /// Work that nobody has begun.
@@ -78,6 +86,18 @@ mod tests {
             assert_eq!(answers, (0..100).collect::<Vec<_>>());
             assert_eq!(times.load(Ordering::Relaxed), 100);
         }
+    }
+
+    #[test]
+    fn what_nobody_asks_for_any_more_is_let_go_at_once() {
+        let held = Arc::new(());
+        let weak = Arc::downgrade(&held);
+        let is_gone = blocking(1, move || {
+            let beside = Beside::begin(move || drop(held));
+            drop(beside);
+            weak.upgrade().is_none()
+        });
+        assert!(is_gone);
     }
 
     #[test]

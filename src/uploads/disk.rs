@@ -13,9 +13,9 @@ use super::resting::OpenCount;
 
 /// Works on the disk at once: half of the threads that may block.
 const WORK_COUNT_MAX: usize = 4;
-
-/// While so many of them are free, works may ask other threads for help.
-const QUIET_COUNT: usize = WORK_COUNT_MAX / 2;
+/// While so many of them are free, a work may use a second thread: two works at most do, for less
+/// than a millisecond at a time, so that a quarter of the threads is left.
+const FREE_COUNT: usize = WORK_COUNT_MAX / 2;
 
 /// See the module's text.
 pub(crate) struct Disk {
@@ -52,7 +52,7 @@ impl Disk {
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         Slot {
             _turn: turn.ok(),
-            is_quiet: self.turns.available_permits() >= QUIET_COUNT,
+            may_ask_help: self.turns.available_permits() >= FREE_COUNT,
         }
     }
 }
@@ -60,8 +60,8 @@ impl Disk {
 /// A place among the works on the disk.
 pub(super) struct Slot {
     _turn: Option<OwnedSemaphorePermit>,
-    /// Whether so few works are under way that each may use two threads.
-    pub(super) is_quiet: bool,
+    /// Whether so few works are under way that this one may use a second thread.
+    pub(super) may_ask_help: bool,
 }
 
 impl Slot {

@@ -9,8 +9,7 @@
 //! memory, `begun` until an owner knows, `window` what a socket may send, `progress` what its room
 //! is shown, `ends` waiting for an end, `whole` a file that comes in one piece, `spill` bytes that
 //! are nobody's yet, `space` what a person and a company may use up, `janitor` what was left lying,
-//! `disk` its threads, `beside` the work of two
-//! at once.
+//! `disk` its threads, `beside` what two of them do at once.
 //!
 //! Invariants:
 //! 1. A door is told of kept bytes only.

@@ -108,16 +108,16 @@ impl Open {
         self.file.as_ref().map_or(0, SpoolFile::kept)
     }
 
-    /// Writes blocks at the end; when that fails, nothing of them counts. `is_quiet`: another
-    /// thread may help.
-    pub(super) fn write(&mut self, blocks: Vec<Bytes>, is_quiet: bool) -> Result<(), WriteError> {
+    /// Writes blocks at the end; when that fails, nothing of them counts. `has_help`:
+    /// another thread may make the sums.
+    pub(super) fn write(&mut self, blocks: Vec<Bytes>, has_help: bool) -> Result<(), WriteError> {
         let file = self.file.as_mut().ok_or(WriteError::Over)?;
         let bytes: usize = blocks.iter().map(Bytes::len).sum();
         let sums = Sums {
             fingerprint: file.fingerprint(),
             digests: self.digests.clone(),
         };
-        let helps = is_quiet && bytes >= BESIDE_BYTES;
+        let helps = has_help && bytes >= BESIDE_BYTES;
         let beside = helps.then(|| {
             let (sums, blocks) = (sums.clone(), blocks.clone());
             Beside::begin(move || sums.and(&blocks))

@@ -203,6 +203,8 @@ async fn next_of(
     if let Ok(next) = tokio::time::timeout(Duration::from_millis(GATHER_MS), next).await {
         return next;
     }
+    let now_ms = writer.now_ms();
     writer.write_out().await?;
+    pace.waited(writer.now_ms().saturating_sub(now_ms));
     pace.next(body, || writer.now_ms()).await
 }

@@ -10,7 +10,9 @@ use tempfile::TempDir;
 
 use super::Disk;
 use super::job::{Found, Job, WriteError};
+use super::memory::Memory;
 use super::writer::{WRITE_BYTES, Writer};
+use crate::config::Limits;
 
 struct Bench {
     job: Arc<Job>,
@@ -44,6 +46,12 @@ impl Bench {
         self.job.take_turn(&self.disk, None).await.unwrap()
     }
 
+    /// A turn as a request takes it: batches are written while the next is gathered.
+    async fn request(&self) -> Writer {
+        let memory = Memory::new(&Limits::default());
+        self.job.take_turn(&self.disk, Some(memory)).await.unwrap()
+    }
+
     /// What is kept.
     async fn content(&self) -> Vec<u8> {
         let read = self.job.read(&self.disk, 0, 4 * WRITE_BYTES).await;
@@ -51,6 +59,20 @@ impl Bench {
         content.truncate(usize::try_from(self.job.kept()).unwrap());
         content
     }
+}
+
+/// Bytes in pieces of all lengths up to more than a batch.
+fn pieces(seed: usize, count: usize) -> Vec<Bytes> {
+    let length = |at: usize| match at % 5 {
+        0 => 1 + at % 700,
+        1 => 16 * 1024,
+        2 => WRITE_BYTES + at,
+        3 => 64 * 1024 - 300,
+        _ => 100_000 + at * 31,
+    };
+    let byte = |at: usize| (at / 7 + seed) as u8;
+    let piece = |at: usize| (0..length(at)).map(|of| byte(at + of)).collect::<Vec<_>>();
+    (0..count).map(|at| piece(at).into()).collect()
 }
 
 fn piece(byte: u8) -> Bytes {
@@ -121,4 +143,50 @@ async fn a_file_that_rested_goes_on_where_it_stood() {
     let facts = bench.job.seal(&bench.disk).await.unwrap();
     let whole = [piece(1), piece(2)].concat();
     assert_eq!(facts.blake3, *blake3::hash(&whole).as_bytes());
+}
+
+#[tokio::test]
+async fn all_of_a_request_is_kept_and_summed_whatever_its_pieces() {
+    let bench = Bench::new().await;
+    let (mut all, mut end) = (Vec::new(), 0);
+    // Some of it is kept on the way, the later turns begin at odd places.
+    for (turn, count) in [(1, 130), (2, 1), (3, 60)] {
+        let mut writer = bench.request().await;
+        for piece in pieces(turn, count) {
+            all.extend_from_slice(&piece);
+            writer.write(piece).await.unwrap();
+        }
+        end = writer.keep().await.unwrap();
+        assert_eq!(end, all.len() as u64);
+    }
+    let reopened = bench.spool.reopen(&bench.job.company, &bench.job.upload);
+    assert_eq!(reopened.unwrap().unwrap().kept(), end, "its marks fit");
+    let facts = bench.job.seal(&bench.disk).await.unwrap();
+    assert_eq!(facts.size, end);
+    assert_eq!(facts.blake3, *blake3::hash(&all).as_bytes());
+}
+
+#[tokio::test]
+async fn what_a_request_takes_back_is_in_no_sum() {
+    let bench = Bench::new().await;
+    let mut all = Vec::new();
+    let mut writer = bench.request().await;
+    for (turn, is_kept) in [(1, true), (2, false), (3, true), (4, false)] {
+        writer.try_out().await.unwrap();
+        for piece in pieces(turn, 40) {
+            if is_kept {
+                all.extend_from_slice(&piece);
+            }
+            writer.write(piece).await.unwrap();
+        }
+        match is_kept {
+            true => drop(writer.keep().await.unwrap()),
+            false => writer.take_back().await.unwrap(),
+        }
+        assert_eq!(writer.kept(), all.len() as u64);
+    }
+    let reopened = bench.spool.reopen(&bench.job.company, &bench.job.upload);
+    assert_eq!(reopened.unwrap().unwrap().kept(), all.len() as u64);
+    let facts = bench.job.seal(&bench.disk).await.unwrap();
+    assert_eq!(facts.blake3, *blake3::hash(&all).as_bytes());
 }

@@ -3,12 +3,14 @@
 //!
 //! Batches end where digests are cheap to go on from. A request's writer gathers the next batch
 //! while one is written, and while memory is plenty its batches are larger, since each costs two
-//! threads a wake. A socket's writer waits for each, since its credit grows with what was written.
+//! threads a wake; nor does it wait for what is kept in the middle of a body. A socket's writer
+//! waits for each, since its credit grows with what was written.
 //!
 //! Invariants:
 //! 1. Whose turn is over writes nothing more.
 //! 2. What was written on trial and did not pass leaves no trace.
-//! 3. At most a batch is written and another one gathered; all of it is in the sum of all memory.
+//! 3. At most a batch is written and another one gathered; their lengths are in the sum of all
+//!    memory.
 //! 4. Whoever stops waiting for a writer loses nothing that it has taken: it is in its memory until
 //!    the disk has it.
 //!
@@ -27,7 +29,7 @@ use super::job::{Job, WriteError};
 use super::memory::{Memory, Part, units_of};
 use super::open::Open;
 
-/// A batch, bytes: one write for many reads of a socket. A power of two, as trees of digests are.
+/// A batch, bytes: one change of threads for many reads. A power of two, as trees of digests are.
 pub(crate) const WRITE_BYTES: usize = 256 * 1024;
 /// The same while memory is plenty, bytes.
 const LARGE_WRITE_BYTES: usize = 2 * WRITE_BYTES;
@@ -257,12 +259,13 @@ impl Writer {
         let bytes = self.waiting.bytes() as u64;
         let (waiting, held) = (self.waiting.take(), self.held.take());
         let unkept_bytes = self.unkept_bytes + bytes;
+        // A failure of what is not waited for is told with the next batch, before any offset.
         let waits = keeps || self.memory.is_none();
         let keeps = keeps || !self.is_trial && unkept_bytes >= KEEP_BYTES;
         self.unkept_bytes = if keeps { 0 } else { unkept_bytes };
-        let is_quiet = slot.is_quiet;
+        let has_help = slot.may_ask_help;
         let started = self.start(slot, open, move |open| {
-            let written = open.write(waiting, is_quiet);
+            let written = open.write(waiting, has_help);
             drop(held);
             written?;
             match keeps {
@@ -330,7 +333,11 @@ impl Writer {
                     job.touched_ms.store(now_ms, Ordering::Relaxed);
                 }
                 // What was kept of it only a look at the disk can say: the next turn begins there.
-                Err(WriteError::Disk(_)) => *open = Open::default(),
+                Err(WriteError::Disk(error)) => {
+                    // Maybe nobody waits for this any more.
+                    tracing::warn!(upload = %job.upload, %error, "an upload cannot be written");
+                    *open = Open::default();
+                }
                 Err(_) => {}
             }
             worked.map(|_| ())

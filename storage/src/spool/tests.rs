@@ -194,6 +194,10 @@ fn a_full_disk_is_told_and_costs_nothing_that_was_kept() {
     let on_disk = std::mem::replace(&mut file.bytes, full.expect("is there"));
     let refused = file.write(b"more than fits");
     assert!(matches!(refused, Err(Error::Full)), "{refused:?}");
+    let refused = file.write_all(&[b"more ", b"still"], || {
+        unreachable!("nothing was written")
+    });
+    assert!(matches!(refused, Err(Error::Full)), "{refused:?}");
     assert_eq!((file.end(), file.kept()), (4, 4));
     file.bytes = on_disk;
     file.write(b" and on").expect("written");
