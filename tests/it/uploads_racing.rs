@@ -98,27 +98,69 @@ fn many_slow_bodies_leave_memory_for_others() {
     });
 }
 
+/// An upload whose length nobody said, and a request for it whose first bytes are on the disk and
+/// not yet kept, and whose end does not come.
+async fn unended(site: &Site, token: &str) -> (String, TcpStream) {
+    let headers = [("upload-defer-length", "1")];
+    let begun = site.tus(token, ("POST", UPLOADS), &headers, b"").await;
+    let place = begun.place();
+    let more = "upload-offset: 0\r\ntransfer-encoding: chunked\r\n\
+                content-type: application/offset+octet-stream\r\n";
+    let mut bytes = head("PATCH", &place, token, more).into_bytes();
+    bytes.extend(format!("{LENGTH:x}\r\n").into_bytes());
+    bytes.extend_from_slice(TEXT);
+    bytes.extend_from_slice(b"\r\n");
+    let first = sent(site, &bytes).await;
+    until("it on the disk", || {
+        let mut spooled = site.spooled().into_iter();
+        spooled.any(|path| path.metadata().is_ok_and(|file| file.len() == LENGTH))
+    })
+    .await;
+    (place, first)
+}
+
+/// To say a length ends what is being sent, so that the upload stands elsewhere from then on.
+#[test]
+fn a_body_that_comes_with_a_length_counts_from_its_own_offset() {
+    run(async {
+        let site = Site::start(Bus::Plain).await;
+        let ann = token_of("ann");
+        let tus = [("content-type", "application/offset+octet-stream")];
+        let draft = [
+            ("content-type", "application/partial-upload"),
+            ("upload-draft-interop-version", "8"),
+            ("upload-complete", "?0"),
+        ];
+        let whole = [TEXT, b"x"].concat();
+        let length = whole.len().to_string();
+        for protocol in [&tus[..], &draft] {
+            let (place, _first) = unended(&site, &ann).await;
+            let said = |offset| [("upload-offset", offset), ("upload-length", &*length)];
+            let late = [protocol, &said("0")].concat();
+            let answer = match protocol.len() {
+                1 => site.tus(&ann, ("PATCH", &place), &late, b"x").await,
+                _ => site.send(&ann, ("PATCH", &place), &late, b"x").await,
+            };
+            assert_eq!(answer.status, 409, "{answer:?}");
+            let stands = LENGTH.to_string();
+            let looked = site.tus(&ann, ("HEAD", &place), &[], b"").await;
+            assert_eq!(looked.text("upload-offset"), stands);
+            let rest = [&tus[..], &said(&stands)].concat();
+            let answer = site.tus(&ann, ("PATCH", &place), &rest, b"x").await;
+            assert_eq!(answer.status, 204, "{answer:?}");
+            let ready = site.until_upload(&ann, &place, "ready").await;
+            assert_eq!(ready["size"], LENGTH + 1);
+        }
+    });
+}
+
 /// Whoever says how long an upload is ends what is being sent to it, which may be longer.
 #[test]
 fn a_length_that_is_said_while_more_comes_is_held_against_what_came() {
     run(async {
         let site = Site::start(Bus::Plain).await;
         let ann = token_of("ann");
-        let headers = [("upload-defer-length", "1")];
-        let begun = site.tus(&ann, ("POST", UPLOADS), &headers, b"").await;
-        let place = begun.place();
-        let more = "upload-offset: 0\r\ntransfer-encoding: chunked\r\n\
-                    content-type: application/offset+octet-stream\r\n";
-        let mut bytes = head("PATCH", &place, &ann, more).into_bytes();
-        bytes.extend(format!("{LENGTH:x}\r\n").into_bytes());
-        bytes.extend_from_slice(TEXT);
-        bytes.extend_from_slice(b"\r\n");
-        let mut first = sent(&site, &bytes).await;
-        until("it on the disk", || {
-            let mut spooled = site.spooled().into_iter();
-            spooled.any(|path| path.metadata().is_ok_and(|file| file.len() == LENGTH))
-        })
-        .await;
+        let (place, mut first) = unended(&site, &ann).await;
         let headers = [
             ("upload-offset", "0"),
             ("upload-length", "5"),

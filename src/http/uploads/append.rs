@@ -116,7 +116,7 @@ pub(super) async fn append(
         found.view.wish.size = Some(size);
     }
     let expires_at = found.view.terms.expires_at;
-    let kept = take_body(app, &found, (headers, body), checking).await?;
+    let kept = take_body(app, &found, offset, (headers, body), checking).await?;
     seal(app, who, upload, &found).await?;
     Ok(Tus::new(StatusCode::NO_CONTENT)
         .offset(kept)
@@ -140,10 +140,11 @@ async fn seal(
     }
 }
 
-/// Takes a body's bytes at the end of what is kept; answers up to where bytes are kept then.
+/// Takes the bytes of a body that goes on from an offset; answers up to where bytes are kept then.
 pub(super) async fn take_body(
     app: &Arc<App>,
     found: &Upload,
+    offset: u64,
     (headers, body): (&HeaderMap, Body),
     checking: Option<Checking>,
 ) -> Result<u64, Refusal> {
@@ -156,18 +157,18 @@ pub(super) async fn take_body(
         };
     };
     let end = End::of(app, found, job).await?;
-    let stood = found.offset();
-    let left = end.at.saturating_sub(stood);
+    let left = end.at.saturating_sub(offset);
     if announced.is_some_and(|bytes| bytes > left) {
         return Err(end.refusal(app));
     }
     let writer = app.uploads.write(job).await?;
-    if writer.kept() != stood {
-        // Whoever wrote before was not done when it was looked at.
+    if writer.kept() != offset {
+        // Whoever wrote before was not done when it was looked at, and it may move at any moment
+        // until the turn is taken.
         return Err(Refusal::elsewhere(writer.kept()));
     }
     let pumped = pump(writer, body, left, checking).await;
-    app.uploads.took(pumped.kept.saturating_sub(stood));
+    app.uploads.took(pumped.kept.saturating_sub(offset));
     match &pumped.outcome {
         Ok(()) => {}
         Err(PumpError::TooLong) => {

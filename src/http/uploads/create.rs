@@ -93,7 +93,7 @@ async fn answer(
         .expires(found.view.terms.expires_at);
     if let Some((body, checking)) = body {
         // Of one that did not come to its end nobody is left who would hear where it is.
-        tus = tus.offset(take_body(app, &found, (headers, body), checking).await?);
+        tus = tus.offset(take_body(app, &found, 0, (headers, body), checking).await?);
     }
     app.uploads.seal_if_whole(&found).await?;
     Ok(tus)

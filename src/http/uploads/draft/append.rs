@@ -82,9 +82,9 @@ pub(in crate::http::uploads) async fn append(
         return Err(completed());
     }
     let size = length(number(headers, UPLOAD_LENGTH)?, announced, offset, is_last)?;
-    check_length(app, who, &mut found, size, announced).await?;
+    check_length(app, who, &mut found, size, (offset, announced)).await?;
     check_digest(&found, headers)?;
-    let kept = match take_body(app, &found, (headers, body), checking).await {
+    let kept = match take_body(app, &found, offset, (headers, body), checking).await {
         Ok(kept) => kept,
         Err(refusal) => {
             return Err(match refusal.stands() {
@@ -103,14 +103,14 @@ async fn check_length(
     who: &Arc<Principal>,
     found: &mut Upload,
     size: Option<u64>,
-    announced: Option<u64>,
+    (offset, announced): (u64, Option<u64>),
 ) -> Result<(), Refusal> {
     let known = found
         .view
         .wish
         .size
         .or(found.view.facts.as_ref().map(|facts| facts.size));
-    let reaches = found.offset().saturating_add(announced.unwrap_or(0));
+    let reaches = offset.saturating_add(announced.unwrap_or(0));
     let Some(job) = &found.job else {
         return match size == known || size.is_none() {
             true => Ok(()),

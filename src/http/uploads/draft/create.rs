@@ -59,7 +59,7 @@ pub(in crate::http::uploads) async fn create(
     let begun = app.uploads.begin(who, Door::Native, named, wish).await?;
     let mut found = app.uploads.find(who, upload).await?;
     // Of a body that did not come to its end nobody is left who would hear where the upload is.
-    let kept = take_body(app, &found, (headers, body), checking).await?;
+    let kept = take_body(app, &found, 0, (headers, body), checking).await?;
     let ended = finish(app, who, upload, &mut found, (kept, is_last)).await?;
     begun.told();
     let place = app.absolute(headers, &format!("{PATH}/{upload}"));
