@@ -19,8 +19,7 @@ use super::resting::OpenOne;
 /// Read at once from the spool, bytes.
 const READ_BYTES: usize = 256 * 1024;
 
-/// From here on sums are made on another thread, bytes: to wake it costs as much as a quarter of
-/// this.
+/// From here on sums are made on another thread, bytes: less is not worth waking it.
 const BESIDE_BYTES: usize = 128 * 1024;
 
 /// See the module's text.
