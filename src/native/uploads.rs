@@ -125,7 +125,10 @@ fn take_over(
                         let size_max = &mut found.view.terms.size_max;
                         *size_max = space.min(*size_max);
                     }
-                    Some(app.uploads.lease(job).await?)
+                    let writer = app.uploads.lease(job).await?;
+                    // It may have been said meanwhile.
+                    found.view.wish.size = found.view.wish.size.or(job.size());
+                    Some(writer)
                 }
                 _ => None,
             };

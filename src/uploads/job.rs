@@ -25,6 +25,9 @@ use super::open::Open;
 use super::progress::Progress;
 use super::writer::Writer;
 
+/// Of an upload whose length nobody said.
+const UNSAID: u64 = u64::MAX;
+
 /// Why bytes were not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
@@ -51,6 +54,8 @@ pub(crate) struct Job {
     is_of_parts: bool,
     /// Somebody said what its SHA-256 must be.
     wants_sha256: bool,
+    /// How long it will be, bytes; the greatest number while nobody said.
+    size: AtomicU64,
     /// What it may become, bytes: counted as used until it is over.
     pub(crate) reserved_bytes: AtomicU64,
     /// When something was written last, milliseconds of the clock that never goes back.
@@ -87,6 +92,7 @@ impl Job {
             owner,
             is_of_parts: !wish.parts.is_empty(),
             wants_sha256: wish.sha256.is_some(),
+            size: AtomicU64::new(wish.size.unwrap_or(UNSAID)),
             reserved_bytes: AtomicU64::new(reserved_bytes),
             touched_ms: AtomicU64::new(now_ms),
             turn: watch::Sender::new(0),
@@ -135,8 +141,16 @@ impl Job {
         self.kept.load(Ordering::Acquire)
     }
 
+    /// How long it will be, bytes, once that was said. Whoever took the turn afterwards must not
+    /// go on from an earlier answer.
+    pub(crate) fn size(&self) -> Option<u64> {
+        let size = self.size.load(Ordering::Acquire);
+        (size != UNSAID).then_some(size)
+    }
+
     /// How long it is has become known.
-    pub(crate) fn sized(&self, size: u64) {
+    pub(super) fn sized(&self, size: u64) {
+        self.size.store(size, Ordering::Release);
         if let Some(progress) = &self.progress {
             progress.sized(size);
         }

@@ -9,7 +9,7 @@
 //! memory, `begun` until an owner knows, `window` what a socket may send, `progress` what its room
 //! is shown, `ends` waiting for an end, `whole` a file that comes in one piece, `spill` bytes that
 //! are nobody's yet, `space` what a person and a company may use up, `janitor` what was left lying,
-//! `disk` its threads, `beside` what two of them do at once.
+//! `sealing` lengths and ends of bytes, `disk` its threads, `beside` what two of them do at once.
 //!
 //! Invariants:
 //! 1. A door is told of kept bytes only.
@@ -33,6 +33,7 @@ mod parts;
 mod progress;
 mod pump;
 mod resting;
+mod sealing;
 mod space;
 mod spill;
 mod terms;
@@ -73,7 +74,7 @@ use crate::telemetry::UploadMetrics;
 use job::Found;
 use memory::Memory;
 use progress::Progress;
-use space::{Reserved, UNKNOWN_BYTES};
+use space::UNKNOWN_BYTES;
 
 type Key = (CompanyId, UploadId);
 
@@ -312,67 +313,6 @@ impl Uploads {
                 }
                 Err(refused(&error))
             }
-        }
-    }
-
-    /// Says how long an upload is. Whoever writes to it writes no more: it may have grown beyond.
-    ///
-    /// # Errors
-    /// When it was said otherwise before, is too long, or more is there already.
-    pub(crate) async fn declare(
-        &self,
-        who: &Arc<Principal>,
-        job: &Arc<Job>,
-        size: u64,
-    ) -> Result<(), Rejection> {
-        let kept = self.lease(job).await?.kept();
-        if kept > size {
-            let why = format!("size: {kept} bytes are there, {size} is less");
-            return Err(Rejection::because(ErrorCode::BadField, why));
-        }
-        let entity = EntityId::upload(job.company.clone(), job.upload);
-        let command = Command::Upload(UploadCommand::DeclareSize { size });
-        let node = self.node()?;
-        let reserved = Reserved::of(job, size);
-        self.check_space(&node, &job.company).await?;
-        done(
-            node.ask(entity, Arc::clone(who), command, fresh_cid())
-                .await,
-        )?;
-        reserved.stays();
-        job.sized(size);
-        Ok(())
-    }
-
-    /// Seals an upload whose bytes are all kept. Whoever writes to it writes no more.
-    ///
-    /// # Errors
-    /// When they cannot be read, or the upload is over.
-    pub(crate) async fn seal(&self, job: &Arc<Job>) -> Result<(), Rejection> {
-        let node = self.node()?;
-        let _turn = self.lease(job).await?;
-        let facts = job.seal(&self.disk).await;
-        let facts = facts.map_err(|error| refused(&error))?;
-        let entity = EntityId::upload(job.company.clone(), job.upload);
-        let seal = UploadCommand::Seal { facts };
-        let sealed = node.tell_upload(&entity, seal).await;
-        if let Outcome::Refused(_) = &sealed {
-            job.unseal();
-        }
-        done(sealed)
-    }
-
-    /// Seals an upload if all its bytes are kept. A part stays as it is.
-    ///
-    /// # Errors
-    /// As [`Uploads::seal`].
-    pub(crate) async fn seal_if_whole(&self, found: &Upload) -> Result<(), Rejection> {
-        let Some(job) = &found.job else {
-            return Ok(());
-        };
-        match !found.view.wish.is_part && found.view.wish.size == Some(job.kept()) {
-            true => self.seal(job).await,
-            false => Ok(()),
         }
     }
 

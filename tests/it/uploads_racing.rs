@@ -1,6 +1,7 @@
 //! Uploads whose requests are cut off, overtaken or many and slow.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use frontdesk::config::{Config, ScanPolicy};
 use serde_json::{Value, json};
@@ -102,21 +103,32 @@ fn many_slow_bodies_leave_memory_for_others() {
 /// not yet kept, and whose end does not come.
 async fn unended(site: &Site, token: &str) -> (String, TcpStream) {
     let headers = [("upload-defer-length", "1")];
-    let begun = site.tus(token, ("POST", UPLOADS), &headers, b"").await;
-    let place = begun.place();
-    let more = "upload-offset: 0\r\ntransfer-encoding: chunked\r\n\
-                content-type: application/offset+octet-stream\r\n";
-    let mut bytes = head("PATCH", &place, token, more).into_bytes();
-    bytes.extend(format!("{LENGTH:x}\r\n").into_bytes());
-    bytes.extend_from_slice(TEXT);
-    bytes.extend_from_slice(b"\r\n");
-    let first = sent(site, &bytes).await;
+    let place = site.tus(token, ("POST", UPLOADS), &headers, b"").await;
+    let place = place.place();
+    let first = begun(site, token, &place, 0, TEXT).await;
+    spooled(site, LENGTH).await;
+    (place, first)
+}
+
+/// A request that brings bytes and whose end does not come.
+async fn begun(site: &Site, token: &str, place: &str, offset: u64, bytes: &[u8]) -> TcpStream {
+    let more = format!(
+        "upload-offset: {offset}\r\ntransfer-encoding: chunked\r\n\
+         content-type: application/offset+octet-stream\r\n"
+    );
+    let mut sending = head("PATCH", place, token, &more).into_bytes();
+    sending.extend(format!("{:x}\r\n", bytes.len()).into_bytes());
+    sending.extend_from_slice(bytes);
+    sending.extend_from_slice(b"\r\n");
+    sent(site, &sending).await
+}
+
+async fn spooled(site: &Site, length: u64) {
     until("it on the disk", || {
         let mut spooled = site.spooled().into_iter();
-        spooled.any(|path| path.metadata().is_ok_and(|file| file.len() == LENGTH))
+        spooled.any(|path| path.metadata().is_ok_and(|file| file.len() == length))
     })
     .await;
-    (place, first)
 }
 
 /// To say a length ends what is being sent, so that the upload stands elsewhere from then on.
@@ -185,6 +197,48 @@ fn a_length_that_is_said_while_more_comes_is_held_against_what_came() {
         );
         let ready = site.until_upload(&ann, &place, "ready").await;
         assert_eq!(ready["size"], LENGTH);
+    });
+}
+
+/// Until a length is written down nobody knows of it, and somebody may write beyond it.
+#[test]
+fn a_length_is_held_against_what_came_while_it_was_written_down() {
+    run(async {
+        let site = Site::start(Bus::Plain).await;
+        let ann = token_of("ann");
+        let bytes = ("content-type", "application/offset+octet-stream");
+        for is_ended in [true, false] {
+            let (place, mut first) = unended(&site, &ann).await;
+            site.faults().hold_commits();
+            let said = (LENGTH + 4).to_string();
+            let headers = [("upload-offset", "0"), ("upload-length", &said), bytes];
+            let saying = site.tus(&ann, ("PATCH", &place), &headers, b"");
+            let meanwhile = async {
+                assert_eq!(status(&mut first).await, "HTTP/1.1 423");
+                until("it is being written down", || {
+                    site.faults().wait_until_held(Duration::ZERO)
+                })
+                .await;
+                let mut longer = begun(&site, &ann, &place, LENGTH, b"too much").await;
+                match is_ended {
+                    true => {
+                        longer.write_all(b"0\r\n\r\n").await.expect("written");
+                        assert_eq!(status(&mut longer).await, "HTTP/1.1 204");
+                    }
+                    false => spooled(&site, LENGTH + 8).await,
+                }
+                site.faults().release();
+                longer
+            };
+            let (said, mut longer) = tokio::join!(saying, meanwhile);
+            assert_eq!(said.status, 413, "{said:?}");
+            if !is_ended {
+                assert_eq!(status(&mut longer).await, "HTTP/1.1 423");
+            }
+            let failed = site.until_upload(&ann, &place, "failed").await;
+            assert_eq!(failed["failure"], "file_too_large");
+            until("nothing on the disk", || site.spooled().is_empty()).await;
+        }
     });
 }
 

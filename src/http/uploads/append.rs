@@ -157,8 +157,8 @@ pub(super) async fn take_body(
         };
     };
     let end = End::of(app, found, job).await?;
-    let left = end.at.saturating_sub(offset);
-    if announced.is_some_and(|bytes| bytes > left) {
+    let is_too_long = |end: &End| announced.is_some_and(|bytes| bytes > end.left(offset));
+    if is_too_long(&end) {
         return Err(end.refusal(app));
     }
     let writer = app.uploads.write(job).await?;
@@ -167,7 +167,11 @@ pub(super) async fn take_body(
         // until the turn is taken.
         return Err(Refusal::elsewhere(writer.kept()));
     }
-    let pumped = pump(writer, body, left, checking).await;
+    let end = end.since_said(job);
+    if is_too_long(&end) {
+        return Err(end.refusal(app));
+    }
+    let pumped = pump(writer, body, end.left(offset), checking).await;
     app.uploads.took(pumped.kept.saturating_sub(offset));
     match &pumped.outcome {
         Ok(()) => {}
@@ -202,6 +206,22 @@ impl End {
             at: size_max.min(space),
             is_of_space: space < size_max,
         })
+    }
+
+    /// The same where somebody said a length after it was looked at, and before the turn was taken.
+    fn since_said(self, job: &Job) -> Self {
+        match job.size() {
+            Some(at) => Self {
+                at,
+                is_of_space: false,
+            },
+            None => self,
+        }
+    }
+
+    /// What may come from an offset on, bytes.
+    fn left(&self, offset: u64) -> u64 {
+        self.at.saturating_sub(offset)
     }
 
     fn failure(&self) -> UploadFailure {
