@@ -27,6 +27,7 @@ const OURS_IN_TESTS: &[(&str, &str)] = &[(SERVER, LOADTEST)];
 const OWNED: &[(&str, &[&str])] = &[
     ("sled", &[STORAGE]),
     ("fjall", &[STORAGE]),
+    ("twox-hash", &[STORAGE]),
     ("xxhash-rust", &[STORAGE]),
     ("object_store", &[STORAGE]),
     ("zstd", &[STORAGE]),

@@ -27,7 +27,7 @@ use object_store::signer::{Method, SignedUrlOptions, Signer};
 use object_store::{BackoffConfig, ClientOptions, Error as ObjectError, RetryConfig};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use tokio::sync::Semaphore;
-use xxhash_rust::xxh3::xxh3_128;
+use twox_hash::XxHash3_128;
 
 use super::ServedAs;
 use super::errors::failed;
@@ -359,7 +359,7 @@ impl Source {
             let mut part = vec![0; length];
             let read = file.read_exact_at(&mut part, start);
             read.map_err(files::failed("read a file to publish it"))?;
-            let digest = xxh3_128(&part);
+            let digest = XxHash3_128::oneshot(&part);
             Ok((Bytes::from(part), digest))
         };
         off_the_loop(read).await

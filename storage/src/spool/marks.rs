@@ -7,9 +7,10 @@
 //! Never: moves backwards; an upload that shrinks is another upload.
 
 use std::fs::File;
+use std::hash::Hasher;
 use std::os::unix::fs::FileExt;
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use twox_hash::XxHash3_64;
 
 use super::failed;
 use crate::journal::Result;
@@ -20,16 +21,16 @@ const MARK_BYTES: usize = 24;
 
 /// XXH3 of a group of bytes as they come.
 #[derive(Clone, Default)]
-pub struct Fingerprint(Xxh3);
+pub struct Fingerprint(XxHash3_64);
 
 impl Fingerprint {
     /// Takes more of them.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        self.0.write(bytes);
     }
 
     pub(super) fn number(&self) -> u64 {
-        self.0.digest()
+        self.0.finish()
     }
 }
 
@@ -47,7 +48,7 @@ impl Mark {
         let mut bytes = [0; MARK_BYTES];
         bytes[..8].copy_from_slice(&self.end.to_be_bytes());
         bytes[8..16].copy_from_slice(&self.group.to_be_bytes());
-        let own = xxh3_64(&bytes[..16]);
+        let own = XxHash3_64::oneshot(&bytes[..16]);
         bytes[16..].copy_from_slice(&own.to_be_bytes());
         bytes
     }
@@ -58,7 +59,7 @@ impl Mark {
             Some(u64::from_be_bytes(eight.try_into().ok()?))
         };
         let (end, group, own) = (number(0)?, number(8)?, number(16)?);
-        (own == xxh3_64(&bytes[..16])).then_some(Self { end, group })
+        (own == XxHash3_64::oneshot(&bytes[..16])).then_some(Self { end, group })
     }
 }
 
@@ -118,5 +119,32 @@ impl Marks {
     /// Puts them on disk.
     pub(super) fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(failed("sync the marks"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What lies on disks was written by other builds.
+    #[test]
+    fn a_mark_is_what_it_always_was() {
+        let bytes: Vec<u8> = (0..100_000_u32).map(|at| (at * 7 % 251) as u8).collect();
+        let mut fingerprint = Fingerprint::default();
+        bytes.chunks(777).for_each(|some| fingerprint.update(some));
+        let mark = Mark {
+            end: bytes.len() as u64,
+            group: fingerprint.number(),
+        };
+        let encoded = mark.encode();
+        let numbers: Vec<u64> = encoded
+            .chunks(8)
+            .map(|eight| u64::from_be_bytes(eight.try_into().unwrap()))
+            .collect();
+        assert_eq!(
+            numbers,
+            [100_000, 0x17a7_0107_5a95_b432, 0xd626_3a50_7c5e_4629]
+        );
+        assert_eq!(Mark::decode(&encoded), Some(mark));
     }
 }
