@@ -4,6 +4,7 @@
 //! Never: holds a lock of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use frontdesk_actors::clock::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,6 +23,8 @@ pub(crate) struct Disk {
     /// Uploads whose files are open.
     pub(super) open: OpenCount,
     turns: Arc<Semaphore>,
+    /// Works that wait for a place.
+    wanted: Arc<AtomicUsize>,
     clock: Arc<dyn Clock>,
 }
 
@@ -30,6 +33,7 @@ impl Disk {
         Self {
             open: OpenCount::default(),
             turns: Arc::new(Semaphore::new(WORK_COUNT_MAX)),
+            wanted: Arc::default(),
             clock,
         }
     }
@@ -44,37 +48,62 @@ impl Disk {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        ended(&mut self.slot().await.start(work)).await
+        ended(&mut self.slot().await.start(|_| work())).await
     }
 
     /// A place among the works, when it is its turn.
     pub(super) async fn slot(&self) -> Slot {
+        let waiting = Waiting::new(&self.wanted);
         let turn = Arc::clone(&self.turns).acquire_owned().await;
+        drop(waiting);
         Slot {
             _turn: turn.ok(),
-            may_ask_help: self.turns.available_permits() >= FREE_COUNT,
+            turns: Arc::clone(&self.turns),
+            wanted: Arc::clone(&self.wanted),
         }
+    }
+}
+
+/// A work that waits for a place, and may wait no more at any moment.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(wanted: &'a AtomicUsize) -> Self {
+        wanted.fetch_add(1, Ordering::Relaxed);
+        Self(wanted)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A place among the works on the disk.
 pub(super) struct Slot {
     _turn: Option<OwnedSemaphorePermit>,
-    /// Whether so few works are under way that this one may use a second thread.
-    pub(super) may_ask_help: bool,
+    turns: Arc<Semaphore>,
+    wanted: Arc<AtomicUsize>,
 }
 
 impl Slot {
+    /// Whether so few works are under way that this one may use a second thread.
+    pub(super) fn may_ask_help(&self) -> bool {
+        self.turns.available_permits() >= FREE_COUNT
+    }
+
+    /// Whether others wait for a place.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) > 0
+    }
+
     /// Begins what blocks.
     pub(super) fn start<T: Send + 'static>(
         self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        tokio::task::spawn_blocking(move || {
-            let worked = work();
-            drop(self);
-            worked
-        })
+        tokio::task::spawn_blocking(move || work(&self))
     }
 }
 
@@ -84,5 +113,34 @@ pub(super) async fn ended<T>(work: &mut JoinHandle<T>) -> T {
         Ok(value) => value,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => std::future::pending().await, // the runtime is shutting down
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    use frontdesk_actors::clock::SystemClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_is_wanted_while_somebody_waits_for_one() {
+        let disk = Disk::new(Arc::new(SystemClock::default()));
+        let mut slots = Vec::new();
+        for count in 1..=WORK_COUNT_MAX {
+            slots.push(disk.slot().await);
+            assert_eq!(
+                slots[0].may_ask_help(),
+                count <= WORK_COUNT_MAX - FREE_COUNT
+            );
+            assert!(!slots[0].is_wanted());
+        }
+        let mut waiting = Box::pin(disk.slot());
+        let begun = poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_ready())).await;
+        assert!(!begun && slots[0].is_wanted());
+        drop(waiting);
+        assert!(!slots[0].is_wanted(), "it waits no more");
     }
 }

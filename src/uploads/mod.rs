@@ -26,6 +26,7 @@ mod ends;
 mod janitor;
 mod job;
 mod lease;
+mod line;
 pub(crate) mod memory;
 mod open;
 pub(crate) mod pace;

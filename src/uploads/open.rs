@@ -107,6 +107,12 @@ impl Open {
         self.file.as_ref().map_or(0, SpoolFile::kept)
     }
 
+    /// Whether an earlier turn left something to end, or nothing can be said since it is closed.
+    pub(super) fn is_unsettled(&self) -> bool {
+        let is_all_kept = |file: &SpoolFile| file.end() == file.kept();
+        self.before_trial.is_some() || !self.file.as_ref().is_some_and(is_all_kept)
+    }
+
     /// Writes blocks at the end; when that fails, nothing of them counts. `has_help`:
     /// another thread may make the sums.
     pub(super) fn write(&mut self, blocks: Vec<Bytes>, has_help: bool) -> Result<(), WriteError> {

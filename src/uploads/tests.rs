@@ -97,6 +97,32 @@ async fn a_turn_that_was_overtaken_on_its_way_takes_back_nothing_of_the_newer_on
 }
 
 #[tokio::test]
+async fn a_newer_turn_goes_on_right_behind_what_was_written() {
+    let bench = Bench::new().await;
+    let mut whole = Vec::new();
+    for turn in 1..20 {
+        let (mut older, begins_at) = (bench.request().await, whole.len());
+        for piece in pieces(turn, 5 * turn) {
+            whole.extend_from_slice(&piece);
+            older.write(piece).await.unwrap();
+        }
+        // Some is being written now, some stands behind it, some was not given to the disk yet.
+        let mut newer = bench.request().await;
+        let stands = usize::try_from(newer.kept()).unwrap();
+        assert!((begins_at..=whole.len()).contains(&stands));
+        whole.truncate(stands);
+        let outcome = older.keep().await;
+        assert!(matches!(outcome, Err(WriteError::Overtaken)), "{outcome:?}");
+        newer.write(Bytes::from_static(b"newer")).await.unwrap();
+        whole.extend_from_slice(b"newer");
+        assert_eq!(newer.keep().await.unwrap(), whole.len() as u64);
+    }
+    let facts = bench.job.seal(&bench.disk).await.unwrap();
+    assert_eq!(facts.size, whole.len() as u64);
+    assert_eq!(facts.blake3, *blake3::hash(&whole).as_bytes());
+}
+
+#[tokio::test]
 async fn nobody_writes_to_what_was_sealed() {
     let bench = Bench::new().await;
     let mut writer = bench.turn().await;

@@ -2,15 +2,16 @@
 //! are kept when enough came or whoever sends them asks for it.
 //!
 //! Batches end where digests are cheap to go on from. A request's writer gathers the next batch
-//! while one is written, and while memory is plenty its batches are larger, since each costs two
-//! threads a wake; nor does it wait for what is kept in the middle of a body. A socket's writer
-//! waits for each, since its credit grows with what was written.
+//! while one is written and another waits behind it, which the same thread goes on with, so that
+//! none is woken for it. While the thread is busy and memory plenty batches are larger. Nor does
+//! it wait for what is kept in the middle of a body. A socket's writer waits for each batch, since
+//! its credit grows with what was written.
 //!
 //! Invariants:
 //! 1. Whose turn is over writes nothing more.
 //! 2. What was written on trial and did not pass leaves no trace.
-//! 3. At most a batch is written and another one gathered; their lengths are in the sum of all
-//!    memory.
+//! 3. At most a batch is written, one stands behind it and another one is gathered; their lengths
+//!    are in the sum of all memory.
 //! 4. Whoever stops waiting for a writer loses nothing that it has taken: it is in its memory until
 //!    the disk has it.
 //!
@@ -26,20 +27,45 @@ use tokio::task::JoinHandle;
 use super::batch::Batch;
 use super::disk::{self, Disk, Slot};
 use super::job::{Job, WriteError};
+use super::line::Line;
 use super::memory::{Memory, Part, units_of};
 use super::open::Open;
 
 /// A batch, bytes: one change of threads for many reads. A power of two, as trees of digests are.
 pub(crate) const WRITE_BYTES: usize = 256 * 1024;
-/// The same while memory is plenty, bytes.
-const LARGE_WRITE_BYTES: usize = 2 * WRITE_BYTES;
-/// The same once as much was written in the same turn, bytes.
-const LARGEST_WRITE_BYTES: usize = 4 * WRITE_BYTES;
+/// The same while memory is plenty and the thread is busy, bytes.
+const LARGE_WRITE_BYTES: usize = 4 * WRITE_BYTES;
 /// Bytes after which what was written is kept, while more comes.
 const KEEP_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A work on the disk that was started.
-type UnderWay = JoinHandle<Result<(), WriteError>>;
+/// A batch on its way to the disk.
+struct Work {
+    blocks: Vec<Bytes>,
+    held: Option<Part>,
+    /// Whether all that was written is kept then.
+    keeps: bool,
+}
+
+impl Work {
+    /// Answers up to where bytes are kept.
+    fn run(self, open: &mut Open, slot: &Slot) -> Result<u64, WriteError> {
+        let written = open.write(self.blocks, slot.may_ask_help());
+        drop(self.held);
+        written?;
+        match self.keeps {
+            true => open.keep(),
+            false => Ok(open.kept()),
+        }
+    }
+}
+
+/// A thread that writes.
+struct UnderWay {
+    thread: JoinHandle<Result<(), WriteError>>,
+    line: Arc<Line<Work>>,
+    /// What it was given.
+    bytes: u64,
+}
 
 /// See the module's text.
 pub(crate) struct Writer {
@@ -49,12 +75,9 @@ pub(crate) struct Writer {
     turns: watch::Receiver<u64>,
     waiting: Batch,
     unkept_bytes: u64,
-    /// Where this turn began.
-    begins_at: u64,
     /// Up to where bytes left this memory.
     written: u64,
-    /// What is being written, and how much that is.
-    under_way: Option<(UnderWay, u64)>,
+    under_way: Option<UnderWay>,
     is_trial: bool,
     /// What it takes memory of for what waits; a socket's has it as credit.
     memory: Option<Memory>,
@@ -78,7 +101,6 @@ impl Writer {
             turns,
             waiting: Batch::default(),
             unkept_bytes: 0,
-            begins_at: 0,
             written: 0,
             under_way: None,
             is_trial: false,
@@ -86,11 +108,10 @@ impl Writer {
             held: None,
         };
         // Overtaken on the way here: what is on trial is of whoever has the turn.
-        if writer.has_turn() {
+        if writer.has_turn() && open.is_unsettled() {
             writer.on_disk(open, Open::end_turn).await?;
         }
         writer.written = writer.kept();
-        writer.begins_at = writer.written;
         Ok(writer)
     }
 
@@ -224,8 +245,8 @@ impl Writer {
 
     /// Up to where bytes were taken.
     fn taken(&self) -> u64 {
-        let under_way = self.under_way.as_ref().map_or(0, |(_, bytes)| *bytes);
-        self.written + under_way + self.waiting.bytes() as u64
+        let under_way = self.under_way.as_ref();
+        self.written + under_way.map_or(0, |work| work.bytes) + self.waiting.bytes() as u64
     }
 
     /// How much fits into the batch that is gathered: it ends where the file divides evenly.
@@ -237,12 +258,8 @@ impl Writer {
 
     fn is_full(&self) -> bool {
         let (waiting, taken) = (self.waiting.bytes(), self.taken());
-        let before = taken.saturating_sub(self.begins_at + waiting as u64);
         let enough = match &self.memory {
-            Some(memory) if memory.is_plenty() => match before < LARGEST_WRITE_BYTES as u64 {
-                true => LARGE_WRITE_BYTES,
-                false => LARGEST_WRITE_BYTES,
-            },
+            Some(memory) if memory.is_plenty() && self.is_busy() => LARGE_WRITE_BYTES,
             _ => WRITE_BYTES,
         };
         // It ends where the file divides evenly, however much was left of the batch before.
@@ -251,42 +268,63 @@ impl Writer {
             && (waiting >= enough || taken.is_multiple_of(enough as u64))
     }
 
+    /// Whether a thread writes what came before.
+    fn is_busy(&self) -> bool {
+        let under_way = self.under_way.as_ref();
+        under_way.is_some_and(|work| !work.thread.is_finished())
+    }
+
     async fn flush(&mut self, keeps: bool) -> Result<(), WriteError> {
-        self.settle().await?;
-        let open = self.own().await?;
-        let slot = self.disk.slot().await;
-        // From here on nothing is awaited until the disk has it.
-        let bytes = self.waiting.bytes() as u64;
-        let (waiting, held) = (self.waiting.take(), self.held.take());
-        let unkept_bytes = self.unkept_bytes + bytes;
         // A failure of what is not waited for is told with the next batch, before any offset.
         let waits = keeps || self.memory.is_none();
-        let keeps = keeps || !self.is_trial && unkept_bytes >= KEEP_BYTES;
-        self.unkept_bytes = if keeps { 0 } else { unkept_bytes };
-        let has_help = slot.may_ask_help;
-        let started = self.start(slot, open, move |open| {
-            let written = open.write(waiting, has_help);
-            drop(held);
-            written?;
-            match keeps {
-                true => open.keep(),
-                false => Ok(open.kept()),
-            }
-        });
-        self.under_way = Some((started, bytes));
+        if !self.line_up(keeps).await {
+            self.settle().await?;
+            let open = self.own().await?;
+            let slot = self.disk.slot().await;
+            // From here on nothing is awaited until the disk has it.
+            let bytes = self.waiting.bytes() as u64;
+            let work = self.work(keeps);
+            self.under_way = Some(self.write_on(slot, open, work, bytes));
+        }
         match waits {
             true => self.settle().await,
             false => Ok(()),
         }
     }
 
+    /// Leaves what waits to the thread that writes; false when none does.
+    async fn line_up(&mut self, keeps: bool) -> bool {
+        let Some(under_way) = &self.under_way else {
+            return false;
+        };
+        under_way.line.moved_up().await;
+        let (line, bytes) = (Arc::clone(&under_way.line), self.waiting.bytes() as u64);
+        let is_taken = line.put(|| self.work(keeps));
+        if let Some(under_way) = self.under_way.as_mut().filter(|_| is_taken) {
+            under_way.bytes += bytes;
+        }
+        is_taken
+    }
+
+    /// What waits, as a work.
+    fn work(&mut self, keeps: bool) -> Work {
+        let unkept_bytes = self.unkept_bytes + self.waiting.bytes() as u64;
+        let keeps = keeps || !self.is_trial && unkept_bytes >= KEEP_BYTES;
+        self.unkept_bytes = if keeps { 0 } else { unkept_bytes };
+        Work {
+            blocks: self.waiting.take(),
+            held: self.held.take(),
+            keeps,
+        }
+    }
+
     /// Waits for what is under way.
     async fn settle(&mut self) -> Result<(), WriteError> {
-        let Some((started, bytes)) = &mut self.under_way else {
+        let Some(under_way) = &mut self.under_way else {
             return Ok(());
         };
-        let outcome = disk::ended(started).await;
-        self.written += *bytes;
+        let outcome = disk::ended(&mut under_way.thread).await;
+        self.written += under_way.bytes;
         self.under_way = None;
         outcome
     }
@@ -306,41 +344,74 @@ impl Writer {
 
     async fn on_disk(
         &mut self,
-        open: OwnedMutexGuard<Open>,
+        mut open: OwnedMutexGuard<Open>,
         work: impl FnOnce(&mut Open) -> Result<u64, WriteError> + Send + 'static,
     ) -> Result<(), WriteError> {
-        let slot = self.disk.slot().await;
-        let mut started = self.start(slot, open, work);
-        disk::ended(&mut started).await
+        let (job, disk) = (Arc::clone(&self.job), Arc::clone(&self.disk));
+        let work = move || {
+            let worked = work(&mut open);
+            note(&job, &disk, &mut open, worked)
+        };
+        self.disk.run(work).await
     }
 
-    /// Begins work that answers up to where bytes are kept. It goes on when nobody waits for it any
-    /// more.
-    fn start(
+    /// Begins to write, and goes on with what is put into the line behind. It goes on when nobody
+    /// waits for it any more.
+    fn write_on(
         &self,
         slot: Slot,
         mut open: OwnedMutexGuard<Open>,
-        work: impl FnOnce(&mut Open) -> Result<u64, WriteError> + Send + 'static,
+        first: Work,
+        bytes: u64,
     ) -> UnderWay {
-        let job = Arc::clone(&self.job);
-        let now_ms = self.disk.now_ms();
-        slot.start(move || {
-            let worked = work(&mut open);
-            match &worked {
-                Ok(kept) => {
-                    job.kept.fetch_max(*kept, Ordering::AcqRel);
-                    job.reserved_bytes.fetch_max(*kept, Ordering::Relaxed);
-                    job.touched_ms.store(now_ms, Ordering::Relaxed);
-                }
-                // What was kept of it only a look at the disk can say: the next turn begins there.
-                Err(WriteError::Disk(error)) => {
-                    // Maybe nobody waits for this any more.
-                    tracing::warn!(upload = %job.upload, %error, "an upload cannot be written");
-                    *open = Open::default();
-                }
-                Err(_) => {}
+        let (job, disk) = (Arc::clone(&self.job), Arc::clone(&self.disk));
+        let (turn, turns) = (self.turn, self.turns.clone());
+        let (line, front) = Line::new();
+        let thread = slot.start(move |slot| {
+            let mut next = Some(first);
+            while let Some(work) = next {
+                let worked = match *turns.borrow() == turn && !job.is_sealed() {
+                    true => work.run(&mut open, slot),
+                    false => Err(WriteError::Overtaken),
+                };
+                note(&job, &disk, &mut open, worked)?;
+                // Whoever waits for a place gets this one.
+                next = if slot.is_wanted() {
+                    front.last()
+                } else {
+                    front.next()
+                };
             }
-            worked.map(|_| ())
-        })
+            Ok(())
+        });
+        UnderWay {
+            thread,
+            line,
+            bytes,
+        }
     }
+}
+
+/// Notes what a work came to, which answers up to where bytes are kept.
+fn note(
+    job: &Job,
+    disk: &Disk,
+    open: &mut Open,
+    worked: Result<u64, WriteError>,
+) -> Result<(), WriteError> {
+    match &worked {
+        Ok(kept) => {
+            job.kept.fetch_max(*kept, Ordering::AcqRel);
+            job.reserved_bytes.fetch_max(*kept, Ordering::Relaxed);
+            job.touched_ms.store(disk.now_ms(), Ordering::Relaxed);
+        }
+        // What was kept of it only a look at the disk can say: the next turn begins there.
+        Err(WriteError::Disk(error)) => {
+            // Maybe nobody waits for this any more.
+            tracing::warn!(upload = %job.upload, %error, "an upload cannot be written");
+            *open = Open::default();
+        }
+        Err(_) => {}
+    }
+    worked.map(drop)
 }
