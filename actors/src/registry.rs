@@ -143,7 +143,8 @@ impl Registry {
     /// An actor has crashed: the slot it served, and as which incarnation.
     pub(crate) fn crashed(&self, actor: &ActorCell) -> Option<(Arc<Slot>, u64)> {
         let (_, (slot, incarnation)) = self.by_actor.remove(&actor.get_id())?;
-        if let Some(ended) = lock(&self.leaving).remove(&slot.entity) {
+        let leaving = lock(&self.leaving).remove(&slot.entity);
+        if let Some(ended) = leaving {
             ended.notify_waiters();
             return None; // it was leaving anyway
         }

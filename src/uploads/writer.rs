@@ -370,9 +370,11 @@ impl Writer {
         let thread = slot.start(move |slot| {
             let mut next = Some(first);
             while let Some(work) = next {
-                let worked = match *turns.borrow() == turn && !job.is_sealed() {
-                    true => work.run(&mut open, slot),
-                    false => Err(WriteError::Overtaken),
+                // Looked at and let go: whoever takes a turn waits for nothing.
+                let is_over = *turns.borrow() != turn || job.is_sealed();
+                let worked = match is_over {
+                    true => Err(WriteError::Overtaken),
+                    false => work.run(&mut open, slot),
                 };
                 note(&job, &disk, &mut open, worked)?;
                 // Whoever waits for a place gets this one.

@@ -180,7 +180,8 @@ pub(super) async fn arrive(
 ) -> Result<Arrived, ApiError> {
     let part = form.file().await?;
     let names = query.with(form);
-    if let Some(chat) = settled_chat(app, parts, &names).await? {
+    let settled = settled_chat(app, parts, &names).await?;
+    if let Some(chat) = settled {
         return Ok(Arrived {
             arriving: Arriving::straight(part),
             chat: Some(chat),
