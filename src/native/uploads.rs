@@ -126,9 +126,9 @@ fn take_over(
                         *size_max = space.min(*size_max);
                     }
                     let writer = app.uploads.lease(job).await?;
-                    // It may have been said meanwhile.
+                    // It may have been said meanwhile, and all may have come.
                     found.view.wish.size = found.view.wish.size.or(job.size());
-                    Some(writer)
+                    takes_bytes(&found).then_some(writer)
                 }
                 _ => None,
             };

@@ -14,15 +14,15 @@ use super::resting::OpenCount;
 
 /// Works on the disk at once: half of the threads that may block.
 const WORK_COUNT_MAX: usize = 4;
-/// While so many of them are free, a work may use a second thread: two works at most do, for less
-/// than a millisecond at a time, so that a quarter of the threads is left.
+/// While so many of them are free, a work may use a second thread: two works at most do, for a
+/// batch at a time, so that a quarter of the threads is left.
 const FREE_COUNT: usize = WORK_COUNT_MAX / 2;
 
 /// See the module's text.
 pub(crate) struct Disk {
     /// Uploads whose files are open.
     pub(super) open: OpenCount,
-    turns: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     /// Works that wait for a place.
     wanted: Arc<AtomicUsize>,
     clock: Arc<dyn Clock>,
@@ -32,7 +32,7 @@ impl Disk {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             open: OpenCount::default(),
-            turns: Arc::new(Semaphore::new(WORK_COUNT_MAX)),
+            places: Arc::new(Semaphore::new(WORK_COUNT_MAX)),
             wanted: Arc::default(),
             clock,
         }
@@ -54,21 +54,21 @@ impl Disk {
     /// A place among the works, when it is its turn.
     pub(super) async fn slot(&self) -> Slot {
         let waiting = Waiting::new(&self.wanted);
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let place = Arc::clone(&self.places).acquire_owned().await;
         drop(waiting);
         Slot {
-            _turn: turn.ok(),
-            turns: Arc::clone(&self.turns),
+            _place: place.ok(),
+            places: Arc::clone(&self.places),
             wanted: Arc::clone(&self.wanted),
         }
     }
 }
 
-/// A work that waits for a place, and may wait no more at any moment.
-struct Waiting<'a>(&'a AtomicUsize);
+/// One of those who wait for something, and may wait no more at any moment.
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn new(wanted: &'a AtomicUsize) -> Self {
+    pub(super) fn new(wanted: &'a AtomicUsize) -> Self {
         wanted.fetch_add(1, Ordering::Relaxed);
         Self(wanted)
     }
@@ -82,15 +82,15 @@ impl Drop for Waiting<'_> {
 
 /// A place among the works on the disk.
 pub(super) struct Slot {
-    _turn: Option<OwnedSemaphorePermit>,
-    turns: Arc<Semaphore>,
+    _place: Option<OwnedSemaphorePermit>,
+    places: Arc<Semaphore>,
     wanted: Arc<AtomicUsize>,
 }
 
 impl Slot {
     /// Whether so few works are under way that this one may use a second thread.
     pub(super) fn may_ask_help(&self) -> bool {
-        self.turns.available_permits() >= FREE_COUNT
+        self.places.available_permits() >= FREE_COUNT
     }
 
     /// Whether others wait for a place.

@@ -142,7 +142,8 @@ impl Uploads {
 
     /// Whether it is known here how far it came, and that more must come from its owner.
     fn is_unfinished(&self, key: &Key, view: &UploadView) -> bool {
-        let is_whole = |job: &Job| view.wish.size == Some(job.kept());
+        // One that is longer than was said of it has an end to come, too.
+        let is_whole = |job: &Job| view.wish.size.is_some_and(|size| job.kept() >= size);
         let known = self.jobs.get(key);
         known.is_some_and(|job| !job.is_of_parts() && !is_whole(&job))
     }

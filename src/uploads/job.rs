@@ -11,15 +11,15 @@
 //! Never: knows who may write, or what becomes of the file.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use frontdesk_protocol::upload::{FileFacts, UploadWish};
 use frontdesk_protocol::{CompanyId, PersonId, UploadId};
 use frontdesk_storage::{Error as StoreError, Spool};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
-use super::disk::Disk;
+use super::disk::{Disk, Waiting};
 use super::memory::Memory;
 use super::open::Open;
 use super::progress::Progress;
@@ -67,7 +67,9 @@ pub(crate) struct Job {
     is_closed: AtomicBool,
     pub(super) progress: Option<Progress>,
     pub(super) kept: AtomicU64,
-    pub(super) open: Arc<Mutex<Open>>,
+    open: Arc<Mutex<Open>>,
+    /// Who waits for it.
+    wanted: AtomicUsize,
 }
 
 /// How a job is found on the disk.
@@ -101,7 +103,19 @@ impl Job {
             progress,
             kept: AtomicU64::new(0),
             open: Arc::default(),
+            wanted: AtomicUsize::new(0),
         }
+    }
+
+    /// Its file, in the order in which it was asked for.
+    pub(super) async fn locked(&self) -> OwnedMutexGuard<Open> {
+        let _waiting = Waiting::new(&self.wanted);
+        Arc::clone(&self.open).lock_owned().await
+    }
+
+    /// Whether anybody waits for its file.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) > 0
     }
 
     /// Opens its file, once.
@@ -114,7 +128,7 @@ impl Job {
         disk: &Disk,
         found: Found,
     ) -> Result<(), WriteError> {
-        let mut open = Arc::clone(&self.open).lock_owned().await;
+        let mut open = self.locked().await;
         if open.file.is_some() {
             return Ok(());
         }
@@ -199,7 +213,7 @@ impl Job {
     /// # Errors
     /// When the upload is over, or the disk fails.
     pub(super) async fn seal(&self, disk: &Disk) -> Result<FileFacts, WriteError> {
-        let mut open = Arc::clone(&self.open).lock_owned().await;
+        let mut open = self.locked().await;
         // Under the lock that whoever writes takes.
         self.is_sealed.store(true, Ordering::Release);
         disk.run(move || open.facts()).await
@@ -225,7 +239,7 @@ impl Job {
         at: u64,
         bytes_max: usize,
     ) -> Result<Bytes, WriteError> {
-        let open = Arc::clone(&self.open).lock_owned().await;
+        let open = self.locked().await;
         disk.run(move || {
             let mut buffer = vec![0; bytes_max];
             let file = open.file.as_ref().ok_or(WriteError::Over)?;
@@ -239,7 +253,7 @@ impl Job {
     /// Nobody writes from now on; its file is closed, and not opened again.
     pub(crate) async fn close(&self) {
         self.turn.send_modify(|current| *current += 1);
-        let mut open = Arc::clone(&self.open).lock_owned().await;
+        let mut open = self.locked().await;
         self.is_closed.store(true, Ordering::Release);
         *open = Open::default();
     }

@@ -5,11 +5,12 @@
 //! Owns: [`Uploads`], the jobs under way on this node and what they may use up; in its files `job`,
 //! `writer` and `open` the bytes, `works` what the entity leaves to the node, `terms` what an
 //! upload may come to, `pump` a request's body, `pace` how fast one must come, `parts` uploads made
-//! of others, `resting` whose files are open, `lease` turns, `memory` and `batch` what waits in
-//! memory, `begun` until an owner knows, `window` what a socket may send, `progress` what its room
-//! is shown, `ends` waiting for an end, `whole` a file that comes in one piece, `spill` bytes that
-//! are nobody's yet, `space` what a person and a company may use up, `janitor` what was left lying,
-//! `sealing` lengths and ends of bytes, `disk` its threads, `beside` what two of them do at once.
+//! of others, `resting` whose files are open, `lease` turns, `memory`, `batch` and `line` what
+//! waits in memory, `begun` until an owner knows, `window` what a socket may send, `progress` what
+//! its room is shown, `ends` waiting for an end, `whole` a file that comes in one piece, `spill`
+//! bytes that are nobody's yet, `space` what a person and a company may use up, `janitor` what was
+//! left lying, `sealing` lengths and ends of bytes, `disk` its threads, `beside` what two of them
+//! do at once.
 //!
 //! Invariants:
 //! 1. A door is told of kept bytes only.

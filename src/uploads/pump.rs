@@ -136,7 +136,11 @@ pub(crate) async fn pump(
         () = over => Err(PumpError::Write(WriteError::Overtaken)),
     };
     let outcome = end(writer, outcome, checking).await;
-    let kept = writer.kept();
+    let kept = match &outcome {
+        // Others may have gone on from there already.
+        Ok(()) => writer.written(),
+        Err(_) => writer.kept(),
+    };
     drop(held.0.take());
     Pumped { kept, outcome }
 }

@@ -80,7 +80,8 @@ impl Uploads {
         let Some(job) = &found.job else {
             return Ok(());
         };
-        match found.view.wish.size {
+        // It may have been said after it was looked at.
+        match found.view.wish.size.or(job.size()) {
             Some(size) if job.kept() > size => Err(self.outgrown(job, size).await),
             Some(size) if job.kept() == size && !found.view.wish.is_part => self.seal(job).await,
             _ => Ok(()),

@@ -123,6 +123,24 @@ async fn a_newer_turn_goes_on_right_behind_what_was_written() {
 }
 
 #[tokio::test]
+async fn whoever_writes_without_a_pause_lets_others_in_between() {
+    const PIECE_COUNT_MAX: usize = 400;
+    let bench = Bench::new().await;
+    let mut writer = bench.request().await;
+    let writing = async {
+        for _ in 0..PIECE_COUNT_MAX {
+            writer.write(piece(1)).await.unwrap();
+        }
+        panic!("nobody was let in");
+    };
+    tokio::select! {
+        biased;
+        () = writing => {}
+        opened = bench.job.open(&bench.spool, &bench.disk, Found::Earlier) => opened.unwrap(),
+    }
+}
+
+#[tokio::test]
 async fn nobody_writes_to_what_was_sealed() {
     let bench = Bench::new().await;
     let mut writer = bench.turn().await;

@@ -31,7 +31,7 @@ use super::line::Line;
 use super::memory::{Memory, Part, units_of};
 use super::open::Open;
 
-/// A batch, bytes: one change of threads for many reads. A power of two, as trees of digests are.
+/// A batch, bytes: one work for many reads. A power of two, as trees of digests are.
 pub(crate) const WRITE_BYTES: usize = 256 * 1024;
 /// The same while memory is plenty and the thread is busy, bytes.
 const LARGE_WRITE_BYTES: usize = 4 * WRITE_BYTES;
@@ -93,7 +93,7 @@ impl Writer {
         (turn, turns): (u64, watch::Receiver<u64>),
         memory: Option<Memory>,
     ) -> Result<Self, WriteError> {
-        let open = Arc::clone(&job.open).lock_owned().await;
+        let open = job.locked().await;
         let mut writer = Self {
             job: Arc::clone(job),
             disk: Arc::clone(disk),
@@ -107,6 +107,8 @@ impl Writer {
             memory,
             held: None,
         };
+        // Somebody is at it, although maybe nothing comes of it yet.
+        job.touched_ms.store(disk.now_ms(), Ordering::Relaxed);
         // Overtaken on the way here: what is on trial is of whoever has the turn.
         if writer.has_turn() && open.is_unsettled() {
             writer.on_disk(open, Open::end_turn).await?;
@@ -217,14 +219,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Keeps everything that was taken; answers up to where.
+    /// Keeps everything that was taken; answers up to where, although others may be further.
     ///
     /// # Errors
     /// When the turn is over, or the disk is full or fails.
     pub(crate) async fn keep(&mut self) -> Result<u64, WriteError> {
         self.is_trial = false;
         self.flush(true).await?;
-        Ok(self.kept())
+        Ok(self.written)
     }
 
     /// Drops what was taken on trial.
@@ -234,8 +236,9 @@ impl Writer {
     pub(crate) async fn take_back(&mut self) -> Result<(), WriteError> {
         self.waiting = Batch::default();
         self.held = None;
-        // Whatever became of it, it is taken back.
-        let _ = self.settle().await;
+        if let Err(error @ WriteError::Disk(_)) = self.settle().await {
+            return Err(error); // the file is closed, and with it goes what is on trial
+        }
         let open = self.own().await?;
         self.on_disk(open, Open::end_turn).await?;
         self.is_trial = false;
@@ -318,7 +321,8 @@ impl Writer {
         }
     }
 
-    /// Waits for what is under way.
+    /// Waits for what is under way. A panic there goes on from here, and what was given to the
+    /// thread stays noted: nothing can be written behind a gap.
     async fn settle(&mut self) -> Result<(), WriteError> {
         let Some(under_way) = &mut self.under_way else {
             return Ok(());
@@ -335,7 +339,7 @@ impl Writer {
 
     /// The file, if the turn is not over.
     async fn own(&self) -> Result<OwnedMutexGuard<Open>, WriteError> {
-        let open = Arc::clone(&self.job.open).lock_owned().await;
+        let open = self.job.locked().await;
         match self.has_turn() && !self.job.is_sealed() {
             true => Ok(open),
             false => Err(WriteError::Overtaken),
@@ -370,18 +374,16 @@ impl Writer {
         let thread = slot.start(move |slot| {
             let mut next = Some(first);
             while let Some(work) = next {
-                // Looked at and let go: whoever takes a turn waits for nothing.
                 let is_over = *turns.borrow() != turn || job.is_sealed();
                 let worked = match is_over {
                     true => Err(WriteError::Overtaken),
                     false => work.run(&mut open, slot),
                 };
                 note(&job, &disk, &mut open, worked)?;
-                // Whoever waits for a place gets this one.
-                next = if slot.is_wanted() {
-                    front.last()
-                } else {
-                    front.next()
+                // Whoever waits for the file or for a place gets it now.
+                next = match slot.is_wanted() || job.is_wanted() {
+                    true => front.last(),
+                    false => front.next(),
                 };
             }
             Ok(())

@@ -147,4 +147,18 @@ mod tests {
         );
         assert_eq!(Mark::decode(&encoded), Some(mark));
     }
+
+    /// Its algorithm goes different ways by length.
+    #[test]
+    fn a_fingerprint_of_any_length_is_what_others_make_of_it() {
+        let bytes: Vec<u8> = (0..2_000_u32).map(|at| (at * 7 % 251) as u8).collect();
+        for length in 0..bytes.len() {
+            let mut fingerprint = Fingerprint::default();
+            bytes[..length]
+                .chunks(97)
+                .for_each(|some| fingerprint.update(some));
+            let others = xxhash_rust::xxh3::xxh3_64(&bytes[..length]);
+            assert_eq!(fingerprint.number(), others, "{length} bytes");
+        }
+    }
 }
