@@ -1,7 +1,7 @@
 //! How long an upload is, and the end of its bytes: what came whole is sealed, and what is longer
 //! than was said of it fails.
 //!
-//! Invariant: once a length is written down, nothing beyond it is taken in.
+//! Invariant: an upload that goes beyond the length that is written down of it comes to nothing.
 //! Never: looks at bytes.
 
 use std::sync::Arc;
