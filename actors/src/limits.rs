@@ -8,6 +8,9 @@ pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 pub const ENVELOPE_OVERHEAD_BYTES: usize = 256;
 /// Cids remembered in memory for each person and entity.
 pub const CID_WINDOW_COUNT: usize = 256;
+/// How far the clocks of two nodes may be apart, and how far one may be set back, milliseconds: a
+/// record is looked for by the time at which its command was named.
+pub const NODE_CLOCKS_APART_MS: u64 = 60_000;
 /// Pause between two walks over an entity's remembered cids to forget the oldest, milliseconds:
 /// they are kept for a day, so an hour more is little.
 pub const CID_SWEEP_MS: u64 = 60 * 60 * 1_000;

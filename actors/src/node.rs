@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::ephemeral::Ephemeral;
-use frontdesk_protocol::{Cid, CompanyId, Epoch, ErrorCode, HistoryId, PersonId, Rejection};
+use frontdesk_protocol::{CompanyId, Epoch, ErrorCode, HistoryId, PersonId, Rejection};
 use frontdesk_storage::{Directory, EntityId, EntityKind, Journal, Row, RowsWait};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -28,7 +28,7 @@ use crate::company::settings::{KeptSettings, Origins};
 use crate::door::{AskDoor, Door, DoorId, Doors};
 use crate::edge::{AttachError, Dialect, Dialects, Edge, EdgeTable, Joined, Joining};
 use crate::entity::internal::is_internal;
-use crate::entity::{Caller, Command, Envelope, Outcome, ReplyTo};
+use crate::entity::{Caller, Command, Envelope, Named, NamedBy, Outcome, ReplyTo};
 use crate::feed::Feeds;
 use crate::index::Index;
 use crate::limits::Limits;
@@ -194,7 +194,7 @@ impl Node {
         entity: EntityId,
         caller: Arc<Principal>,
         command: Command,
-        cid: Cid,
+        named: impl Into<Named>,
         door: DoorId,
         cseq: u64,
     ) {
@@ -207,9 +207,11 @@ impl Node {
             let why = Rejection::new(ErrorCode::Forbidden);
             return self.answer(reply_to, Outcome::Refused(why));
         }
+        let Named { cid, by: named_by } = named.into();
         let envelope = Envelope {
             reply_to,
             cid,
+            named_by,
             caller: Caller::Person(caller),
             command,
         };
@@ -225,10 +227,10 @@ impl Node {
         entity: EntityId,
         caller: Arc<Principal>,
         command: Command,
-        cid: Cid,
+        named: impl Into<Named>,
     ) -> Outcome {
         let (cseq, outcome) = self.ask.expect();
-        self.submit(entity, caller, command, cid, ASK_DOOR, cseq);
+        self.submit(entity, caller, command, named, ASK_DOOR, cseq);
         self.outcome(cseq, outcome).await
     }
 
@@ -467,6 +469,7 @@ impl Node {
                 cseq,
             },
             cid: crate::clock::fresh_cid(),
+            named_by: NamedBy::Node,
             caller: Caller::Entity(entity.clone()),
             command,
         };

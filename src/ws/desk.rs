@@ -18,7 +18,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use frontdesk_actors::edge::{Attachment, ReplayStep};
-use frontdesk_actors::{Arrival, Command, DoorId, Edge, Joined, Joining, LeftAt, Outcome, Start};
+use frontdesk_actors::{
+    Arrival, Command, DoorId, Edge, Joined, Joining, LeftAt, Named, NamedBy, Outcome, Start,
+};
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::native::{FrameRef, RoomName};
 use frontdesk_protocol::{
@@ -94,9 +96,8 @@ pub(crate) struct Waiting {
     pub(crate) frame: Option<FrameRef>,
     entity: EntityId,
     command: Command,
-    cid: Cid,
-    /// The client knows the cid and repeats the command by itself.
-    client_repeats: bool,
+    /// What the client named it repeats by itself.
+    named: Named,
     weight_bytes: usize,
     /// It was refused for now and is sent again with the next look at the clock.
     put_off: bool,
@@ -208,19 +209,16 @@ impl Desk {
         };
         self.next_cseq += 1;
         let cseq = self.next_cseq;
-        let client_repeats = cid.is_some();
-        let cid = cid.unwrap_or_else(frontdesk_actors::clock::fresh_cid);
-        let kept = if client_repeats {
-            Command::Wake
-        } else {
-            command.clone()
+        let named = cid.map_or_else(Named::by_node, Named::from);
+        let kept = match named.by {
+            NamedBy::Client => Command::Wake,
+            NamedBy::Node => command.clone(),
         };
         let waiting = Waiting {
             frame,
             entity: entity.clone(),
             command: kept,
-            cid,
-            client_repeats,
+            named,
             weight_bytes,
             put_off: false,
         };
@@ -228,7 +226,7 @@ impl Desk {
         self.waiting.insert(cseq, waiting);
         self.app
             .node
-            .submit(entity, principal, command, cid, self.door, cseq);
+            .submit(entity, principal, command, named, self.door, cseq);
     }
 
     /// An outcome came. What the dialect has to tell, if anything.
@@ -240,16 +238,17 @@ impl Desk {
                 if matches!(why.code, ErrorCode::Busy | ErrorCode::Unavailable)
         );
         // Once the client was told to repeat a command, what it sent after that is its to repeat.
-        let is_clients = waiting.client_repeats || self.told_busy.contains_key(&waiting.entity);
+        let client_repeats = waiting.named.by == NamedBy::Client;
+        let is_clients = client_repeats || self.told_busy.contains_key(&waiting.entity);
         if is_later && !is_clients {
             waiting.put_off = true;
             self.has_put_off = true;
             return None;
         }
-        if is_later && waiting.client_repeats {
+        if is_later && client_repeats {
             let told = self.told_busy.entry(waiting.entity.clone());
-            told.or_insert(waiting.cid);
-        } else if self.told_busy.get(&waiting.entity) == Some(&waiting.cid) {
+            told.or_insert(waiting.named.cid);
+        } else if self.told_busy.get(&waiting.entity) == Some(&waiting.named.cid) {
             self.told_busy.remove(&waiting.entity);
         }
         let waiting = self.waiting.remove(&cseq)?;
@@ -273,7 +272,7 @@ impl Desk {
             let principal = Arc::clone(&principal);
             self.app
                 .node
-                .submit(entity, principal, command, waiting.cid, self.door, *cseq);
+                .submit(entity, principal, command, waiting.named, self.door, *cseq);
         }
     }
 

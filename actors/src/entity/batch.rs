@@ -16,9 +16,10 @@ use frontdesk_protocol::{Cid, ErrorCode, PersonId, Pos, Rejection, Seq, Timestam
 use frontdesk_storage::{CidRow, EntityId, Erases, Result, Row};
 
 use super::cids::{self, CidWindows, Floor, Remembered};
+use super::named::find_in_records;
 use super::recover::{RecordCid, encode_record};
-use super::{Answer, Asked, Command, Decided, Effect, Envelope, Known, Outcome, ReplyTo, Rules};
-use super::{digest, person_of};
+use super::{Answer, Asked, Command, Decided, Effect, Envelope, Known, Named, NamedBy, Outcome};
+use super::{ReplyTo, Rules, digest, person_of};
 use crate::node::Node;
 
 /// What was read for a batch before it is decided.
@@ -35,7 +36,7 @@ pub(crate) struct Prepared {
 pub(crate) struct Needs {
     pub(crate) rows: Vec<Vec<u8>>,
     pub(crate) seqs: Vec<Seq>,
-    pub(crate) cids: Vec<(PersonId, Cid)>,
+    pub(crate) cids: Vec<(PersonId, Named)>,
 }
 
 impl Needs {
@@ -74,7 +75,7 @@ impl<E: serde::Serialize> Batch<E> {
         encode_record(self.at, &self.events, &self.cids, self.cid_floor)
     }
 
-    /// The rows of the cid index.
+    /// The rows of the cid index: what a client may repeat.
     pub(crate) fn cid_rows(&self) -> Vec<CidRow> {
         let row = |cid: &RecordCid| CidRow {
             person: cid.person.clone(),
@@ -83,7 +84,8 @@ impl<E: serde::Serialize> Batch<E> {
             at: self.at,
             digest: cid.digest,
         };
-        self.cids.iter().map(row).collect()
+        let cids = self.cids.iter().filter(|cid| cid.by.is_client());
+        cids.map(row).collect()
     }
 }
 
@@ -116,9 +118,9 @@ pub(crate) fn needs<R: Rules>(
         needs.rows.extend(rules.lookups(&asked));
         needs.seqs.extend(rules.rereads(&asked));
         if let Some(person) = remembers(envelope)
-            && windows.known(person, &envelope.cid) == cids::Known::LookUp
+            && windows.known(person, named(envelope)) == cids::Known::LookUp
         {
-            needs.cids.push((person.clone(), envelope.cid));
+            needs.cids.push((person.clone(), named(envelope)));
         }
     }
     needs
@@ -140,8 +142,11 @@ pub(crate) fn read(node: &Node, entity: &EntityId, needs: Needs) -> Result<Prepa
         let found = found.map(|record| (seq, record));
         prepared.known.records.extend(found);
     }
-    for (person, cid) in needs.cids {
-        let row = node.journal.cid(entity, &person, &cid)?;
+    for (person, Named { cid, by }) in needs.cids {
+        let row = match by {
+            NamedBy::Client => node.journal.cid(entity, &person, &cid)?,
+            NamedBy::Node => find_in_records(&*node.journal, entity, &person, &cid)?,
+        };
         prepared.cids.insert((person, cid), row);
     }
     Ok(prepared)
@@ -208,11 +213,12 @@ fn take<R: Rules>(
         batch.events.push(event);
     }
     if let (Some(number), Some(person)) = (decided.remember, person_of(&envelope.caller)) {
-        let digest = digest(&envelope.command);
+        let digest = digest_of(envelope);
         let remembered = Remembered {
             number,
             at: batch.at,
             digest,
+            by: envelope.named_by,
         };
         windows.remember(person, envelope.cid, remembered);
         let cid = envelope.cid;
@@ -221,9 +227,25 @@ fn take<R: Rules>(
             cid,
             number,
             digest,
+            by: envelope.named_by,
         });
     }
     Outcome::Done(decided.answer)
+}
+
+fn named(envelope: &Envelope) -> Named {
+    Named {
+        cid: envelope.cid,
+        by: envelope.named_by,
+    }
+}
+
+/// What a repeat is compared with. A node uses no cid of its own for two commands.
+fn digest_of(envelope: &Envelope) -> u64 {
+    match envelope.named_by {
+        NamedBy::Client => digest(&envelope.command),
+        NamedBy::Node => 0,
+    }
 }
 
 fn asked<'a>(entity: &'a EntityId, envelope: &'a Envelope) -> Asked<'a> {
@@ -260,7 +282,7 @@ fn done_before<R: Rules>(
     now: Timestamp,
 ) -> Option<Outcome> {
     let person = remembers(envelope)?;
-    let found = match windows.known(person, &envelope.cid) {
+    let found = match windows.known(person, named(envelope)) {
         cids::Known::Done(found) => Some(found),
         cids::Known::New => None,
         cids::Known::LookUp => {
@@ -270,11 +292,12 @@ fn done_before<R: Rules>(
                 number: row.seq.0,
                 at: row.at,
                 digest: row.digest,
+                by: envelope.named_by,
             })
         }
     };
     match found {
-        Some(found) if found.digest == digest(&envelope.command) => {
+        Some(found) if found.digest == digest_of(envelope) => {
             Some(Outcome::Done(rules.repeat(asked, found.number, found.at)))
         }
         Some(_) => Some(Outcome::Refused(Rejection::new(ErrorCode::CidReused))),

@@ -3,7 +3,8 @@
 //!
 //! Owns: the vocabulary (envelopes, outcomes, [`Rules`]) and, in its files, the engine: `actor`
 //! the loop, `slot` what survives a crash of the actor, `batch` deciding, `cids` idempotency,
-//! `effects` what leaves the entity, `owing` how it is paid, `recover` reading it back.
+//! `named` who repeats a command, `effects` what leaves the entity, `owing` how it is paid,
+//! `recover` reading it back.
 //!
 //! Never: knows what a room is; never lets rules see a clock, a disk or an actor.
 
@@ -12,6 +13,7 @@ pub(crate) mod batch;
 pub(crate) mod cids;
 pub(crate) mod effects;
 pub(crate) mod internal;
+pub(crate) mod named;
 mod owing;
 mod publish;
 pub(crate) mod recover;
@@ -39,6 +41,7 @@ use crate::feed::{Audience, HandoffNotice};
 use crate::limits::ENVELOPE_OVERHEAD_BYTES;
 use crate::room::Summary;
 
+pub use named::{Named, NamedBy};
 pub(crate) use written::Written;
 
 /// A command with everything its entity must know; travels as bytes between nodes.
@@ -48,6 +51,8 @@ pub struct Envelope {
     pub reply_to: ReplyTo,
     /// The command's name: sending it twice does it once.
     pub cid: Cid,
+    /// Who made it, and may send it twice.
+    pub named_by: NamedBy,
     /// Who asks.
     pub caller: Caller,
     /// What is asked.

@@ -15,7 +15,7 @@ use frontdesk_storage::{EntityId, Error, Journal, Record, Result, Snapshot, Tail
 use serde::{Deserialize, Serialize};
 
 use super::cids::{CidWindows, Floor, Remembered};
-use super::{Effect, Rules};
+use super::{Effect, NamedBy, Rules};
 use crate::bus::Revoked;
 
 /// Records read at once while recovering.
@@ -53,6 +53,9 @@ pub(crate) struct RecordCid {
     pub(crate) number: u64,
     /// Fingerprint of the command.
     pub(crate) digest: u64,
+    /// Who may repeat it.
+    #[serde(default, skip_serializing_if = "NamedBy::is_client")]
+    pub(crate) by: NamedBy,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -268,6 +271,7 @@ fn replay<R: Rules>(
                 number: cid.number,
                 at: body.at,
                 digest: cid.digest,
+                by: cid.by,
             };
             recovered.cids.remember(&cid.person, cid.cid, remembered);
             recovered.cids.trim(&cid.person);

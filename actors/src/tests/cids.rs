@@ -4,8 +4,15 @@ use frontdesk_protocol::limits::CID_KEPT_MS;
 use frontdesk_protocol::{Cid, ErrorCode, Timestamp};
 use frontdesk_storage::testing::{Crash, Verdict};
 
-use super::{START, World, both_modes, cid_at, place, refusal};
-use crate::limits::{CID_SWEEP_MS, CID_WINDOW_COUNT};
+use super::{START, World, both_modes, cid_at, person, place, refusal};
+use crate::entity::named::find_in_records;
+use crate::entity::{Named, NamedBy};
+use crate::limits::{CID_SWEEP_MS, CID_WINDOW_COUNT, NODE_CLOCKS_APART_MS};
+
+fn by_node(cid: Cid) -> Named {
+    let by = NamedBy::Node;
+    Named { cid, by }
+}
 
 both_modes! {
     async fn a_cid_twice_in_one_batch_is_done_once(serialize: bool) {
@@ -56,6 +63,46 @@ both_modes! {
         assert_eq!(place(&world.post(&room, "ann", "old", cid).await), (1, true));
     }
 
+    async fn a_cid_that_a_node_made_is_in_no_index_and_found_in_the_records(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann", "bob"]).await;
+        let named = by_node(world.cid(1));
+        assert_eq!(place(&world.post(&room, "ann", "old", named).await), (1, false));
+        assert_eq!(place(&world.post(&room, "ann", "old", named).await), (1, true));
+        for number in 2..CID_WINDOW_COUNT as u64 + 44 {
+            let more = by_node(world.cid(number));
+            assert_eq!(place(&world.post(&room, "ann", "more", more).await), (number, false));
+        }
+        assert_eq!(place(&world.post(&room, "ann", "old", named).await), (1, true));
+        world.all_asleep().await;
+        world.writer_is_idle().await;
+        assert!(world.journal().snapshot(&room).expect("read").is_some());
+        assert_eq!(place(&world.post(&room, "ann", "old", named).await), (1, true));
+        let row = world.journal().cid(&room, &person("ann"), &named.cid);
+        assert!(row.expect("read").is_none());
+        let bobs = world.post(&room, "bob", "bob's", named).await;
+        assert!(!place(&bobs).1, "another person's cid is another command");
+        let fresh = by_node(cid_at(START, u64::MAX >> 1));
+        assert!(!place(&world.post(&room, "ann", "new", fresh).await).1);
+    }
+
+    async fn a_nodes_cid_is_found_though_clocks_are_a_minute_apart_and_no_more(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann"]).await;
+        let ahead = |by_ms| cid_at(Timestamp(START.0 + by_ms), 1);
+        let found = [0, NODE_CLOCKS_APART_MS, NODE_CLOCKS_APART_MS + 1];
+        for by_ms in found {
+            world.post(&room, "ann", "done", by_node(ahead(by_ms))).await;
+        }
+        let found = found.map(|by_ms| {
+            let row = find_in_records(&**world.journal(), &room, &person("ann"), &ahead(by_ms));
+            row.expect("read").map(|row| row.seq.0)
+        });
+        assert_eq!(found, [Some(1), Some(2), None]);
+        let never = find_in_records(&**world.journal(), &room, &person("ann"), &world.cid(9));
+        assert!(never.expect("read").is_none());
+    }
+
     async fn a_cid_that_its_own_batch_pushes_out_of_memory_is_still_known(serialize: bool) {
         let world = World::new(serialize).await;
         let room = world.room(&["ann"]).await;
@@ -83,6 +130,10 @@ both_modes! {
         world.memory.faults().next_append(Verdict::WriteAnswerUnknown);
         assert_eq!(place(&world.post(&room, "ann", "once", world.cid(1)).await), (1, true));
         assert_eq!(world.texts(&room).await, [(1, "once".to_owned())]);
+        world.memory.faults().next_append(Verdict::WriteAnswerUnknown);
+        let named = by_node(world.cid(2));
+        assert_eq!(place(&world.post(&room, "ann", "again", named).await), (2, true));
+        assert_eq!(world.texts(&room).await.len(), 2);
     }
 
     async fn a_dropped_command_whose_answer_was_lost_is_done_afresh(serialize: bool) {

@@ -47,7 +47,7 @@ use frontdesk_storage::{EntityId, EntityKind, Journal, Store};
 use crate::clock::{Clock, ManualClock};
 use crate::door::{Door, DoorId};
 use crate::entity::recover::decode_record;
-use crate::entity::{Answer, Command, Outcome};
+use crate::entity::{Answer, Command, Named, Outcome};
 use crate::limits::Limits;
 use crate::node::{Node, NodeOptions};
 use crate::task::lock;
@@ -167,7 +167,13 @@ impl World {
     }
 
     /// Posts and awaits the outcome.
-    pub(crate) async fn post(&self, room: &EntityId, who: &str, text: &str, cid: Cid) -> Outcome {
+    pub(crate) async fn post(
+        &self,
+        room: &EntityId,
+        who: &str,
+        text: &str,
+        cid: impl Into<Named>,
+    ) -> Outcome {
         let caller = principal_of(room.company.as_str(), who);
         self.node.ask(room.clone(), caller, say(text), cid).await
     }

@@ -1,8 +1,10 @@
 //! Idempotency: which commands were done, so that a repeat is answered and not done again.
 //!
-//! The newest cids of each person are in memory. Older ones are in the journal's cid index, and are
-//! looked up only when a cid could be among them: a person's [`Floor`] is the latest time carried
-//! by any cid of theirs that is no longer in the window, so a cid made later is new without a look.
+//! The newest cids of each person are in memory. Older ones are in the journal, in its cid index or
+//! in its records (see `named`), and are looked up only when a cid could be among them: a person's
+//! [`Floor`] is the latest time carried by any cid of theirs that is no longer in the window, so a
+//! cid made later is new without a look. It is kept apart for cids that clients made and for those
+//! that nodes made, so that no client has a node look its own up.
 //!
 //! A command is remembered for [`CID_KEPT_MS`] after it was done. What is older leaves memory by
 //! the time that passed since, whatever time its cid carries, if any: so a cid without a time, or
@@ -19,10 +21,11 @@ use frontdesk_protocol::limits::CID_KEPT_MS;
 use frontdesk_protocol::{Cid, PersonId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::{Named, NamedBy};
 use crate::limits::{CID_SWEEP_MS, CID_WINDOW_COUNT};
 
 /// One remembered command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Remembered {
     /// What the command came to, for the rules' `repeat`.
     pub(crate) number: u64,
@@ -30,6 +33,8 @@ pub(crate) struct Remembered {
     pub(crate) at: Timestamp,
     /// Which command it was.
     pub(crate) digest: u64,
+    /// Who may repeat it.
+    pub(crate) by: NamedBy,
 }
 
 /// What is known of a cid without a look at the index.
@@ -39,15 +44,18 @@ pub(crate) enum Known {
     Done(Remembered),
     /// It was never done.
     New,
-    /// Only the index can tell.
+    /// Only the journal can tell.
     LookUp,
 }
 
 /// What is known of the cids of one person that are no longer in the window.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Floor {
-    /// The latest time that one of them carries.
+    /// The latest time that one of a client's carries.
     time: Timestamp,
+    /// The latest that one of a node's does.
+    #[serde(default)]
+    node_time: Timestamp,
     /// When the latest of their commands was done.
     at: Timestamp,
 }
@@ -56,15 +64,27 @@ impl Floor {
     fn and(self, other: Floor) -> Floor {
         Floor {
             time: self.time.max(other.time),
+            node_time: self.node_time.max(other.node_time),
             at: self.at.max(other.at),
         }
     }
 
-    fn raise(&mut self, cid: &Cid, at: Timestamp) {
+    fn raise(&mut self, cid: &Cid, remembered: &Remembered) {
         // A forgotten cid without a time could be any: then every cid must be looked up.
         let time = cid.time().unwrap_or(Timestamp(u64::MAX));
-        self.time = self.time.max(time);
-        self.at = self.at.max(at);
+        let floor = match remembered.by {
+            NamedBy::Client => &mut self.time,
+            NamedBy::Node => &mut self.node_time,
+        };
+        *floor = time.max(*floor);
+        self.at = self.at.max(remembered.at);
+    }
+
+    fn of(&self, by: NamedBy) -> Timestamp {
+        match by {
+            NamedBy::Client => self.time,
+            NamedBy::Node => self.node_time,
+        }
     }
 
     /// Nothing was forgotten, or all of it may be.
@@ -77,15 +97,16 @@ impl Floor {
 #[derive(Debug, Default)]
 struct Window {
     done: VecDeque<(Cid, Remembered)>,
-    /// The latest time that a cid of it ever carried: a later one is not in it.
-    latest: Timestamp,
+    /// The greatest cid that ever was in it. Cids that carry a time are ordered by it, so one that
+    /// was made later is not in the window.
+    greatest: Option<Cid>,
     floor: Floor,
 }
 
 impl Window {
-    /// Read through only for a cid that may be in it: most carry a later time than all before.
+    /// Read through only for a cid that may be in it: most are greater than all before.
     fn find(&self, cid: &Cid) -> Option<Remembered> {
-        if cid.time().is_some_and(|time| time > self.latest) {
+        if self.greatest.is_none_or(|greatest| *cid > greatest) {
             return None;
         }
         let mut newest_first = self.done.iter().rev();
@@ -96,7 +117,7 @@ impl Window {
 
     fn push(&mut self, cid: Cid, remembered: Remembered) {
         if self.find(&cid).is_none() {
-            self.latest = self.latest.max(cid.time().unwrap_or_default());
+            self.greatest = self.greatest.max(Some(cid));
             self.done.push_back((cid, remembered));
         }
     }
@@ -116,7 +137,7 @@ impl Window {
     fn floor_without(&self) -> Floor {
         let mut floor = self.floor;
         for (cid, remembered) in &self.done {
-            floor.raise(cid, remembered.at);
+            floor.raise(cid, remembered);
         }
         floor
     }
@@ -148,9 +169,10 @@ impl CidWindows {
     }
 
     /// What is known of a person's cid.
-    pub(crate) fn known(&self, person: &PersonId, cid: &Cid) -> Known {
+    pub(crate) fn known(&self, person: &PersonId, named: Named) -> Known {
+        let Named { cid, by } = named;
         let window = self.people.get(person);
-        if let Some(found) = window.and_then(|window| window.find(cid)) {
+        if let Some(found) = window.and_then(|window| window.find(&cid)) {
             return Known::Done(found);
         }
         let floor = match window {
@@ -159,7 +181,7 @@ impl CidWindows {
         };
         let floor = floor.and(self.everyone);
         match cid.time() {
-            Some(time) if time > floor.time => Known::New,
+            Some(time) if time > floor.of(by) => Known::New,
             // Nothing that counts was forgotten, so the window holds everything.
             _ if floor.is_none() => Known::New,
             _ => Known::LookUp,
@@ -190,7 +212,7 @@ impl CidWindows {
         };
         let over = window.done.len().saturating_sub(CID_WINDOW_COUNT);
         for (cid, remembered) in window.done.drain(..over) {
-            window.floor.raise(&cid, remembered.at);
+            window.floor.raise(&cid, &remembered);
         }
     }
 

@@ -21,7 +21,19 @@ fn done_at(number: u64, at: u64) -> Remembered {
         number,
         at: Timestamp(at),
         digest: 7,
+        by: NamedBy::Client,
     }
+}
+
+fn by_node(remembered: Remembered) -> Remembered {
+    Remembered {
+        by: NamedBy::Node,
+        ..remembered
+    }
+}
+
+fn named(cid: Cid, by: NamedBy) -> Named {
+    Named { cid, by }
 }
 
 fn remembered(number: u64) -> Remembered {
@@ -37,11 +49,11 @@ fn a_remembered_cid_is_found_and_another_persons_is_not() {
     let mut windows = CidWindows::default();
     windows.remember(&ann(), cid(10, 1), remembered(3));
     assert_eq!(
-        windows.known(&ann(), &cid(10, 1)),
+        windows.known(&ann(), cid(10, 1).into()),
         Known::Done(remembered(3))
     );
     let bob = PersonId::new("bob").expect("valid");
-    assert_eq!(windows.known(&bob, &cid(10, 1)), Known::New);
+    assert_eq!(windows.known(&bob, cid(10, 1).into()), Known::New);
 }
 
 #[test]
@@ -50,12 +62,12 @@ fn a_cid_that_left_the_window_is_looked_up_and_a_later_one_is_new() {
     for i in 0..=CID_WINDOW_COUNT as u64 {
         windows.remember(&ann(), cid(100 + i, 1), remembered(i));
     }
-    let first = windows.known(&ann(), &cid(100, 1));
+    let first = windows.known(&ann(), cid(100, 1).into());
     assert_eq!(first, Known::Done(remembered(0)), "until the batch is over");
     windows.trim(&ann());
-    assert_eq!(windows.known(&ann(), &cid(100, 1)), Known::LookUp);
-    assert_eq!(windows.known(&ann(), &cid(99, 9)), Known::LookUp);
-    assert_eq!(windows.known(&ann(), &cid(10_000, 1)), Known::New);
+    assert_eq!(windows.known(&ann(), cid(100, 1).into()), Known::LookUp);
+    assert_eq!(windows.known(&ann(), cid(99, 9).into()), Known::LookUp);
+    assert_eq!(windows.known(&ann(), cid(10_000, 1).into()), Known::New);
 }
 
 #[test]
@@ -64,9 +76,9 @@ fn after_a_snapshot_every_cid_up_to_the_newest_is_looked_up() {
     windows.remember(&ann(), cid(500, 1), remembered(1));
     windows.remember(&ann(), cid(300, 1), remembered(2));
     let woken = CidWindows::with_floors(windows.floors(Timestamp(1)));
-    assert_eq!(woken.known(&ann(), &cid(300, 1)), Known::LookUp);
-    assert_eq!(woken.known(&ann(), &cid(500, 1)), Known::LookUp);
-    assert_eq!(woken.known(&ann(), &cid(501, 1)), Known::New);
+    assert_eq!(woken.known(&ann(), cid(300, 1).into()), Known::LookUp);
+    assert_eq!(woken.known(&ann(), cid(500, 1).into()), Known::LookUp);
+    assert_eq!(woken.known(&ann(), cid(501, 1).into()), Known::New);
 }
 
 #[test]
@@ -77,7 +89,7 @@ fn a_floor_is_kept_for_a_day_after_the_command_whatever_time_its_cid_carries() {
         windows.remember(&ann(), odd, done_at(1, 1_000));
         let last = Timestamp(1_000 + CID_KEPT_MS);
         let woken = CidWindows::with_floors(windows.floors(last));
-        assert_eq!(woken.known(&ann(), &odd), Known::LookUp);
+        assert_eq!(woken.known(&ann(), odd.into()), Known::LookUp);
         assert!(windows.floors(last.next()).is_empty());
     }
 }
@@ -88,9 +100,25 @@ fn forgetting_a_cid_without_a_time_makes_every_later_one_a_look_up() {
     windows.remember(&ann(), Cid::from_digest([9; 16]), remembered(1));
     let woken = CidWindows::with_floors(windows.floors(Timestamp(1)));
     assert_eq!(
-        woken.known(&ann(), &cid(u64::from(u32::MAX), 1)),
+        woken.known(&ann(), cid(u64::from(u32::MAX), 1).into()),
         Known::LookUp
     );
+}
+
+#[test]
+fn what_clients_name_has_no_node_look_up_its_own_cids_nor_the_other_way() {
+    let mut windows = CidWindows::default();
+    windows.remember(&ann(), cid(TIME_MAX, 1), remembered(1));
+    windows.remember(&ann(), Cid::from_digest([9; 16]), remembered(2));
+    windows.remember(&ann(), cid(500, 1), by_node(remembered(3)));
+    let woken = CidWindows::with_floors(windows.floors(Timestamp(1)));
+    let known = |cid, by| woken.known(&ann(), named(cid, by));
+    assert_eq!(known(cid(501, 1), NamedBy::Node), Known::New);
+    assert_eq!(known(cid(500, 1), NamedBy::Node), Known::LookUp);
+    let mut windows = CidWindows::default();
+    windows.remember(&ann(), cid(500, 1), by_node(remembered(3)));
+    let woken = CidWindows::with_floors(windows.floors(Timestamp(1)));
+    assert_eq!(woken.known(&ann(), cid(1, 1).into()), Known::New);
 }
 
 #[test]
@@ -130,8 +158,8 @@ fn a_sweep_leaves_what_is_younger_where_it_was() {
     windows.remember(&ann(), cid(start, 2), done_at(2, start + 1));
     let last = Timestamp(start + 1 + CID_KEPT_MS);
     windows.sweep(last);
-    assert_eq!(windows.known(&ann(), &cid(start, 1)), Known::New);
-    let younger = windows.known(&ann(), &cid(start, 2));
+    assert_eq!(windows.known(&ann(), cid(start, 1).into()), Known::New);
+    let younger = windows.known(&ann(), cid(start, 2).into());
     assert_eq!(younger, Known::Done(done_at(2, start + 1)));
     windows.sweep(last.next());
     assert_eq!(windows.counts(), (1, 1), "walked a moment ago");
@@ -149,6 +177,8 @@ fn a_cid_expires_after_its_day() {
 enum Turn {
     /// So many commands of one person; their cids carry times this far off, or none.
     Done(u8, u16, Option<i64>),
+    /// So many whose cids a node made.
+    DoneUnnamed(u8, u16),
     /// Time passes, or the clock is set back.
     Pass(i64),
     /// Asleep behind a snapshot, and awake again.
@@ -160,10 +190,13 @@ enum Turn {
 fn turn() -> impl Strategy<Value = Turn> {
     let day = CID_KEPT_MS as i64;
     let count = prop_oneof![4 => 1..4_u16, 1 => 200..600_u16];
+    let unnamed_count = prop_oneof![4 => 1..4_u16, 1 => 200..600_u16];
     let offset = prop_oneof![3 => Just(0), 1 => -day..day, 1 => Just(1_000 * day)];
     prop_oneof![
         4 => (0..3_u8, count, proptest::option::weighted(0.8, offset))
             .prop_map(|(person, count, offset)| Turn::Done(person, count, offset)),
+        2 => (0..3_u8, unnamed_count)
+            .prop_map(|(person, count)| Turn::DoneUnnamed(person, count)),
         3 => (-day / 8..day).prop_map(Turn::Pass),
         1 => Just(Turn::Sleep),
         1 => Just(Turn::Erase),
@@ -195,6 +228,16 @@ proptest! {
                     }
                     windows.trim(&person);
                 }
+                Turn::DoneUnnamed(person, count) => {
+                    let person = PersonId::new(&format!("p{person}")).expect("valid");
+                    for _ in 0..count {
+                        number += 1;
+                        let (cid, done_now) = (cid(now, number), done_at(number.into(), now));
+                        windows.remember(&person, cid, by_node(done_now));
+                        done.insert((person.clone(), cid), by_node(done_now));
+                    }
+                    windows.trim(&person);
+                }
                 Turn::Pass(by_ms) => now = now.saturating_add_signed(by_ms),
                 Turn::Sleep => {
                     let everyone = windows.everyone(Timestamp(now));
@@ -210,7 +253,7 @@ proptest! {
             // Once over it may be forgotten, and stays so if the clock is set back.
             done.retain(|_, remembered| !is_over(remembered.at, Timestamp(now)));
             for ((person, cid), remembered) in &done {
-                match windows.known(person, cid) {
+                match windows.known(person, named(*cid, remembered.by)) {
                     Known::Done(found) => prop_assert_eq!(found, *remembered),
                     Known::LookUp => {}
                     Known::New => prop_assert!(false, "{cid} of {person} is forgotten"),
