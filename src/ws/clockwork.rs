@@ -145,6 +145,7 @@ impl Clockwork {
         self.check_expiry(desk, speaker);
         self.check_leaving(desk, now_ms);
         desk.rest_feed(now_ms);
+        desk.shared.rest();
         if desk.has_put_off() {
             desk.send_again();
         }

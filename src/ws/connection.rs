@@ -213,8 +213,11 @@ impl Connection {
                 match poll_write_batch(&mut self.stream, cx, batch) {
                     Poll::Ready(Ok(0) | Err(_)) => return Err(Gone),
                     Poll::Ready(Ok(written)) => {
-                        self.desk.shared.wrote(batch, written, false);
+                        let has_more = self.desk.shared.wrote(batch, written, false);
                         self.clockwork.wrote();
+                        if !has_more {
+                            return Ok(true);
+                        }
                         wrote = true;
                     }
                     Poll::Pending => {

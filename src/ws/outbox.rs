@@ -26,6 +26,10 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 /// Ephemerals kept at most: what a person could take in at a glance.
 const EPHEMERAL_COUNT_MAX: usize = 32;
 
+/// Durable frames that there is space for while a connection is in use: making that space anew for
+/// every message costs more than the half kilobyte. A connection at rest keeps none.
+const KEPT_FRAME_COUNT: usize = 16;
+
 /// Bounds of one outbox, bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
@@ -117,7 +121,8 @@ impl Outbox {
     }
 
     /// Notes that `written` bytes of a batch have left; what has not goes back to the front.
-    pub(super) fn wrote(&mut self, batch: &mut Vec<Bytes>, written: usize) {
+    /// Whether anything waits now.
+    pub(super) fn wrote(&mut self, batch: &mut Vec<Bytes>, written: usize) -> bool {
         self.queued_bytes -= written;
         let mut left = written;
         let mut unsent = Vec::new();
@@ -137,7 +142,12 @@ impl Outbox {
                 self.control.push_front(frame);
             }
         }
-        self.rest();
+        if self.is_empty() {
+            // Not for control frames: a ping a minute is no use.
+            self.control = VecDeque::new();
+            self.durable.shrink_to(KEPT_FRAME_COUNT);
+        }
+        !self.is_empty()
     }
 
     /// Drops everything that was not started: the connection is about to be closed.
@@ -157,8 +167,8 @@ impl Outbox {
         self.peak_bytes = self.peak_bytes.max(self.queued_bytes);
     }
 
-    /// An idle connection holds no buffers.
-    fn rest(&mut self) {
+    /// Gives back the space of queues that are empty.
+    pub(super) fn rest(&mut self) {
         if self.is_empty() {
             self.control = VecDeque::new();
             self.durable = VecDeque::new();
@@ -231,6 +241,21 @@ mod tests {
             }
             assert_eq!(drain(&mut outbox, piece), expected, "pieces of {piece}");
         }
+    }
+
+    #[test]
+    fn space_for_a_few_durable_frames_stays_until_the_connection_rests() {
+        let mut outbox = Outbox::default();
+        for i in 0..200 {
+            assert!(outbox.push_durable(&frame(i, 5), 10_000));
+        }
+        outbox.push_control(frame(1, 5));
+        outbox.rest();
+        assert_eq!(drain(&mut outbox, 10_000).len(), 201 * 5);
+        assert!((1..=KEPT_FRAME_COUNT).contains(&outbox.durable.capacity()));
+        assert_eq!(outbox.control.capacity(), 0);
+        outbox.rest();
+        assert_eq!(outbox.durable.capacity(), 0);
     }
 
     #[test]

@@ -166,11 +166,17 @@ impl Shared {
         !batch.is_empty()
     }
 
-    /// Notes how much of a batch was written. With `is_blocked` the socket takes no more for now.
-    pub(super) fn wrote(&self, batch: &mut Vec<Bytes>, written: usize, is_blocked: bool) {
+    /// Notes how much of a batch was written, and says whether more waits. With `is_blocked` the
+    /// socket takes no more for now.
+    pub(super) fn wrote(&self, batch: &mut Vec<Bytes>, written: usize, is_blocked: bool) -> bool {
         let mut inner = self.lock();
         inner.is_blocked = is_blocked;
-        inner.outbox.wrote(batch, written);
+        inner.outbox.wrote(batch, written)
+    }
+
+    /// Holds no buffers for frames while none come.
+    pub(super) fn rest(&self) {
+        self.lock().outbox.rest();
     }
 
     /// Bytes that wait now, and the most that ever did.
