@@ -14,6 +14,7 @@
 //!
 //! Never: decides a command, writes anything, or calls a listener that calls back.
 
+mod fan_out;
 mod now;
 mod place;
 mod replay;
@@ -41,6 +42,7 @@ pub use place::{
 pub use replay::ReplayStep;
 pub(crate) use table::EdgeTable;
 
+use self::fan_out::Pushed;
 use self::now::Now;
 use self::ring::Ring;
 use crate::bus::Publish;
@@ -271,62 +273,22 @@ impl Edge {
                 self.count_seats();
             }
         }
+        let mut context = None;
+        let mut pushed = Pushed::default();
         for event in publish.events.iter() {
             match event.seq() {
-                Some(seq) if seq > state.view.head => self.fan_out(&mut state, seq, event),
+                Some(seq) if seq > state.view.head => {
+                    let context = context.get_or_insert_with(|| self.context(&state));
+                    pushed.add(self.fan_out(&mut state, seq, event, context));
+                }
                 Some(_) => {} // seen before: published again after a restart of the room
                 None => self.note(&mut state, event),
             }
-        }
-    }
-
-    fn fan_out(self: &Arc<Self>, state: &mut EdgeState, seq: Seq, event: &RoomEvent) {
-        debug_assert_eq!(seq, state.view.head.next(), "invariant 1");
-        state.view.head = seq;
-        state.view.note_author(event);
-        let context = self.context(state);
-        let author = author_of(event);
-        let EdgeState { ring, members, .. } = state;
-        if let RoomEvent::MessageDeleted { target, at, .. } = event {
-            ring.blank(*target, *at);
-        }
-        let entry = ring.push(seq, event);
-        let mut delivery_count = 0;
-        let mut lag_count = 0;
-        for member in members
-            .iter_mut()
-            .flatten()
-            .filter(|member| member.cursor == Cursor::Live)
-        {
-            let dialect = member.listener.dialect();
-            let encoder = self.dialects.of(dialect);
-            let is_own = self.dialects.tells_authors(dialect)
-                && author.is_some_and(|author| author == member.listener.person());
-            let frame = match is_own {
-                // An author has few connections: their own frame is not kept.
-                true => encoder.own_event(&context, event),
-                false => entry.frame(dialect, || encoder.event(&context, event)),
-            };
-            let Some(frame) = frame else { continue };
-            if member.listener.push_durable(&frame, false) {
-                delivery_count += 1;
-            } else {
-                member.cursor = Cursor::Behind(seq);
-                member.listener.fell_behind(self.room);
-                lag_count += 1;
+            if !matches!(event, RoomEvent::MessagePosted(_)) {
+                context = None; // it may have changed what the next is shown in
             }
         }
-        if let RoomEvent::HandoffMoved { step, .. } = event {
-            state.seats_at = seq;
-            self.reseat(state, step);
-        }
-        if let Some(node) = self.node.upgrade() {
-            let now_ms = node.clock.monotonic_ms();
-            state.ring.used(now_ms);
-            node.metrics.deliveries.increment(delivery_count);
-            node.metrics.lagged.increment(lag_count);
-            self.enroll(&node, state);
-        }
+        self.note_pushed(&mut state, pushed);
     }
 
     /// Bookkeeping that the edge shows or keeps.
@@ -456,14 +418,6 @@ pub enum AttachError {
     Gone,
     /// No.
     Refused(Rejection),
-}
-
-/// Who wrote a message.
-fn author_of(event: &RoomEvent) -> Option<&PersonId> {
-    match event {
-        RoomEvent::MessagePosted(message) => Some(&message.author.id),
-        _ => None,
-    }
 }
 
 fn start_at(start: Start, history_id: HistoryId, head: Seq) -> (Resume, Cursor) {

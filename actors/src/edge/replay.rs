@@ -14,7 +14,8 @@ use std::sync::Arc;
 use frontdesk_protocol::Seq;
 use frontdesk_protocol::event::RoomEvent;
 
-use super::{Attachment, Cursor, Edge, EdgeState, Listener, author_of};
+use super::fan_out::author_of;
+use super::{Attachment, Cursor, Edge, EdgeState, Listener};
 use crate::limits::{REPLAY_PAGE_BYTES, REPLAY_PAGE_EVENT_COUNT};
 use crate::task::lock;
 
@@ -109,7 +110,9 @@ impl Edge {
         let event = entry.event.clone();
         let frame = match self.is_own(&*member.listener, &event) {
             true => encoder.own_event(&context, &event),
-            false => entry.frame(dialect, || encoder.event(&context, &event)),
+            false => entry
+                .frame(dialect, || encoder.event(&context, &event))
+                .cloned(),
         };
         let fits = frame.is_none_or(|frame| member.listener.push_durable(&frame, true));
         if fits {

@@ -29,10 +29,10 @@ impl RingEntry {
         &mut self,
         dialect: DialectId,
         encode: impl FnOnce() -> Option<Bytes>,
-    ) -> Option<Bytes> {
+    ) -> Option<&Bytes> {
         self.frames[usize::from(dialect.0)]
             .get_or_insert_with(encode)
-            .clone()
+            .as_ref()
     }
 }
 
