@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use crate::bus::BusMessage;
-use crate::entity::{Caller, Command, Envelope, NamedBy, Outcome, ReplyTo};
+use crate::entity::{Caller, CidBy, Command, Envelope, Outcome, ReplyTo};
 use crate::node::Node;
 use crate::task::{pause, spawn};
 
@@ -126,7 +126,7 @@ impl Node {
             let envelope = Envelope {
                 reply_to,
                 cid: crate::clock::fresh_cid(),
-                named_by: NamedBy::Node,
+                named_by: CidBy::Node,
                 caller: Caller::Entity(room.clone()),
                 command: Command::Room(command),
             };

@@ -52,7 +52,7 @@ pub use door::{Door, DoorId};
 pub use edge::{
     ChatContext, Dialect, DialectId, Edge, Joined, Joining, LeftAt, Listener, RoomContext, Start,
 };
-pub use entity::{Answer, Caller, Command, Envelope, Named, NamedBy, Outcome, ReplyTo};
+pub use entity::{Answer, Caller, CidBy, Command, Envelope, Named, Outcome, ReplyTo};
 pub use feed::{Feed, HandoffNotice};
 pub use index::{Bucket, Conversation, ConversationPage, ListCursor, ListFrom, Totals};
 pub use limits::Limits;

@@ -28,7 +28,7 @@ use crate::company::settings::{KeptSettings, Origins};
 use crate::door::{AskDoor, Door, DoorId, Doors};
 use crate::edge::{AttachError, Dialect, Dialects, Edge, EdgeTable, Joined, Joining};
 use crate::entity::internal::is_internal;
-use crate::entity::{Caller, Command, Envelope, Named, NamedBy, Outcome, ReplyTo};
+use crate::entity::{Caller, CidBy, Command, Envelope, Named, Outcome, ReplyTo};
 use crate::feed::Feeds;
 use crate::index::Index;
 use crate::limits::Limits;
@@ -469,7 +469,7 @@ impl Node {
                 cseq,
             },
             cid: crate::clock::fresh_cid(),
-            named_by: NamedBy::Node,
+            named_by: CidBy::Node,
             caller: Caller::Entity(entity.clone()),
             command,
         };

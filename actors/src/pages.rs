@@ -100,7 +100,8 @@ impl Node {
         }))
     }
 
-    /// The message that somebody said with this cid, if it is there and was not taken back.
+    /// The message that somebody said with this cid of their client, if it is there and was not
+    /// taken back.
     pub async fn message_of_cid(
         self: &Arc<Self>,
         entity: &EntityId,

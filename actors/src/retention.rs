@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use crate::bus::BusMessage;
 use crate::clock::fresh_cid;
 use crate::company::tables::{self, RoomRow};
-use crate::entity::{Answer, Caller, Command, Envelope, NamedBy, Outcome, ReplyTo};
+use crate::entity::{Answer, Caller, CidBy, Command, Envelope, Outcome, ReplyTo};
 use crate::index::summary_in;
 use crate::node::{ASK_DOOR, Node};
 use crate::room::Summary;
@@ -182,7 +182,7 @@ impl Node {
                 cseq,
             },
             cid: fresh_cid(),
-            named_by: NamedBy::Node,
+            named_by: CidBy::Node,
             caller: Caller::Entity(caller),
             command,
         };

@@ -145,7 +145,7 @@ impl Clockwork {
         self.check_expiry(desk, speaker);
         self.check_leaving(desk, now_ms);
         desk.rest_feed(now_ms);
-        desk.shared.rest();
+        desk.shared.rest(); // beside a ping, which is due at most looks
         if desk.has_put_off() {
             desk.send_again();
         }

@@ -201,7 +201,7 @@ impl Connection {
         true
     }
 
-    /// Writes what is queued until the socket takes no more; whether anything left.
+    /// Writes what is queued until the socket takes no more; whether anything was written.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
         BATCH.with_borrow_mut(|batch| {
             let mut wrote = false;

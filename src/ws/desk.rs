@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use frontdesk_actors::edge::{Attachment, ReplayStep};
 use frontdesk_actors::{
-    Arrival, Command, DoorId, Edge, Joined, Joining, LeftAt, Named, NamedBy, Outcome, Start,
+    Arrival, CidBy, Command, DoorId, Edge, Joined, Joining, LeftAt, Named, Outcome, Start,
 };
 use frontdesk_protocol::command::Principal;
 use frontdesk_protocol::native::{FrameRef, RoomName};
@@ -96,7 +96,7 @@ pub(crate) struct Waiting {
     pub(crate) frame: Option<FrameRef>,
     entity: EntityId,
     command: Command,
-    /// What the client named it repeats by itself.
+    /// Its cid. What a client named the client repeats, the rest is repeated from here.
     named: Named,
     weight_bytes: usize,
     /// It was refused for now and is sent again with the next look at the clock.
@@ -211,8 +211,8 @@ impl Desk {
         let cseq = self.next_cseq;
         let named = cid.map_or_else(Named::by_node, Named::from);
         let kept = match named.by {
-            NamedBy::Client => Command::Wake,
-            NamedBy::Node => command.clone(),
+            CidBy::Client => Command::Wake,
+            CidBy::Node => command.clone(),
         };
         let waiting = Waiting {
             frame,
@@ -238,7 +238,7 @@ impl Desk {
                 if matches!(why.code, ErrorCode::Busy | ErrorCode::Unavailable)
         );
         // Once the client was told to repeat a command, what it sent after that is its to repeat.
-        let client_repeats = waiting.named.by == NamedBy::Client;
+        let client_repeats = waiting.named.by == CidBy::Client;
         let is_clients = client_repeats || self.told_busy.contains_key(&waiting.entity);
         if is_later && !is_clients {
             waiting.put_off = true;

@@ -143,8 +143,9 @@ impl Outbox {
             }
         }
         if self.is_empty() {
-            // Not for control frames: a ping a minute is no use.
+            // Only for durable frames: a ping now and then is no use.
             self.control = VecDeque::new();
+            self.ephemeral = Vec::new();
             self.durable.shrink_to(KEPT_FRAME_COUNT);
         }
         !self.is_empty()
@@ -167,12 +168,10 @@ impl Outbox {
         self.peak_bytes = self.peak_bytes.max(self.queued_bytes);
     }
 
-    /// Gives back the space of queues that are empty.
+    /// Gives the space for durable frames back, if none waits.
     pub(super) fn rest(&mut self) {
-        if self.is_empty() {
-            self.control = VecDeque::new();
+        if self.durable.is_empty() {
             self.durable = VecDeque::new();
-            self.ephemeral = Vec::new();
         }
     }
 }
@@ -254,8 +253,9 @@ mod tests {
         assert_eq!(drain(&mut outbox, 10_000).len(), 201 * 5);
         assert!((1..=KEPT_FRAME_COUNT).contains(&outbox.durable.capacity()));
         assert_eq!(outbox.control.capacity(), 0);
+        outbox.push_control(frame(1, 5));
         outbox.rest();
-        assert_eq!(outbox.durable.capacity(), 0);
+        assert_eq!(outbox.durable.capacity(), 0, "beside a ping that waits");
     }
 
     #[test]

@@ -174,7 +174,7 @@ impl Shared {
         inner.outbox.wrote(batch, written)
     }
 
-    /// Holds no buffers for frames while none come.
+    /// Gives back the space for frames, if none waits.
     pub(super) fn rest(&self) {
         self.lock().outbox.rest();
     }

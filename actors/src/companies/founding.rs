@@ -10,7 +10,7 @@ use frontdesk_storage::{EntityId, Result, RowsWait};
 
 use crate::bus::BusMessage;
 use crate::company::tables;
-use crate::entity::{Caller, Command, Envelope, NamedBy, Outcome, ReplyTo};
+use crate::entity::{Caller, CidBy, Command, Envelope, Outcome, ReplyTo};
 use crate::node::{ASK_DOOR, Node};
 use crate::task::{blocking, spawn};
 
@@ -25,7 +25,7 @@ impl Node {
                 cseq,
             },
             cid: crate::clock::fresh_cid(),
-            named_by: NamedBy::Node,
+            named_by: CidBy::Node,
             caller: Caller::Entity(EntityId::companies()),
             command: Command::Staff(StaffCommand::Found {
                 company_no: 0,

@@ -8,7 +8,7 @@
 //! included; nothing of a batch is told to anyone here.
 //! Never: awaits; reads the store anywhere but in [`read`], which blocks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use frontdesk_storage::{CidRow, EntityId, Erases, Result, Row};
 use super::cids::{self, CidWindows, Floor, Remembered};
 use super::named::find_in_records;
 use super::recover::{RecordCid, encode_record};
-use super::{Answer, Asked, Command, Decided, Effect, Envelope, Known, Named, NamedBy, Outcome};
+use super::{Answer, Asked, CidBy, Command, Decided, Effect, Envelope, Known, Named, Outcome};
 use super::{ReplyTo, Rules, digest, person_of};
 use crate::node::Node;
 
@@ -142,13 +142,20 @@ pub(crate) fn read(node: &Node, entity: &EntityId, needs: Needs) -> Result<Prepa
         let found = found.map(|record| (seq, record));
         prepared.known.records.extend(found);
     }
+    let mut by_nodes = HashSet::new();
     for (person, Named { cid, by }) in needs.cids {
         let row = match by {
-            NamedBy::Client => node.journal.cid(entity, &person, &cid)?,
-            NamedBy::Node => find_in_records(&*node.journal, entity, &person, &cid)?,
+            CidBy::Client => node.journal.cid(entity, &person, &cid)?,
+            CidBy::Node => {
+                by_nodes.insert((person, cid));
+                continue;
+            }
         };
         prepared.cids.insert((person, cid), row);
     }
+    let found = find_in_records(&*node.journal, entity, by_nodes)?;
+    let found = found.into_iter().map(|(named, row)| (named, Some(row)));
+    prepared.cids.extend(found);
     Ok(prepared)
 }
 
@@ -243,8 +250,8 @@ fn named(envelope: &Envelope) -> Named {
 /// What a repeat is compared with. A node uses no cid of its own for two commands.
 fn digest_of(envelope: &Envelope) -> u64 {
     match envelope.named_by {
-        NamedBy::Client => digest(&envelope.command),
-        NamedBy::Node => 0,
+        CidBy::Client => digest(&envelope.command),
+        CidBy::Node => 0,
     }
 }
 

@@ -41,7 +41,7 @@ use crate::feed::{Audience, HandoffNotice};
 use crate::limits::ENVELOPE_OVERHEAD_BYTES;
 use crate::room::Summary;
 
-pub use named::{Named, NamedBy};
+pub use named::{CidBy, Named};
 pub(crate) use written::Written;
 
 /// A command with everything its entity must know; travels as bytes between nodes.
@@ -52,7 +52,7 @@ pub struct Envelope {
     /// The command's name: sending it twice does it once.
     pub cid: Cid,
     /// Who made it, and may send it twice.
-    pub named_by: NamedBy,
+    pub named_by: CidBy,
     /// Who asks.
     pub caller: Caller,
     /// What is asked.

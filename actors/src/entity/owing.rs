@@ -14,7 +14,7 @@ use tracing::error;
 
 use super::actor::{EntityActor, EntityMsg, EntityState, Stage};
 use super::effects::Delivery;
-use super::{Caller, Command, Envelope, NamedBy, Outcome, ReplyTo, Rules};
+use super::{Caller, CidBy, Command, Envelope, Outcome, ReplyTo, Rules};
 use crate::bus::BusMessage;
 use crate::door::{Door, OwnDoor};
 use crate::index::LIST_DELAY_MS;
@@ -129,7 +129,7 @@ impl<R: Rules> EntityActor<R> {
             let envelope = Envelope {
                 reply_to,
                 cid: crate::clock::fresh_cid(),
-                named_by: NamedBy::Node,
+                named_by: CidBy::Node,
                 caller: Caller::Entity(self.slot.entity.clone()),
                 command: effect.command,
             };

@@ -15,7 +15,7 @@ use frontdesk_storage::{EntityId, Error, Journal, Record, Result, Snapshot, Tail
 use serde::{Deserialize, Serialize};
 
 use super::cids::{CidWindows, Floor, Remembered};
-use super::{Effect, NamedBy, Rules};
+use super::{CidBy, Effect, Rules};
 use crate::bus::Revoked;
 
 /// Records read at once while recovering.
@@ -23,7 +23,7 @@ const PAGE_RECORD_COUNT: usize = 512;
 /// Bytes read at once while recovering.
 const PAGE_BYTES: usize = 1024 * 1024;
 /// Version of [`RecordBody`].
-const RECORD_VERSION: u8 = 1;
+pub(super) const RECORD_VERSION: u8 = 1;
 
 /// One journal record: what one batch of commands came to.
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,8 +54,8 @@ pub(crate) struct RecordCid {
     /// Fingerprint of the command.
     pub(crate) digest: u64,
     /// Who may repeat it.
-    #[serde(default, skip_serializing_if = "NamedBy::is_client")]
-    pub(crate) by: NamedBy,
+    #[serde(default, skip_serializing_if = "CidBy::is_client")]
+    pub(crate) by: CidBy,
 }
 
 #[derive(Serialize, Deserialize)]

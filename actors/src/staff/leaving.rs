@@ -19,7 +19,7 @@ use frontdesk_storage::EntityId;
 use tracing::warn;
 
 use crate::bus::BusMessage;
-use crate::entity::{Answer, Caller, Command, Effect, Envelope, NamedBy, Outcome, ReplyTo};
+use crate::entity::{Answer, Caller, CidBy, Command, Effect, Envelope, Outcome, ReplyTo};
 use crate::node::{ASK_DOOR, Node};
 use crate::task::spawn;
 
@@ -100,7 +100,7 @@ impl Node {
                 cseq,
             },
             cid: crate::clock::fresh_cid(),
-            named_by: NamedBy::Node,
+            named_by: CidBy::Node,
             caller: Caller::Entity(staff.clone()),
             command: Command::Room(RoomCommand::Release {
                 agent: agent.clone(),

@@ -7,7 +7,7 @@ use frontdesk_protocol::{Epoch, Seq};
 use super::{World, both_modes, company_of, fresh_cid, principal, say};
 use crate::bus::{Bus, BusMessage, Publish};
 use crate::door::DoorId;
-use crate::entity::{Caller, Envelope, NamedBy, ReplyTo};
+use crate::entity::{Caller, CidBy, Envelope, ReplyTo};
 
 fn envelope() -> Arc<Envelope> {
     Arc::new(Envelope {
@@ -17,7 +17,7 @@ fn envelope() -> Arc<Envelope> {
             cseq: 3,
         },
         cid: fresh_cid(),
-        named_by: NamedBy::Client,
+        named_by: CidBy::Node,
         caller: Caller::Person(principal("ann")),
         command: say("hello"),
     })

@@ -6,11 +6,11 @@ use frontdesk_storage::testing::{Crash, Verdict};
 
 use super::{START, World, both_modes, cid_at, person, place, refusal};
 use crate::entity::named::find_in_records;
-use crate::entity::{Named, NamedBy};
+use crate::entity::{CidBy, Named};
 use crate::limits::{CID_SWEEP_MS, CID_WINDOW_COUNT, NODE_CLOCKS_APART_MS};
 
 fn by_node(cid: Cid) -> Named {
-    let by = NamedBy::Node;
+    let by = CidBy::Node;
     Named { cid, by }
 }
 
@@ -90,17 +90,25 @@ both_modes! {
         let world = World::new(serialize).await;
         let room = world.room(&["ann"]).await;
         let ahead = |by_ms| cid_at(Timestamp(START.0 + by_ms), 1);
-        let found = [0, NODE_CLOCKS_APART_MS, NODE_CLOCKS_APART_MS + 1];
-        for by_ms in found {
+        let made = [0, NODE_CLOCKS_APART_MS, NODE_CLOCKS_APART_MS + 1];
+        for by_ms in made {
             world.post(&room, "ann", "done", by_node(ahead(by_ms))).await;
         }
-        let found = found.map(|by_ms| {
-            let row = find_in_records(&**world.journal(), &room, &person("ann"), &ahead(by_ms));
-            row.expect("read").map(|row| row.seq.0)
-        });
-        assert_eq!(found, [Some(1), Some(2), None]);
-        let never = find_in_records(&**world.journal(), &room, &person("ann"), &world.cid(9));
-        assert!(never.expect("read").is_none());
+        let find = |cids: &[Cid]| {
+            let wanted = cids.iter().map(|cid| (person("ann"), *cid)).collect();
+            let found = find_in_records(&**world.journal(), &room, wanted).expect("read");
+            let mut seqs: Vec<u64> = found.values().map(|row| row.seq.0).collect();
+            seqs.sort_unstable();
+            seqs
+        };
+        let all = made.map(ahead);
+        assert_eq!(find(&all), [1, 2, 3], "the newest records are looked at in any case");
+        assert_eq!(find(&[world.cid(9)]), [0; 0], "never done");
+        for number in 10..110 {
+            world.post(&room, "ann", "later", by_node(world.cid(number))).await;
+        }
+        assert_eq!(all.map(|cid| find(&[cid]).len()), [1, 1, 0]);
+        assert_eq!(find(&all), [1, 2, 3], "as far back as for the first of them");
     }
 
     async fn a_cid_that_its_own_batch_pushes_out_of_memory_is_still_known(serialize: bool) {

@@ -19,7 +19,7 @@ use tracing::warn;
 
 use super::{UploadStage, UploadView};
 use crate::bus::BusMessage;
-use crate::entity::{Answer, Caller, Command, Envelope, NamedBy, Outcome, ReplyTo};
+use crate::entity::{Answer, Caller, CidBy, Command, Envelope, Outcome, ReplyTo};
 use crate::node::{ASK_DOOR, Node};
 use crate::task::spawn;
 
@@ -239,7 +239,7 @@ impl Node {
                 cseq,
             },
             cid: crate::clock::fresh_cid(),
-            named_by: NamedBy::Node,
+            named_by: CidBy::Node,
             caller: Caller::Entity(from),
             command,
         };

@@ -21,7 +21,7 @@ use frontdesk_protocol::limits::CID_KEPT_MS;
 use frontdesk_protocol::{Cid, PersonId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Named, NamedBy};
+use super::{CidBy, Named};
 use crate::limits::{CID_SWEEP_MS, CID_WINDOW_COUNT};
 
 /// One remembered command.
@@ -34,7 +34,7 @@ pub(crate) struct Remembered {
     /// Which command it was.
     pub(crate) digest: u64,
     /// Who may repeat it.
-    pub(crate) by: NamedBy,
+    pub(crate) by: CidBy,
 }
 
 /// What is known of a cid without a look at the index.
@@ -56,7 +56,7 @@ pub(crate) struct Floor {
     /// The latest that one of a node's does.
     #[serde(default)]
     node_time: Timestamp,
-    /// When the latest of their commands was done.
+    /// When the latest of their commands was done, whoever named it.
     at: Timestamp,
 }
 
@@ -73,17 +73,17 @@ impl Floor {
         // A forgotten cid without a time could be any: then every cid must be looked up.
         let time = cid.time().unwrap_or(Timestamp(u64::MAX));
         let floor = match remembered.by {
-            NamedBy::Client => &mut self.time,
-            NamedBy::Node => &mut self.node_time,
+            CidBy::Client => &mut self.time,
+            CidBy::Node => &mut self.node_time,
         };
         *floor = time.max(*floor);
         self.at = self.at.max(remembered.at);
     }
 
-    fn of(&self, by: NamedBy) -> Timestamp {
+    fn of(&self, by: CidBy) -> Timestamp {
         match by {
-            NamedBy::Client => self.time,
-            NamedBy::Node => self.node_time,
+            CidBy::Client => self.time,
+            CidBy::Node => self.node_time,
         }
     }
 
@@ -97,8 +97,8 @@ impl Floor {
 #[derive(Debug, Default)]
 struct Window {
     done: VecDeque<(Cid, Remembered)>,
-    /// The greatest cid that ever was in it. Cids that carry a time are ordered by it, so one that
-    /// was made later is not in the window.
+    /// The greatest cid with a time that ever was in it. These are ordered by their time, so one
+    /// that was made later is not in the window.
     greatest: Option<Cid>,
     floor: Floor,
 }
@@ -106,7 +106,8 @@ struct Window {
 impl Window {
     /// Read through only for a cid that may be in it: most are greater than all before.
     fn find(&self, cid: &Cid) -> Option<Remembered> {
-        if self.greatest.is_none_or(|greatest| *cid > greatest) {
+        let is_greater = self.greatest.is_none_or(|greatest| *cid > greatest);
+        if is_greater && cid.time().is_some() {
             return None;
         }
         let mut newest_first = self.done.iter().rev();
@@ -117,7 +118,7 @@ impl Window {
 
     fn push(&mut self, cid: Cid, remembered: Remembered) {
         if self.find(&cid).is_none() {
-            self.greatest = self.greatest.max(Some(cid));
+            self.greatest = self.greatest.max(cid.time().map(|_| cid));
             self.done.push_back((cid, remembered));
         }
     }
@@ -250,7 +251,8 @@ impl CidWindows {
         }
     }
 
-    /// One floor for all, as it is when everything is forgotten but the index.
+    /// One floor for all, as it is when everything is forgotten but the index. What nodes named
+    /// goes with its records: those are older than any of it that could be repeated.
     pub(crate) fn floor_of_all(&self, now: Timestamp) -> Floor {
         let floors = self.floors(now);
         floors.into_values().fold(self.everyone(now), Floor::and)

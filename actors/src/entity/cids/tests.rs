@@ -21,18 +21,18 @@ fn done_at(number: u64, at: u64) -> Remembered {
         number,
         at: Timestamp(at),
         digest: 7,
-        by: NamedBy::Client,
+        by: CidBy::Client,
     }
 }
 
 fn by_node(remembered: Remembered) -> Remembered {
     Remembered {
-        by: NamedBy::Node,
+        by: CidBy::Node,
         ..remembered
     }
 }
 
-fn named(cid: Cid, by: NamedBy) -> Named {
+fn named(cid: Cid, by: CidBy) -> Named {
     Named { cid, by }
 }
 
@@ -113,12 +113,28 @@ fn what_clients_name_has_no_node_look_up_its_own_cids_nor_the_other_way() {
     windows.remember(&ann(), cid(500, 1), by_node(remembered(3)));
     let woken = CidWindows::with_floors(windows.floors(Timestamp(1)));
     let known = |cid, by| woken.known(&ann(), named(cid, by));
-    assert_eq!(known(cid(501, 1), NamedBy::Node), Known::New);
-    assert_eq!(known(cid(500, 1), NamedBy::Node), Known::LookUp);
+    assert_eq!(known(cid(501, 1), CidBy::Node), Known::New);
+    assert_eq!(known(cid(500, 1), CidBy::Node), Known::LookUp);
     let mut windows = CidWindows::default();
     windows.remember(&ann(), cid(500, 1), by_node(remembered(3)));
     let woken = CidWindows::with_floors(windows.floors(Timestamp(1)));
     assert_eq!(woken.known(&ann(), cid(1, 1).into()), Known::New);
+}
+
+#[test]
+fn a_floor_from_before_nodes_cids_were_kept_apart_counts_for_clients() {
+    #[derive(serde::Serialize)]
+    struct Before {
+        time: Timestamp,
+        at: Timestamp,
+    }
+    let (time, at) = (Timestamp(500), Timestamp(600));
+    let bytes = rmp_serde::to_vec_named(&Before { time, at }).expect("encodes");
+    let floor: Floor = rmp_serde::from_slice(&bytes).expect("decodes");
+    let woken = CidWindows::default().above(floor);
+    assert_eq!(woken.known(&ann(), cid(500, 1).into()), Known::LookUp);
+    let known = woken.known(&ann(), named(cid(1, 1), CidBy::Node));
+    assert_eq!(known, Known::New);
 }
 
 #[test]

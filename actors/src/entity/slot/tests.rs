@@ -6,7 +6,7 @@ use frontdesk_protocol::command::{Card, Principal, Role};
 use frontdesk_protocol::{CompanyId, PersonId};
 
 use super::*;
-use crate::entity::{Caller, NamedBy};
+use crate::entity::{Caller, CidBy};
 
 fn slot() -> Slot {
     let company = CompanyId::new("TES001").expect("valid");
@@ -31,7 +31,7 @@ fn envelope_of(caller: Caller, command: Command, door: u64, cid: u8) -> Arc<Enve
             cseq: u64::from(cid),
         },
         cid: Cid::from_bits([cid; 16]),
-        named_by: NamedBy::Client,
+        named_by: CidBy::Client,
         caller,
         command,
     })
