@@ -5,7 +5,8 @@ use frontdesk_storage::EntityId;
 use frontdesk_storage::testing::{Crash, Verdict};
 
 use super::{World, both_modes, company_of, eventually, fresh_cid, is_done, place, refusal};
-use crate::limits::{RESTART_COUNT_MAX, RESTART_WINDOW_MS};
+use crate::entity::{CidBy, Named};
+use crate::limits::{CID_WINDOW_COUNT, RESTART_COUNT_MAX, RESTART_WINDOW_MS};
 
 both_modes! {
     async fn a_room_that_crashes_keeps_its_commands_in_order(serialize: bool) {
@@ -83,6 +84,28 @@ both_modes! {
         world.clock.advance_ms(RESTART_WINDOW_MS);
         assert_eq!(place(&world.post(&room, "ann", "hello", world.cid(1)).await), (1, false));
         world.all_asleep().await;
+    }
+
+    async fn what_was_written_as_a_room_was_given_up_is_not_done_again_for_its_node(
+        serialize: bool
+    ) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann"]).await;
+        for _ in 0..RESTART_COUNT_MAX {
+            world.memory.faults().next_append(Verdict::DropAnswerUnknown);
+        }
+        world.memory.faults().next_append(Verdict::WriteAnswerUnknown);
+        let by = CidBy::Node;
+        let named = |number| Named { cid: world.cid(number), by };
+        let told = world.post(&room, "ann", "hello", named(1)).await;
+        assert_eq!(refusal(&told), ErrorCode::Unavailable);
+        world.clock.advance_ms(RESTART_WINDOW_MS);
+        assert_eq!(place(&world.post(&room, "ann", "hello", named(1)).await), (1, true));
+        for number in 2..CID_WINDOW_COUNT as u64 + 10 {
+            world.post(&room, "ann", "more", named(number)).await;
+        }
+        world.all_asleep().await;
+        assert_eq!(place(&world.post(&room, "ann", "hello", named(1)).await), (1, true));
     }
 
     async fn an_entity_that_was_given_up_leaves_the_registry(serialize: bool) {
