@@ -160,6 +160,24 @@ struct Folder {
 }
 
 impl ObjectBlobs {
+    /// What a folder names lasts: without it a loss of power brings back what was removed, when
+    /// nobody knows of it any more.
+    async fn sync_names(&self, key: &BlobKey) -> Result<()> {
+        let Place::Folder(folder) = &self.place else {
+            return Ok(());
+        };
+        if folder.durability != Durability::Fsync {
+            return Ok(());
+        }
+        let path = folder.files.path_to_filesystem(&key.path());
+        let path = path.map_err(failed)?;
+        publishing::off_the_loop(move || match path.parent() {
+            Some(folder) if folder.exists() => files::sync_folder(folder),
+            _ => Ok(()), // nothing was ever stored for this company
+        })
+        .await
+    }
+
     /// In a folder, which is made if missing.
     ///
     /// # Errors
@@ -410,14 +428,17 @@ impl Blobs for ObjectBlobs {
         Box::pin(async move {
             let _turn = self.turn().await?;
             // A bucket does not say whether there was one.
-            if self.meta(key).await?.is_none() {
-                return Ok(false);
-            }
-            match self.objects.delete(&key.path()).await {
-                Ok(()) => Ok(true),
-                Err(object_store::Error::NotFound { .. }) => Ok(false),
-                Err(error) => Err(failed(error)),
-            }
+            let was_there = match self.meta(key).await? {
+                None => false,
+                Some(_) => match self.objects.delete(&key.path()).await {
+                    Ok(()) => true,
+                    Err(object_store::Error::NotFound { .. }) => false,
+                    Err(error) => return Err(failed(error)),
+                },
+            };
+            // Where it was gone, too: whoever removed it may not have come to this.
+            self.sync_names(key).await?;
+            Ok(was_there)
         })
     }
 

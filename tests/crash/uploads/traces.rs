@@ -112,3 +112,28 @@ fn the_object_of_a_dropped_file_goes_with_the_next_start_when_its_time_is_over()
     .unwrap();
     server.stop().unwrap();
 }
+
+#[test]
+fn the_object_of_a_dropped_file_does_not_come_back_with_a_loss_of_power() {
+    let mut trial = Trial::new("fjall", "fsync").losing();
+    let server = trial.start().unwrap();
+    let way = trial.ways(server.address()).swap_remove(0);
+    let id = begin(&trial, &way, TEXT);
+    until_ready(&trial, &way, &id.parse().unwrap());
+    let dropped = ask(&trial, &way, Method::DELETE, &id);
+    assert_eq!(dropped, StatusCode::NO_CONTENT);
+    trial.stop(server).unwrap();
+    trial.settings = trial.settings.clone().with(TRACE, "1");
+    let files = trial.folder("files");
+    let is_gone = || names_in(&files).is_empty().then_some(());
+    for _ in 0..2 {
+        let server = trial.start().unwrap();
+        let way = trial.ways(server.address()).swap_remove(0);
+        wait_for("an empty folder", START_LOOK_LIMIT, is_gone).unwrap();
+        wait_for("nothing that tells", START_LOOK_LIMIT, || {
+            (ask(&trial, &way, Method::HEAD, &id) == StatusCode::NOT_FOUND).then_some(())
+        })
+        .unwrap();
+        trial.stop(server).unwrap();
+    }
+}
