@@ -25,6 +25,8 @@ test: tools ## install what tests need, then check format, lints, tests and docu
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) test --locked --workspace --no-fail-fast
+	$(CARGO) test --locked --bench codec --bench room --bench journal --bench fanout --bench passwords
+	$(CARGO) test --locked --bench start -- --quick
 	cd web && node --test
 	$(CARGO) build --locked --release # what `make run` builds: optimised code can fail where other code does not
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
