@@ -13,6 +13,8 @@ use std::env;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// Pause between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -22,19 +24,23 @@ pub(crate) fn pause(time: Duration) {
     assert_eq!(end.recv_timeout(time), Err(RecvTimeoutError::Timeout));
 }
 
-/// Looks until there is an answer, for about this long.
+/// Looks until there is an answer, for this long and at least once: by time, since a look may take
+/// a hundred pauses where the disk is slow.
 pub(crate) fn wait_for<T>(
     what: &str,
     limit: Duration,
     mut look: impl FnMut() -> Option<T>,
 ) -> Result<T, String> {
-    for _ in 0..limit.as_millis() / LOOK.as_millis() {
+    let started = Instant::now();
+    loop {
         if let Some(answer) = look() {
             return Ok(answer);
         }
+        if started.elapsed() >= limit {
+            return Err(format!("{what}: not within {limit:?}"));
+        }
         pause(LOOK);
     }
-    Err(format!("{what}: not within {limit:?}"))
 }
 
 /// A number from the environment.
