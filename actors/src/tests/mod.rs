@@ -437,6 +437,7 @@ pub(crate) fn seq_and_text(event: &RoomEvent) -> (u64, String) {
     match event {
         RoomEvent::MessagePosted(message) => (message.seq.0, message.text.to_string()),
         RoomEvent::MessageDeleted { seq, target, .. } => (seq.0, format!("{target} taken back")),
+        RoomEvent::HandoffMoved { seq, step, .. } => (seq.0, step.as_str().into()),
         other => panic!("bookkeeping was shown: {other:?}"),
     }
 }

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use frontdesk_protocol::chat::{Chat, ChatOpening, Priority, Stage};
+use frontdesk_protocol::chat::{Chat, ChatOpening, HandoffStep, Priority, Stage};
 use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Role, RoomCommand};
-use frontdesk_protocol::event::RoomEvent;
+use frontdesk_protocol::event::{Author, Message, RoomEvent};
 use frontdesk_protocol::staff::StaffCommand;
-use frontdesk_protocol::{AccountNo, ChatId, CompanyId, PersonId, Pos};
+use frontdesk_protocol::{AccountNo, ChatId, CompanyId, Epoch, PersonId, Pos, Seq};
 use frontdesk_storage::EntityId;
 use frontdesk_storage::testing::{Crash, Verdict};
 use uuid::Uuid;
 
 use super::staff::{account_no, root};
-use super::{PATIENCE, World, both_modes, eventually, fresh_cid, person};
+use super::{PATIENCE, START, World, both_modes, eventually, fresh_cid, person};
 use crate::Bucket;
+use crate::bus::Publish;
 use crate::entity::recover::decode_record;
 use crate::entity::{Answer, Command, Outcome};
 use crate::staff::PAGE_COUNT;
@@ -149,6 +150,53 @@ both_modes! {
             assert_eq!(steps(&reborn, room), ["escalated", "assigned", "released"]);
         }
     }
+}
+
+#[tokio::test]
+async fn who_leaves_sees_what_was_said_before_and_why_and_nothing_after() {
+    let world = World::new(false).await;
+    let room = world.room(&["ann", "bob"]).await;
+    let (ann, bob) = (
+        world.join(&room, "ann", None).await,
+        world.join(&room, "bob", None).await,
+    );
+    let author = Author {
+        id: person("bob"),
+        role: Role::Agent,
+        card: Card::default(),
+    };
+    let message = |seq: u64, text: &str| {
+        RoomEvent::MessagePosted(Message {
+            seq: Seq(seq),
+            at: START,
+            cid: world.cid(seq),
+            author: author.clone(),
+            text: text.into(),
+            rich: None,
+            reply_to: None,
+            file: None,
+            part_of: None,
+            deleted_at: None,
+        })
+    };
+    let moved = RoomEvent::HandoffMoved {
+        seq: Seq(2),
+        at: START,
+        by: author.clone(),
+        step: HandoffStep::Released {
+            name: None,
+            left: vec![person("ann")],
+        },
+    };
+    // All in one publication.
+    ann.edge.on_publish(&Publish {
+        epoch: Epoch(1),
+        head: Seq(3),
+        events: vec![message(1, "before"), moved, message(3, "after")].into(),
+    });
+    assert_eq!(ann.ear.texts(), ["1 before", "2 released"]);
+    assert_eq!(bob.ear.texts(), ["1 before", "2 released", "3 after"]);
+    assert_eq!(bob.edge.present(), [person("bob")]);
 }
 
 /// The steps of a chat in its room's log.
