@@ -43,6 +43,7 @@ pub mod task;
 mod tests;
 mod ticks;
 mod upload;
+mod waking;
 
 pub use bot::{Answering, Bot, BotAnswer, BotError, Turn};
 pub use bus::Revoked;

@@ -22,6 +22,9 @@ pub const SNAPSHOT_EVENT_COUNT: u64 = 512;
 pub const SNAPSHOT_ON_SLEEP_RECORD_COUNT: u64 = 16;
 /// Read marks wait this long for company, milliseconds: a burst of marks is one record.
 pub const MARK_DELAY_MS: u64 = 150;
+/// Entities that come up at the same time because they owed something when their node went down:
+/// each reads its log, and whoever is asked for now comes up beside them.
+pub const WAKE_AT_ONCE_COUNT: usize = 64;
 /// Effects of one entity under way at once.
 pub const EFFECT_IN_FLIGHT_COUNT_MAX: usize = 64;
 /// Pause before an effect that was refused for now is tried again, milliseconds; doubled each time.

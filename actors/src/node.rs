@@ -132,7 +132,7 @@ pub struct NodeCounts {
 }
 
 impl Node {
-    /// Starts the tree, wakes whatever owes something, and begins to tick.
+    /// Starts the tree and begins to tick. Whatever owes something wakes meanwhile.
     pub async fn start(options: NodeOptions) -> Result<Arc<Self>, StartError> {
         let node = Arc::new(Self {
             journal: options.journal,
@@ -170,12 +170,7 @@ impl Node {
         let reading = Arc::clone(&node);
         let read = blocking(move || reading.origins.load(&*reading.directory)).await;
         read.map_err(|error| StartError(error.to_string()))?;
-        let journal = Arc::clone(&node.journal);
-        let pending = blocking(move || journal.pending()).await;
-        for (entity, pos) in pending.map_err(|error| StartError(error.to_string()))? {
-            node.index.is_behind(&entity, pos);
-            node.wake(entity);
-        }
+        spawn(crate::waking::wake_owing(Arc::downgrade(&node)));
         spawn(tick_edges(Ticks::of(&node, TICK_MS)));
         spawn(sweep(Ticks::of(&node, SWEEP_MS)));
         spawn(crate::retention::forget_idle(Ticks::of(&node, SWEEP_MS)));
@@ -457,11 +452,13 @@ impl Node {
         }
     }
 
-    fn wake(self: &Arc<Self>, entity: EntityId) {
-        self.request(entity, Command::Wake, DoorId::NOBODY, 0);
-    }
-
-    fn request(self: &Arc<Self>, entity: EntityId, command: Command, door: DoorId, cseq: u64) {
+    pub(crate) fn request(
+        self: &Arc<Self>,
+        entity: EntityId,
+        command: Command,
+        door: DoorId,
+        cseq: u64,
+    ) {
         let envelope = Envelope {
             reply_to: ReplyTo {
                 boot: self.boot(),

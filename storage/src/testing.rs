@@ -34,6 +34,7 @@ pub enum Verdict {
 struct Gates {
     commits_held: bool,
     syncs_held: bool,
+    marks_held: bool,
     /// The writer stands at a gate.
     waiting: bool,
 }
@@ -75,11 +76,17 @@ impl Faults {
         locked(&self.gates).syncs_held = true;
     }
 
-    /// Opens both gates.
+    /// Whoever reads all pending marks waits until [`Faults::release`].
+    pub fn hold_marks(&self) {
+        locked(&self.gates).marks_held = true;
+    }
+
+    /// Opens all gates.
     pub fn release(&self) {
         let mut gates = locked(&self.gates);
         gates.commits_held = false;
         gates.syncs_held = false;
+        gates.marks_held = false;
         self.gates_changed.notify_all();
     }
 
@@ -112,6 +119,10 @@ impl Faults {
             true => Err("the test asked for a failed sync".into()),
             false => Ok(()),
         }
+    }
+
+    pub(crate) fn before_marks(&self) {
+        self.wait_at_gate(|gates| gates.marks_held);
     }
 
     pub(crate) fn verdict(&self, _append: &Append) -> Verdict {

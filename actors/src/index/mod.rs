@@ -36,7 +36,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use frontdesk_protocol::{CompanyId, ErrorCode, PersonId, Pos, Rejection, RoomId};
 use frontdesk_storage::{EntityId, EntityKind};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SetOnce};
 use tokio::time::timeout;
 
 pub use desks::Bucket;
@@ -118,6 +118,8 @@ pub(crate) struct Index {
     companies: DashMap<CompanyId, Arc<Company>>,
     /// One permit: invariant 5.
     writers: Semaphore,
+    /// Set once the marks of before the node's start were read: until then any room may be behind.
+    owing_known: SetOnce<()>,
     /// Batches written, for tests.
     written: std::sync::atomic::AtomicU64,
 }
@@ -127,6 +129,7 @@ impl Default for Index {
         Self {
             companies: DashMap::new(),
             writers: Semaphore::new(1),
+            owing_known: SetOnce::new(),
             written: std::sync::atomic::AtomicU64::new(0),
         }
     }
@@ -159,6 +162,36 @@ impl Index {
         let fresh = || Arc::new(Company::new(company.clone()));
         let entry = self.companies.entry(company.clone()).or_insert_with(fresh);
         Arc::clone(entry.value())
+    }
+
+    /// These owed something when the node started, and these only.
+    pub(crate) fn are_coming_up(&self, entities: &[EntityId]) {
+        for entity in entities {
+            if let EntityKind::Room(room) = entity.kind {
+                let company = self.of(&entity.company);
+                lock(&company.state).waiting.is_coming_up(room);
+            }
+        }
+        // Said once by each node.
+        let _ = self.owing_known.set(());
+    }
+
+    /// Whether it is awaited that this one comes up.
+    pub(crate) fn is_coming_up(&self, entity: &EntityId) -> bool {
+        let EntityKind::Room(room) = entity.kind else {
+            return false;
+        };
+        let company = self.of(&entity.company);
+        lock(&company.state).waiting.has_coming_up(&room)
+    }
+
+    /// One of these is up, and has said whether it is behind.
+    pub(crate) fn is_up(&self, entity: &EntityId) {
+        if let EntityKind::Room(room) = entity.kind {
+            let company = self.of(&entity.company);
+            lock(&company.state).waiting.is_up(&room);
+            company.changed.notify_waiters();
+        }
     }
 
     /// A room is behind, up to this record, from before its actor started. It tells when it is up.
@@ -244,6 +277,7 @@ impl Node {
         company: &CompanyId,
         person: &PersonId,
     ) -> Result<(), Rejection> {
+        self.owing_known().await?;
         let company = self.index.of(company);
         let now_ms = self.clock.monotonic_ms();
         let hurried = lock(&company.state).waiting.hurry(person, now_ms);
@@ -257,26 +291,25 @@ impl Node {
         let covered = self.until(&company, |state| {
             state.stage == Stage::Kept && state.waiting.covers(person)
         });
-        let limit = Duration::from_millis(LIST_WAIT_MS);
-        timeout(limit, covered).await.map_err(|_| {
-            let why = "lists are behind, try again";
-            Rejection::because(ErrorCode::Unavailable, why)
-        })
+        in_time(LIST_WAIT_MS, covered).await
+    }
+
+    /// Waits until it is known which rooms owed something when the node started.
+    async fn owing_known(&self) -> Result<(), Rejection> {
+        let known = self.index.owing_known.wait();
+        in_time(LIST_WAIT_MS, known).await.copied()
     }
 
     /// Waits until lists show every record that a room has made by now, whoever asked for it.
     pub(crate) async fn all_listed(self: &Arc<Self>, company: &CompanyId) -> Result<(), Rejection> {
+        self.owing_known().await?;
         let company = self.index.of(company);
         let owed = lock(&company.state).waiting.hurry_all();
         let listed = self.until(&company, |state| {
             let waiting = &state.waiting;
             state.stage == Stage::Kept && !waiting.has_behind() && waiting.are_listed(&owed)
         });
-        let limit = Duration::from_millis(ALL_LISTED_WAIT_MS);
-        timeout(limit, listed).await.map_err(|_| {
-            let why = "lists are behind, try again";
-            Rejection::because(ErrorCode::Unavailable, why)
-        })
+        in_time(ALL_LISTED_WAIT_MS, listed).await
     }
 
     /// Ends when something holds of a company's lists; their writer works meanwhile, without rest.
@@ -296,6 +329,15 @@ impl Node {
             changed.await;
         }
     }
+}
+
+/// What comes in time, or a refusal.
+async fn in_time<T>(limit_ms: u64, what: impl Future<Output = T>) -> Result<T, Rejection> {
+    let limit = Duration::from_millis(limit_ms);
+    timeout(limit, what).await.map_err(|_| {
+        let why = "lists are behind, try again";
+        Rejection::because(ErrorCode::Unavailable, why)
+    })
 }
 
 /// A reader who waits for a company's writer.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use frontdesk_protocol::command::RoomCommand;
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::PageFrom;
-use frontdesk_protocol::{PersonId, Seq, Timestamp};
-use frontdesk_storage::testing::{Crash, Verdict};
+use frontdesk_protocol::{ErrorCode, PersonId, Seq, Timestamp};
+use frontdesk_storage::testing::{Crash, Faults, Verdict};
 use frontdesk_storage::{EntityId, Row, RowsWait};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -340,6 +340,33 @@ both_modes! {
             let last = page.expect("listed").conversations[0].summary.last.clone();
             assert_eq!(&*last.expect("a message").preview, number.to_string());
         }
+    }
+
+    async fn a_node_serves_before_it_knows_what_is_owed_and_lists_wait(serialize: bool) {
+        let world = World::new(serialize).await;
+        let (company, bob) = (company_of("TES001"), person("bob"));
+        let rooms = [world.room(&["ann", "bob"]).await, world.room(&["cy", "bob"]).await];
+        for (room, who) in [(&rooms[0], "ann"), (&rooms[1], "cy")] {
+            // The first is told at once, the second a moment later.
+            world.posted(room, who, "1").await;
+            world.posted(room, who, "2").await;
+        }
+        let reborn = world.reborn_with(Crash::Killed, Faults::hold_marks).await;
+        for room in &rooms {
+            assert!(reborn.journal().pending_of(room).expect("read").is_some());
+        }
+        // One comes up, tells and settles before anyone knows that it owed something.
+        reborn.posted(&rooms[1], "cy", "3").await;
+        let is_settled = || reborn.journal().pending_of(&rooms[1]).expect("read").is_none();
+        eventually("what it owed is listed", is_settled).await;
+        let refused = reborn.node.totals(&company, &bob).await.expect_err("not known");
+        assert_eq!(refused.code, ErrorCode::Unavailable);
+        reborn.release();
+        assert_eq!(totals(&reborn, &bob).await.unread_messages, 5);
+        eventually("nothing is owed", || {
+            reborn.journal().pending().expect("read").is_empty()
+        })
+        .await;
     }
 
     async fn companies_without_anyone_awake_keep_no_lists_in_memory(serialize: bool) {

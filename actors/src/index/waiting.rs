@@ -62,13 +62,30 @@ pub(super) struct Waiting {
     lately: Lately,
     /// The unlisted rooms in which each person did something.
     owed: HashMap<PersonId, BTreeSet<RoomId>>,
+    /// Rooms that owed something when the node started and have not come up yet.
+    coming_up: BTreeSet<RoomId>,
     /// Rooms that were behind when their actors started, and their last record then.
     behind: BTreeMap<RoomId, Pos>,
 }
 
 impl Waiting {
     pub(super) fn is_empty(&self) -> bool {
-        self.unlisted.is_empty() && self.behind.is_empty()
+        self.unlisted.is_empty() && !self.has_behind()
+    }
+
+    /// A room owed something when the node started: how far it is behind it says when it is up.
+    pub(super) fn is_coming_up(&mut self, room: RoomId) {
+        self.coming_up.insert(room);
+    }
+
+    /// Whether that is still so.
+    pub(super) fn has_coming_up(&self, room: &RoomId) -> bool {
+        self.coming_up.contains(room)
+    }
+
+    /// It is up, and has said.
+    pub(super) fn is_up(&mut self, room: &RoomId) {
+        self.coming_up.remove(room);
     }
 
     /// A room is behind from before, up to this record.
@@ -131,6 +148,7 @@ impl Waiting {
 
     /// Nobody waits for a room any more.
     pub(super) fn forget(&mut self, room: &RoomId) {
+        self.coming_up.remove(room);
         self.behind.remove(room);
         if let Some(unlisted) = self.unlisted.remove(room) {
             for (person, _) in &unlisted.people {
@@ -141,7 +159,7 @@ impl Waiting {
 
     /// Whether everything a person did is listed, and everything from before.
     pub(super) fn covers(&self, person: &PersonId) -> bool {
-        self.behind.is_empty() && !self.owed.contains_key(person)
+        !self.has_behind() && !self.owed.contains_key(person)
     }
 
     /// Has rooms tell at once: those in which this person did something, and if little happens
@@ -177,9 +195,9 @@ impl Waiting {
         hurried.collect()
     }
 
-    /// Whether a room is behind from before its actor started.
+    /// Whether a room is behind from before its actor started, or may be.
     pub(super) fn has_behind(&self) -> bool {
-        !self.behind.is_empty()
+        !self.behind.is_empty() || !self.coming_up.is_empty()
     }
 
     /// Whether these rooms told of everything up to these records.

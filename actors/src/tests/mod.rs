@@ -41,7 +41,7 @@ use frontdesk_protocol::command::{Card, CompanyCommand, Principal, Role, RoomCom
 use frontdesk_protocol::event::RoomEvent;
 use frontdesk_protocol::native::PageFrom;
 use frontdesk_protocol::{Cid, CompanyId, Epoch, ErrorCode, PersonId, Pos, RoomId, Seq, Timestamp};
-use frontdesk_storage::testing::{Crash, MemoryOptions, MemoryStore};
+use frontdesk_storage::testing::{Crash, Faults, MemoryOptions, MemoryStore};
 use frontdesk_storage::{EntityId, EntityKind, Journal, Store};
 
 use crate::clock::{Clock, ManualClock};
@@ -132,7 +132,13 @@ impl World {
 
     /// A new node over what a crash of this one would leave.
     pub(crate) async fn reborn(&self, crash: Crash) -> Self {
+        self.reborn_with(crash, |_| {}).await
+    }
+
+    /// The same, with faults that are there from its start on.
+    pub(crate) async fn reborn_with(&self, crash: Crash, set: impl FnOnce(&Faults)) -> Self {
         let survivor = self.memory.crash(crash).expect("opens again");
+        set(&survivor.faults());
         let clock = Arc::clone(&self.clock);
         Self::over(survivor, clock, self.serialize, self.limits.clone()).await
     }

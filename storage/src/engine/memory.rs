@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::engine::{Batch, Engine, Lasting, Visitor};
 use crate::journal::{Error, Result};
-use crate::keys::KeyRange;
+use crate::keys::{self, KeyRange};
 use crate::testing::Faults;
 
 type Rows = BTreeMap<Vec<u8>, Bytes>;
@@ -95,6 +95,9 @@ impl Engine for MemoryEngine {
     fn scan(&self, range: &KeyRange, reverse: bool, visit: &mut Visitor<'_>) -> Result<()> {
         if range.from >= range.to {
             return Ok(());
+        }
+        if *range == keys::pendings() {
+            self.faults.before_marks();
         }
         let rows = self.readable.read().unwrap_or_else(PoisonError::into_inner);
         let bounds = (
