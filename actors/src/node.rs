@@ -302,6 +302,9 @@ impl Node {
         if let Some(why) = self.journal.failure() {
             return Err(format!("storage has failed: {why}"));
         }
+        if let Some(why) = self.index.unread() {
+            return Err(format!("what is owed cannot be read: {why}"));
+        }
         let mut last = self.last_probe.lock().await;
         if let Some((at_ms, result)) = &*last
             && at_ms + PROBE_KEPT_MS > self.clock.monotonic_ms()

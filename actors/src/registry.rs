@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 
 use crate::entity::actor::EntityMsg;
 use crate::entity::slot::{Admission, Slot};
-use crate::entity::{Caller, Envelope, Outcome};
+use crate::entity::{Caller, Command, Envelope, Outcome};
 use crate::node::Node;
 use crate::task::{lock, pause};
 
@@ -59,7 +59,8 @@ impl Registry {
     /// Brings a command to its entity, waking it if need be.
     pub(crate) fn submit(&self, node: &Arc<Node>, entity: EntityId, envelope: Arc<Envelope>) {
         let is_of_client = matches!(envelope.caller, Caller::Person(_));
-        if is_of_client && self.closing.load(Ordering::Acquire) {
+        let opens = is_of_client || matches!(envelope.command, Command::Wake);
+        if opens && self.closing.load(Ordering::Acquire) {
             let why = Rejection::new(ErrorCode::Draining);
             return node.answer(envelope.reply_to, Outcome::Refused(why));
         }
@@ -272,6 +273,18 @@ impl Registry {
     pub(crate) fn waiting_bytes(&self) -> usize {
         let waiting = self.slots.iter().map(|entry| entry.waiting_bytes());
         waiting.sum()
+    }
+
+    /// Whether an entity has an actor that has started.
+    pub(crate) fn is_up(&self, entity: &EntityId) -> bool {
+        let slot = self.slots.get(entity);
+        slot.is_some_and(|slot| slot.actor().is_some())
+    }
+
+    /// Whether an entity rests after too many crashes.
+    pub(crate) fn is_given_up(&self, entity: &EntityId) -> bool {
+        let slot = self.slots.get(entity);
+        slot.is_some_and(|slot| slot.is_given_up())
     }
 
     /// The incarnation of an entity's actor, if it is up.

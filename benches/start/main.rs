@@ -162,17 +162,21 @@ impl Options {
             }
         }
         println!("start, median of {} alternating runs:", self.runs);
-        println!("rooms | store opens ms | our part ms | process to listening ms | RSS MiB");
+        println!(
+            "rooms | store opens ms | our part ms | process to listening ms | \
+             from there to a list ms | RSS MiB"
+        );
         let mut rows = Vec::new();
         for (rooms, said) in room_counts.into_iter().zip(&said) {
             let median_of = |name: &str| median(said.iter().map(|said| said.one(name)).collect());
             let total_us = median(said.iter().map(|said| said.ready_us).collect());
             let (open_us, ours_us) = (median_of("open_us"), median_of("ours_us"));
             println!(
-                "{rooms} | {} | {} | {} | {}",
+                "{rooms} | {} | {} | {} | {} | {}",
                 ms(open_us),
                 ms(ours_us),
                 ms(total_us),
+                ms(median_of("list_us")),
                 median_of("rss_bytes") / (1024 * 1024),
             );
             rows.push((open_us, ours_us, total_us));

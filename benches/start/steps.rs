@@ -77,7 +77,11 @@ pub(crate) fn run(step: Step, options: &Options) {
         println!("rss_bytes {rss}");
         match step {
             Step::Build => build(running.node(), &store, options).await,
-            Step::Start => {}
+            Step::Start => {
+                let listed = running.node().totals(&company(), &person("1")).await;
+                listed.expect("lists in time");
+                println!("list_us {}", clock.now_ns() / 1_000 - listening_us);
+            }
             Step::Wake | Step::Join | Step::Page => {
                 visit(step, running.node(), options.rooms).await;
             }

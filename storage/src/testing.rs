@@ -44,6 +44,7 @@ struct Gates {
 pub struct Faults {
     next_commit_fails: AtomicBool,
     next_sync_fails: AtomicBool,
+    next_marks_fail: AtomicBool,
     gates: Mutex<Gates>,
     gates_changed: Condvar,
     verdicts: Mutex<VecDeque<Verdict>>,
@@ -79,6 +80,11 @@ impl Faults {
     /// Whoever reads all pending marks waits until [`Faults::release`].
     pub fn hold_marks(&self) {
         locked(&self.gates).marks_held = true;
+    }
+
+    /// The next read of all pending marks fails.
+    pub fn fail_next_marks(&self) {
+        self.next_marks_fail.store(true, Ordering::SeqCst);
     }
 
     /// Opens all gates.
@@ -121,8 +127,17 @@ impl Faults {
         }
     }
 
-    pub(crate) fn before_marks(&self) {
-        self.wait_at_gate(|gates| gates.marks_held);
+    pub(crate) fn before_marks(&self) -> std::result::Result<(), String> {
+        // Whoever reads is not the writer, for whom the gates tell who stands at them.
+        let gates = locked(&self.gates);
+        let open = self
+            .gates_changed
+            .wait_while(gates, |gates| gates.marks_held);
+        drop(open.unwrap_or_else(PoisonError::into_inner));
+        match self.next_marks_fail.swap(false, Ordering::SeqCst) {
+            true => Err("the test asked for marks that cannot be read".into()),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn verdict(&self, _append: &Append) -> Verdict {

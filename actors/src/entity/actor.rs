@@ -196,8 +196,9 @@ impl<R: Rules> Actor for EntityActor<R> {
             self.node.send(BusMessage::Revoked(revoked));
         }
         // Before anyone is answered: what the predecessor wrote may not be listed yet.
-        if R::IS_LISTED && state.owed_from().is_some() {
-            self.node.index.is_behind(&self.slot.entity, state.tail.pos);
+        if R::IS_LISTED {
+            let behind = state.owed_from().map(|_| state.tail.pos);
+            self.node.index.came_up(&self.slot.entity, behind);
         }
         if !self.slot.started(myself.clone(), self.incarnation) {
             return Err("another actor was started in its place".into());

@@ -51,7 +51,8 @@ use waiting::Waiting;
 /// A room tells its summary at most this often, milliseconds: a busy room is one row, not one for
 /// each message.
 pub const LIST_DELAY_MS: u64 = 250;
-/// How long a reader waits for what it did to be listed, milliseconds.
+/// How long a reader waits for what it did to be listed, milliseconds; before that as long at most
+/// until it is known what was owed when the node started.
 const LIST_WAIT_MS: u64 = 1_000;
 /// How long a reader waits for what others did, milliseconds.
 const HURRY_WAIT_MS: u64 = 100;
@@ -120,6 +121,8 @@ pub(crate) struct Index {
     writers: Semaphore,
     /// Set once the marks of before the node's start were read: until then any room may be behind.
     owing_known: SetOnce<()>,
+    /// Why they could not be read.
+    unread: Mutex<Option<String>>,
     /// Batches written, for tests.
     written: std::sync::atomic::AtomicU64,
 }
@@ -130,6 +133,7 @@ impl Default for Index {
             companies: DashMap::new(),
             writers: Semaphore::new(1),
             owing_known: SetOnce::new(),
+            unread: Mutex::default(),
             written: std::sync::atomic::AtomicU64::new(0),
         }
     }
@@ -164,41 +168,54 @@ impl Index {
         Arc::clone(entry.value())
     }
 
-    /// These owed something when the node started, and these only.
-    pub(crate) fn are_coming_up(&self, entities: &[EntityId]) {
+    /// These may owe something from before the node started, and no others.
+    pub(crate) fn await_up(&self, entities: &[EntityId]) {
         for entity in entities {
             if let EntityKind::Room(room) = entity.kind {
                 let company = self.of(&entity.company);
-                lock(&company.state).waiting.is_coming_up(room);
+                lock(&company.state).waiting.await_up(room);
             }
         }
+        *lock(&self.unread) = None;
         // Said once by each node.
         let _ = self.owing_known.set(());
     }
 
+    /// Who may owe something could not be read.
+    pub(crate) fn owing_unread(&self, why: String) {
+        *lock(&self.unread) = Some(why);
+    }
+
+    /// Why it is not known who owes something; `None` as long as nothing failed.
+    pub(crate) fn unread(&self) -> Option<String> {
+        lock(&self.unread).clone()
+    }
+
     /// Whether it is awaited that this one comes up.
-    pub(crate) fn is_coming_up(&self, entity: &EntityId) -> bool {
+    pub(crate) fn awaits(&self, entity: &EntityId) -> bool {
         let EntityKind::Room(room) = entity.kind else {
             return false;
         };
         let company = self.of(&entity.company);
-        lock(&company.state).waiting.has_coming_up(&room)
+        lock(&company.state).waiting.awaits(&room)
     }
 
-    /// One of these is up, and has said whether it is behind.
+    /// A room's actor starts, and is behind up to this record from before. It tells.
+    pub(crate) fn came_up(&self, entity: &EntityId, behind: Option<Pos>) {
+        let EntityKind::Room(room) = entity.kind else {
+            return;
+        };
+        let company = self.of(&entity.company);
+        lock(&company.state).waiting.came_up(room, behind);
+        company.changed.notify_waiters();
+    }
+
+    /// A room has an actor: it is not awaited any more.
     pub(crate) fn is_up(&self, entity: &EntityId) {
         if let EntityKind::Room(room) = entity.kind {
             let company = self.of(&entity.company);
             lock(&company.state).waiting.is_up(&room);
             company.changed.notify_waiters();
-        }
-    }
-
-    /// A room is behind, up to this record, from before its actor started. It tells when it is up.
-    pub(crate) fn is_behind(&self, entity: &EntityId, pos: Pos) {
-        if let EntityKind::Room(room) = entity.kind {
-            let company = self.of(&entity.company);
-            lock(&company.state).waiting.is_behind(room, pos);
         }
     }
 

@@ -14,7 +14,7 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use super::{HURRY_WAIT_MS, rows};
 use crate::entity::Command;
-use crate::limits::RESTART_COUNT_MAX;
+use crate::limits::{RESTART_COUNT_MAX, WAKE_AT_ONCE_COUNT};
 use crate::tests::{
     World, both_modes, company_of, eventually, fresh_cid, person, principal, room_id,
 };
@@ -346,8 +346,9 @@ both_modes! {
         let world = World::new(serialize).await;
         let (company, bob) = (company_of("TES001"), person("bob"));
         let rooms = [world.room(&["ann", "bob"]).await, world.room(&["cy", "bob"]).await];
+        // Nothing is written into lists from here on.
+        let _held = world.node.index.writers.acquire().await;
         for (room, who) in [(&rooms[0], "ann"), (&rooms[1], "cy")] {
-            // The first is told at once, the second a moment later.
             world.posted(room, who, "1").await;
             world.posted(room, who, "2").await;
         }
@@ -355,10 +356,10 @@ both_modes! {
         for room in &rooms {
             assert!(reborn.journal().pending_of(room).expect("read").is_some());
         }
-        // One comes up, tells and settles before anyone knows that it owed something.
+        // One comes up and tells before anyone knows that it owed something.
         reborn.posted(&rooms[1], "cy", "3").await;
-        let is_settled = || reborn.journal().pending_of(&rooms[1]).expect("read").is_none();
-        eventually("what it owed is listed", is_settled).await;
+        let is_listed = || reborn.journal().pending_of(&rooms[1]).expect("read").is_none();
+        eventually("what it owed is listed", is_listed).await;
         let refused = reborn.node.totals(&company, &bob).await.expect_err("not known");
         assert_eq!(refused.code, ErrorCode::Unavailable);
         reborn.release();
@@ -367,6 +368,40 @@ both_modes! {
             reborn.journal().pending().expect("read").is_empty()
         })
         .await;
+    }
+
+    async fn a_node_that_cannot_read_what_is_owed_is_not_ready_and_tries_again(serialize: bool) {
+        let world = World::new(serialize).await;
+        let room = world.room(&["ann", "bob"]).await;
+        let _held = world.node.index.writers.acquire().await;
+        for text in ["1", "2"] {
+            world.posted(&room, "ann", text).await;
+        }
+        let reborn = world.reborn_with(Crash::Killed, Faults::fail_next_marks).await;
+        eventually("it is known", || reborn.node.index.unread().is_some()).await;
+        assert!(reborn.node.probe().await.expect_err("red").contains("what is owed"));
+        eventually("it was tried again", || reborn.node.index.unread().is_none()).await;
+        assert_eq!(totals(&reborn, &person("bob")).await.unread_messages, 2);
+        reborn.node.probe().await.expect("ready");
+    }
+
+    async fn more_rooms_than_come_up_at_once_and_one_that_is_up_are_listed(serialize: bool) {
+        let world = World::new(serialize).await;
+        let (company, bob) = (company_of("TES001"), person("bob"));
+        let mut rooms = Vec::new();
+        for _ in 0..WAKE_AT_ONCE_COUNT + 8 {
+            rooms.push(world.room(&["ann", "bob"]).await);
+        }
+        // Nothing is written into lists from here on.
+        let _held = world.node.index.writers.acquire().await;
+        for room in &rooms {
+            world.posted(room, "ann", "hello").await;
+        }
+        let reborn = world.reborn_with(Crash::Killed, Faults::hold_marks).await;
+        reborn.posted(&rooms[0], "ann", "again").await;
+        reborn.release();
+        let unread = reborn.node.totals(&company, &bob).await.expect("listed").unread_messages;
+        assert_eq!(unread, rooms.len() as u64 + 1);
     }
 
     async fn companies_without_anyone_awake_keep_no_lists_in_memory(serialize: bool) {

@@ -1,7 +1,8 @@
 //! Which rooms of a company are not listed yet, and who must find them listed.
 //!
-//! Invariants: a person waits for the rooms they changed and for no other; a room is here from the
-//! record that changed it until lists show that record, or until it is given up.
+//! Invariants: a person waits for the rooms they changed, for those of before the node's start, and
+//! for no other; a room is here from the record that changed it, or its actor's start, until lists
+//! show that record, or until it is given up.
 //! Never: waits; it only knows.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -62,7 +63,7 @@ pub(super) struct Waiting {
     lately: Lately,
     /// The unlisted rooms in which each person did something.
     owed: HashMap<PersonId, BTreeSet<RoomId>>,
-    /// Rooms that owed something when the node started and have not come up yet.
+    /// Rooms that may owe something from before the node started and have not said so yet.
     coming_up: BTreeSet<RoomId>,
     /// Rooms that were behind when their actors started, and their last record then.
     behind: BTreeMap<RoomId, Pos>,
@@ -73,24 +74,27 @@ impl Waiting {
         self.unlisted.is_empty() && !self.has_behind()
     }
 
-    /// A room owed something when the node started: how far it is behind it says when it is up.
-    pub(super) fn is_coming_up(&mut self, room: RoomId) {
+    /// A room may owe something from before: how far it is behind it says when it comes up.
+    pub(super) fn await_up(&mut self, room: RoomId) {
         self.coming_up.insert(room);
     }
 
     /// Whether that is still so.
-    pub(super) fn has_coming_up(&self, room: &RoomId) -> bool {
+    pub(super) fn awaits(&self, room: &RoomId) -> bool {
         self.coming_up.contains(room)
     }
 
-    /// It is up, and has said.
+    /// It has an actor, which has said.
     pub(super) fn is_up(&mut self, room: &RoomId) {
         self.coming_up.remove(room);
     }
 
-    /// A room is behind from before, up to this record.
-    pub(super) fn is_behind(&mut self, room: RoomId, pos: Pos) {
-        self.behind.insert(room, pos);
+    /// A room's actor starts, behind from before up to this record.
+    pub(super) fn came_up(&mut self, room: RoomId, behind: Option<Pos>) {
+        self.coming_up.remove(&room);
+        if let Some(pos) = behind {
+            self.behind.insert(room, pos);
+        }
     }
 
     /// A room changed.
@@ -265,7 +269,7 @@ mod tests {
         assert!(waiting.covers(&ann) && !waiting.covers(&bob));
         waiting.is_listed(&rooms[0], Pos(4));
         assert!(waiting.covers(&bob) && waiting.is_empty());
-        waiting.is_behind(rooms[1], Pos(9));
+        waiting.came_up(rooms[1], Some(Pos(9)));
         assert!(!waiting.covers(&ann));
         waiting.forget(&rooms[1]);
         assert!(waiting.covers(&ann));
@@ -276,7 +280,10 @@ mod tests {
         let ann = PersonId::new("ann").expect("valid");
         let room = RoomId::from_bits([1; 16]);
         let mut waiting = Waiting::default();
-        waiting.is_behind(room, Pos(2));
+        waiting.await_up(room);
+        assert!(waiting.awaits(&room) && !waiting.covers(&ann));
+        waiting.came_up(room, Some(Pos(2)));
+        assert!(!waiting.awaits(&room));
         waiting.is_listed(&room, Pos(1));
         assert!(!waiting.covers(&ann));
         waiting.is_listed(&room, Pos(2));

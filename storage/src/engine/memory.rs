@@ -97,7 +97,7 @@ impl Engine for MemoryEngine {
             return Ok(());
         }
         if *range == keys::pendings() {
-            self.faults.before_marks();
+            self.faults.before_marks().map_err(Error::Engine)?;
         }
         let rows = self.readable.read().unwrap_or_else(PoisonError::into_inner);
         let bounds = (

@@ -331,6 +331,11 @@ impl Slot {
         }
     }
 
+    /// Whether it rests after too many crashes.
+    pub(crate) fn is_given_up(&self) -> bool {
+        matches!(lock(&self.inbox).stage, Stage::GivenUp { .. })
+    }
+
     /// Bytes waiting.
     pub(crate) fn waiting_bytes(&self) -> usize {
         lock(&self.inbox).waiting_bytes
