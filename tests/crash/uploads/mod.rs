@@ -17,6 +17,7 @@ mod plans;
 mod sender;
 mod traces;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -303,10 +304,17 @@ impl Trial {
         })
     }
 
-    /// What was begun without an answer is nobody's to go on with.
+    /// What was begun without an answer is nobody's to go on with. What its sender knows is over,
+    /// but its bytes may stand for a moment: they have to go by themselves, and who cancels a file
+    /// takes it away.
     fn give_up_the_rest(&self, server: SocketAddr) -> Result<(), String> {
+        let over = || self.senders.iter().flat_map(|sender| &sender.over);
+        let known: BTreeSet<&str> = over()
+            .filter_map(|entry| entry.whole.id.as_deref())
+            .collect();
         let ids = names_in(&self.folder("spool"));
         let ids = ids.iter().filter_map(|name| name.strip_suffix(".bytes"));
+        let ids = ids.filter(|id| !known.contains(id));
         for (id, way) in ids.flat_map(|id| self.ways(server).into_iter().map(move |way| (id, way)))
         {
             let asked = way.ask(Method::DELETE, id, &[], Vec::new());
