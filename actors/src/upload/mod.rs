@@ -107,8 +107,14 @@ impl Rules for UploadState {
             UploadCommand::Finish { file_no, seq } => {
                 of_company(asked)?;
                 let (file_no, seq) = (*file_no, *seq);
-                let finished = UploadEvent::Finished { file_no, seq };
-                self.step(UploadStage::Published, finished)?
+                match self.stage {
+                    // Said again after a crash: its file was there, was dropped and is forgotten.
+                    UploadStage::Unknown | UploadStage::Forgotten => None,
+                    _ => {
+                        let finished = UploadEvent::Finished { file_no, seq };
+                        self.step(UploadStage::Published, finished)?
+                    }
+                }
             }
             UploadCommand::Forget => {
                 of_company(asked)?;

@@ -172,6 +172,26 @@ fn an_upload_goes_its_way_and_each_step_may_be_said_twice() {
 }
 
 #[test]
+fn a_company_that_says_again_what_was_forgotten_is_not_refused() {
+    let finish = UploadCommand::Finish {
+        file_no: FileNo(4),
+        seq: None,
+    };
+    let mut upload = Upload::begun(Some(90));
+    upload.done(&node(), seal(90));
+    upload.done(&node(), UploadCommand::Pass { kind: kind() });
+    upload.done(&node(), UploadCommand::Publish);
+    upload.done(&own_company(), finish.clone());
+    upload.done(&own_company(), UploadCommand::Forget);
+    let mut erased = Upload(Desk::new(entity()));
+    for upload in [&mut upload, &mut erased] {
+        let (stage, before) = (upload.stage(), upload.0.history.len());
+        upload.done(&own_company(), finish.clone());
+        assert_eq!((upload.stage(), upload.0.history.len()), (stage, before));
+    }
+}
+
+#[test]
 fn nobody_but_its_owner_finds_it() {
     let mut upload = Upload(Desk::new(entity()));
     upload.refused(&node(), seal(90), ErrorCode::NotFound);
